@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Marks to quotes: the last step before evaluation. Outside prices become ticks here (half-even, one
+ * of the two roundings there are) and whatever cannot be trusted loses its LIVE status (G4). Weights
+ * are folded once per parameter set, so that evaluating a leg touches one quote and one half cache
+ * line instead of a whole instrument.
+ */
+#include "lib/base/assert.h"
+#include "lib/exposure/terms.h"
+
+/* ---- weights: once per parameter set -------------------------------------------------------- */
+
+static void fold_weights(const struct pl_instrument *instrument, enum pl_tier tier,
+                         struct pl_weights *weights)
+{
+    int32_t confidence = pl_tier_charges_doubt(tier) ? instrument->confidence_ppm : 0;
+    *weights = (struct pl_weights){
+        /* |sum| <= 10^6 + 2^23 by V7. */
+        .own_long = PL_PPM - instrument->haircut_long.at[tier] - confidence,
+        .own_short = PL_PPM + instrument->haircut_short.at[tier] + confidence,
+        .load_count = (uint8_t)instrument->load_count,
+        .has_steps = instrument->bracket_count > 0 || instrument->loss_count > 0,
+    };
+    for (uint32_t k = 0; k < instrument->load_count; k++) {
+        weights->loads[k] = instrument->loads[k].load.at[tier];
+        weights->factors[k] = (uint8_t)instrument->loads[k].factor;
+    }
+}
+
+static void lay_out(struct pl_market *market, const struct pl_parameters *parameters)
+{
+    static_assert(PL_FACTORS_MAX <= UINT8_MAX && PL_LOADS_MAX <= UINT8_MAX);
+    market->parameters = parameters;
+    market->epoch = parameters->epoch;
+    market->listed_count = 0;
+    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
+        const struct pl_instrument *instrument = &parameters->instruments[i];
+        /* The lots and ticks of the old set mean nothing under the new one. */
+        market->quotes[i] = (struct pl_quote){.status = PL_MARK_NONE};
+        for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++)
+            market->weights[tier][i] = (struct pl_weights){0};
+        if (!instrument->is_listed) continue;
+        market->listed[market->listed_count++] = i;
+        for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++)
+            fold_weights(instrument, tier, &market->weights[tier][i]);
+    }
+    pl_assert(market->listed_count == parameters->instrument_count);
+}
+
+/* ---- quotes: every step --------------------------------------------------------------------- */
+
+static bool ticks_of(int64_t mantissa, const struct pl_mark *mark, uint32_t tick_decimals,
+                     int64_t *ticks)
+{
+    return pl_rescale(mantissa, mark->exponent, tick_decimals, PL_ROUND_EVEN, ticks) == PL_OK;
+}
+
+/* False when a price leaves the exact range. Half-even rounding keeps low <= ticks <= high. */
+static bool price_quote(const struct pl_instrument *instrument, const struct pl_mark *mark,
+                        struct pl_quote *quote)
+{
+    int64_t ticks, low_ticks, high_ticks;
+    if (!ticks_of(mark->mantissa, mark, instrument->tick_decimals, &ticks) ||
+        !ticks_of(mark->low_mantissa, mark, instrument->tick_decimals, &low_ticks) ||
+        !ticks_of(mark->high_mantissa, mark, instrument->tick_decimals, &high_ticks))
+        return false;
+    if (ticks <= 0 || low_ticks < 0 || low_ticks > ticks || high_ticks < ticks ||
+        high_ticks / PL_INTERVAL_TIMES_MAX > ticks)
+        return false;
+
+    const struct pl_price_rules *rules = &instrument->price_rules;
+    pl_i128 lot_vu = (pl_i128)ticks * instrument->multiplier;
+    pl_i128 high_lot_vu = (pl_i128)high_ticks * instrument->multiplier;
+    pl_i128 bad_low = pl_div_floor(lot_vu * rules->bad_mark_low_ppm, PL_PPM);
+    pl_i128 bad_high = pl_div_ceil(lot_vu * rules->bad_mark_high_ppm, PL_PPM);
+    if (high_lot_vu > INT64_MAX || bad_high > INT64_MAX) return false;
+
+    quote->ticks = ticks;
+    quote->lot_vu = (int64_t)lot_vu;
+    quote->low_lot_vu = low_ticks * instrument->multiplier;
+    quote->high_lot_vu = (int64_t)high_lot_vu;
+    quote->bad_low_lot_vu = (int64_t)bad_low;
+    quote->bad_high_lot_vu = (int64_t)bad_high;
+    return true;
+}
+
+/* A time that is as far ahead as another is too old is no more to be trusted. */
+static bool is_fresh(int64_t event_time_ms, int64_t now_ms, int64_t age_ms_max)
+{
+    pl_i128 age_ms = (pl_i128)now_ms - event_time_ms;
+    return pl_abs(age_ms) <= age_ms_max;
+}
+
+static struct pl_quote derive_quote(const struct pl_instrument *instrument,
+                                    const struct pl_mark *mark, const struct pl_quote *last,
+                                    int64_t now_ms)
+{
+    struct pl_quote quote = {.status = PL_MARK_NONE};
+    if (mark->status == PL_MARK_NONE) return quote;
+    if (!price_quote(instrument, mark, &quote)) {
+        quote = *last;
+        quote.status = PL_MARK_HALTED;
+        return quote;
+    }
+    quote.status = mark->status;
+    if (mark->status == PL_MARK_LIVE &&
+        !is_fresh(mark->event_time_ms, now_ms, instrument->price_rules.age_ms_max))
+        quote.status = PL_MARK_STALE; /* G4 */
+    return quote;
+}
+
+static bool quotes_are_equal(const struct pl_quote *a, const struct pl_quote *b)
+{
+    return a->ticks == b->ticks && a->lot_vu == b->lot_vu && a->low_lot_vu == b->low_lot_vu &&
+           a->high_lot_vu == b->high_lot_vu && a->bad_low_lot_vu == b->bad_low_lot_vu &&
+           a->bad_high_lot_vu == b->bad_high_lot_vu && a->status == b->status;
+}
+
+bool pl_mark_is_newer(const struct pl_mark *mark, const struct pl_mark *last)
+{
+    if (mark->source_offset != last->source_offset)
+        return mark->source_offset > last->source_offset;
+    return mark->tick > last->tick;
+}
+
+void pl_market_update(struct pl_market *market, const struct pl_parameters *parameters,
+                      const struct pl_mark *marks, int64_t now_ms)
+{
+    pl_assert(parameters != NULL);
+    market->now_ms = now_ms;
+    market->parameters_changed =
+        market->parameters != parameters || market->epoch != parameters->epoch;
+    market->changed_mask = market->parameters_changed ? UINT64_MAX : 0;
+    if (market->parameters_changed) lay_out(market, parameters);
+
+    for (uint32_t k = 0; k < market->listed_count; k++) {
+        uint32_t i = market->listed[k];
+        struct pl_quote quote =
+            derive_quote(&parameters->instruments[i], &marks[i], &market->quotes[i], now_ms);
+        if (quotes_are_equal(&quote, &market->quotes[i])) continue;
+        market->quotes[i] = quote;
+        market->changed_mask |= (uint64_t)1 << (i % 64); /* G3 */
+    }
+}

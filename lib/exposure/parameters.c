@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Validity of a parameter set (RISK 1.8): what is proved about evaluation and sales (G3, G9) holds
+ * under these rules only, so a set that breaks one is refused whole and the old one stays.
+ */
+#include "lib/base/assert.h"
+#include "lib/plimsoll.h"
+
+enum { COEFFICIENTS_PPM_MAX = 1 << 23 };
+
+/* From the least demanding tier to the most. */
+static const enum pl_tier tiers[PL_TIER_COUNT] = {PL_TIER_MAINTENANCE, PL_TIER_END,
+                                                  PL_TIER_INITIAL, PL_TIER_ALERT};
+static const char *const tier_names[PL_TIER_COUNT] = {
+    [PL_TIER_ALERT] = "alert",
+    [PL_TIER_INITIAL] = "initial",
+    [PL_TIER_END] = "end",
+    [PL_TIER_MAINTENANCE] = "maintenance",
+};
+
+struct checked {
+    const struct pl_parameters *parameters;
+    const struct pl_instrument *instrument;
+    const char *id;
+};
+
+/* Puts "V6 instrument ETH field name" in front of a refusal; rule and name may be "". */
+static enum pl_err refused(enum pl_err err, const struct checked *checked, const char *rule,
+                           const char *field, const char *name)
+{
+    if (!err) return PL_OK;
+    return pl_err_note(err, "%s%sinstrument %s %s%s%s", rule, rule[0] ? " " : "", checked->id,
+                       field, name[0] ? " " : "", name);
+}
+
+static int64_t size_of(int64_t ppm)
+{
+    return ppm < 0 ? -ppm : ppm;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* ---- ranges and ids ------------------------------------------------------------------------- */
+
+struct range {
+    const char *field;
+    int64_t value, low, high;
+};
+
+static enum pl_err check_range(int64_t value, int64_t low, int64_t high)
+{
+    if (value >= low && value <= high) return PL_OK;
+    if (high == INT64_MAX || high == INT32_MAX)
+        return pl_err_set(PL_REJECT_PARAMETERS, "%lld is below %lld", (long long)value,
+                          (long long)low);
+    return pl_err_set(PL_REJECT_PARAMETERS, "%lld is outside %lld..%lld", (long long)value,
+                      (long long)low, (long long)high);
+}
+
+/* Ids at a fixed stride: none empty, none twice. */
+static enum pl_err check_ids(const struct pl_id *first, size_t stride_bytes, uint32_t count)
+{
+    const uint8_t *bytes = (const uint8_t *)first;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct pl_id *id = (const void *)(bytes + i * stride_bytes);
+        if (pl_id_is_none(id)) return pl_err_set(PL_REJECT_PARAMETERS, "entry %u has no id", i);
+        for (uint32_t j = 0; j < i; j++)
+            if (pl_id_equal(id, (const void *)(bytes + j * stride_bytes)))
+                return pl_err_set(PL_REJECT_PARAMETERS, "%s is there twice", id->text);
+    }
+    return PL_OK;
+}
+
+static enum pl_err check_instrument_ranges(const struct checked *checked)
+{
+    const struct pl_instrument *instrument = checked->instrument;
+    const struct pl_price_rules *rules = &instrument->price_rules;
+    const struct range ranges[] = {
+        {"kind", instrument->kind, PL_INSTRUMENT_SPOT, PL_INSTRUMENT_FUTURE},
+        {"factors", instrument->load_count, 0, PL_LOADS_MAX},
+        {"brackets", instrument->bracket_count, 0, PL_BRACKETS_MAX},
+        {"dependencies", instrument->loss_count, 0, PL_LOSSES_MAX},
+        {"confidence_ppm", instrument->confidence_ppm, 0, INT32_MAX},
+        {"sale_discount_ppm", instrument->sale_discount_ppm, 0, PL_PPM - 1},
+        {"price_rules.sources", rules->source_count, 1, PL_PRICE_SOURCES_MAX},
+        {"price_rules.quorum", rules->quorum, 1, rules->source_count},
+        {"price_rules.age_ms_max", rules->age_ms_max, 1, INT64_MAX},
+        {"price_rules.band_ppm", rules->band_ppm, 1, INT32_MAX},
+        {"price_rules.bad_mark_low_ppm", rules->bad_mark_low_ppm, 0, PL_PPM},
+        {"price_rules.bad_mark_high_ppm", rules->bad_mark_high_ppm, PL_PPM, INT32_MAX},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);
+        if (err) return refused(err, checked, "", ranges[i].field, "");
+    }
+    enum pl_err err = check_ids(rules->sources, sizeof rules->sources[0], rules->source_count);
+    return refused(err, checked, "", "price_rules.sources", "");
+}
+
+/* Factors and dependencies are named by index: each known, none twice. */
+static enum pl_err check_references(const struct checked *checked)
+{
+    const struct pl_instrument *instrument = checked->instrument;
+    uint64_t seen = 0;
+    for (uint32_t k = 0; k < instrument->load_count; k++) {
+        uint32_t factor = instrument->loads[k].factor;
+        if (factor >= checked->parameters->factor_count)
+            return refused(pl_err_set(PL_REJECT_PARAMETERS, "unknown factor %u", factor), checked,
+                           "", "factors", "");
+        if (seen >> factor & 1)
+            return refused(pl_err_set(PL_REJECT_PARAMETERS, "%s is there twice",
+                                      checked->parameters->factors[factor].text),
+                           checked, "", "factors", "");
+        seen |= (uint64_t)1 << factor;
+    }
+    seen = 0;
+    for (uint32_t k = 0; k < instrument->loss_count; k++) {
+        uint32_t dependency = instrument->losses[k].dependency;
+        if (dependency >= checked->parameters->dependency_count)
+            return refused(pl_err_set(PL_REJECT_PARAMETERS, "unknown dependency %u", dependency),
+                           checked, "", "dependencies", "");
+        if (seen >> dependency & 1)
+            return refused(pl_err_set(PL_REJECT_PARAMETERS, "%s is there twice",
+                                      checked->parameters->dependencies[dependency].text),
+                           checked, "", "dependencies", "");
+        seen |= (uint64_t)1 << dependency;
+    }
+    return PL_OK;
+}
+
+/* A negative loss would make the requirement concave. */
+static enum pl_err check_losses(const struct checked *checked)
+{
+    const struct pl_instrument *instrument = checked->instrument;
+    for (uint32_t k = 0; k < instrument->loss_count; k++) {
+        const struct pl_loss *loss = &instrument->losses[k];
+        const char *name = checked->parameters->dependencies[loss->dependency].text;
+        for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
+            enum pl_err err = check_range(loss->loss.at[tier], 0, INT32_MAX);
+            if (err) return refused(err, checked, "", "dependency", name);
+        }
+    }
+    return PL_OK;
+}
+
+/* ---- rules V1, V2, V3, V7 ------------------------------------------------------------------- */
+
+static enum pl_err check_v1(const struct checked *checked)
+{
+    const struct pl_instrument *instrument = checked->instrument;
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
+        int64_t sum = (int64_t)instrument->haircut_long.at[tier] + instrument->haircut_short.at[tier];
+        if (sum < 0)
+            return refused(pl_err_set(PL_REJECT_PARAMETERS, "%s %d and haircut_short %d are below 0",
+                                      tier_names[tier], instrument->haircut_long.at[tier],
+                                      instrument->haircut_short.at[tier]),
+                           checked, "V1", "haircut_long", "");
+    }
+    return PL_OK;
+}
+
+static enum pl_err check_bracket(const struct pl_bracket *bracket, const struct pl_bracket *last)
+{
+    if (bracket->threshold_usd < 0)
+        return pl_err_set(PL_REJECT_PARAMETERS, "threshold_usd %lld is below 0",
+                          (long long)bracket->threshold_usd);
+    if (last && bracket->threshold_usd <= last->threshold_usd)
+        return pl_err_set(PL_REJECT_PARAMETERS, "threshold_usd %lld is not above %lld",
+                          (long long)bracket->threshold_usd, (long long)last->threshold_usd);
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
+        int32_t least = last ? last->rate.at[tier] : 0;
+        if (bracket->rate.at[tier] < least)
+            return pl_err_set(PL_REJECT_PARAMETERS, "rate %s %d is below %d", tier_names[tier],
+                              bracket->rate.at[tier], least);
+    }
+    return PL_OK;
+}
+
+static enum pl_err check_v2(const struct checked *checked)
+{
+    const struct pl_bracket *brackets = checked->instrument->brackets;
+    for (uint32_t b = 0; b < checked->instrument->bracket_count; b++) {
+        enum pl_err err = check_bracket(&brackets[b], b > 0 ? &brackets[b - 1] : NULL);
+        if (err) return refused(pl_err_note(err, "bracket %u", b), checked, "V2", "brackets", "");
+    }
+    return PL_OK;
+}
+
+/* sum |loads| + largest loss + top bracket rate + confidence: all that may be asked of a leg besides
+ * its haircut. Confidence counts at each tier, as it does at the strictest. */
+static int64_t charges_of(const struct pl_instrument *instrument, enum pl_tier tier)
+{
+    int64_t loads = 0, loss = 0, rate = 0;
+    for (uint32_t k = 0; k < instrument->load_count; k++)
+        loads += size_of(instrument->loads[k].load.at[tier]);
+    for (uint32_t k = 0; k < instrument->loss_count; k++)
+        loss = larger(loss, instrument->losses[k].loss.at[tier]);
+    if (instrument->bracket_count > 0)
+        rate = instrument->brackets[instrument->bracket_count - 1].rate.at[tier];
+    return loads + loss + rate + instrument->confidence_ppm;
+}
+
+static enum pl_err check_v3(const struct checked *checked)
+{
+    const struct pl_instrument *instrument = checked->instrument;
+    if (instrument->kind != PL_INSTRUMENT_SPOT) return PL_OK;
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
+        int64_t sum = instrument->haircut_long.at[tier] + charges_of(instrument, tier);
+        if (sum > PL_PPM)
+            return refused(pl_err_set(PL_REJECT_PARAMETERS,
+                                      "%s: with factors, dependencies, brackets and confidence %lld "
+                                      "is above 1000000",
+                                      tier_names[tier], (long long)sum),
+                           checked, "V3", "haircut_long", "");
+    }
+    return PL_OK;
+}
+
+static enum pl_err check_v7(const struct checked *checked)
+{
+    const struct pl_instrument *instrument = checked->instrument;
+    uint64_t decimals = (uint64_t)instrument->lot_decimals + instrument->tick_decimals;
+    if (decimals > PL_DECIMALS_MAX)
+        return refused(pl_err_set(PL_REJECT_PARAMETERS, "%u and tick_decimals %u are above %d",
+                                  instrument->lot_decimals, instrument->tick_decimals,
+                                  PL_DECIMALS_MAX),
+                       checked, "V7", "lot_decimals", "");
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
+        int64_t sum = larger(size_of(instrument->haircut_long.at[tier]),
+                             size_of(instrument->haircut_short.at[tier])) +
+                      charges_of(instrument, tier);
+        if (sum > COEFFICIENTS_PPM_MAX)
+            return refused(pl_err_set(PL_REJECT_PARAMETERS, "sum %lld is above %d", (long long)sum,
+                                      COEFFICIENTS_PPM_MAX),
+                           checked, "V7", "coefficients", tier_names[tier]);
+    }
+    return PL_OK;
+}
+
+/* ---- rule V6 -------------------------------------------------------------------------------- */
+
+/* Nested by size: for haircuts the values themselves count, for loads their magnitudes. */
+static enum pl_err check_nested(const struct pl_tier_ppm *ppm, bool is_magnitude)
+{
+    for (int t = 1; t < PL_TIER_COUNT; t++) {
+        int64_t below = ppm->at[tiers[t - 1]], above = ppm->at[tiers[t]];
+        if (is_magnitude ? size_of(above) < size_of(below) : above < below)
+            return pl_err_set(PL_REJECT_PARAMETERS, "%s %lld is below %s %lld",
+                              tier_names[tiers[t]], (long long)above, tier_names[tiers[t - 1]],
+                              (long long)below);
+    }
+    return PL_OK;
+}
+
+static enum pl_err check_v6(const struct checked *checked)
+{
+    const struct pl_instrument *instrument = checked->instrument;
+    enum pl_err err = refused(check_nested(&instrument->haircut_long, false), checked, "V6",
+                              "haircut_long", "");
+    if (!err)
+        err = refused(check_nested(&instrument->haircut_short, false), checked, "V6",
+                      "haircut_short", "");
+    for (uint32_t k = 0; k < instrument->load_count && !err; k++)
+        err = refused(check_nested(&instrument->loads[k].load, true), checked, "V6", "factor",
+                      checked->parameters->factors[instrument->loads[k].factor].text);
+    for (uint32_t k = 0; k < instrument->loss_count && !err; k++)
+        err = refused(check_nested(&instrument->losses[k].loss, false), checked, "V6",
+                      "dependency",
+                      checked->parameters->dependencies[instrument->losses[k].dependency].text);
+    for (uint32_t b = 0; b < instrument->bracket_count && !err; b++) {
+        err = check_nested(&instrument->brackets[b].rate, false);
+        if (err)
+            err = refused(pl_err_note(err, "bracket %u rate", b), checked, "V6", "brackets", "");
+    }
+    return err;
+}
+
+static bool is_zero(const struct pl_tier_ppm *ppm)
+{
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++)
+        if (ppm->at[tier] != 0) return false;
+    return true;
+}
+
+static bool are_proportional(const struct pl_tier_ppm *a, const struct pl_tier_ppm *b)
+{
+    for (enum pl_tier t = 0; t < PL_TIER_COUNT; t++)
+        for (enum pl_tier u = 0; u < t; u++)
+            if ((int64_t)a->at[t] * b->at[u] != (int64_t)b->at[t] * a->at[u]) return false;
+    return true;
+}
+
+/* The first load of each factor that is not 0: all others are compared with it. Being proportional
+ * to the same vector is being proportional to each other. */
+struct first_loads {
+    const struct pl_tier_ppm *load[PL_FACTORS_MAX];
+    const char *id[PL_FACTORS_MAX];
+};
+
+static enum pl_err check_proportional(const struct checked *checked, struct first_loads *firsts)
+{
+    for (uint32_t k = 0; k < checked->instrument->load_count; k++) {
+        const struct pl_load *load = &checked->instrument->loads[k];
+        if (is_zero(&load->load)) continue;
+        if (!firsts->load[load->factor]) {
+            firsts->load[load->factor] = &load->load;
+            firsts->id[load->factor] = checked->id;
+        }
+        if (!are_proportional(&load->load, firsts->load[load->factor]))
+            return refused(pl_err_set(PL_REJECT_PARAMETERS,
+                                      "tiers are not proportional to those of %s",
+                                      firsts->id[load->factor]),
+                           checked, "V6", "factor",
+                           checked->parameters->factors[load->factor].text);
+    }
+    return PL_OK;
+}
+
+/* ---- the set -------------------------------------------------------------------------------- */
+
+static enum pl_err check_set(const struct pl_parameters *parameters)
+{
+    const struct pl_policy *policy = &parameters->policy;
+    const struct range ranges[] = {
+        {"factors", parameters->factor_count, 0, PL_FACTORS_MAX},
+        {"dependencies", parameters->dependency_count, 0, PL_DEPENDENCIES_MAX},
+        {"sources", parameters->source_count, 0, PL_SOURCES_MAX},
+        {"policy default liquidity_order", policy->liquidity_count, 0, PL_INSTRUMENTS_MAX},
+        {"policy default order_valid_ms", policy->order_valid_ms, 1, INT64_MAX},
+        {"policy default order_overdue_ms", policy->order_overdue_ms, 0, INT64_MAX},
+        {"policy default revision_pause_ms", policy->revision_pause_ms, 0, INT64_MAX},
+        {"policy default restricted_hold_ms", policy->restricted_hold_ms, 0, INT64_MAX},
+        {"policy default alert_hysteresis_ppm", policy->alert_hysteresis_ppm, 0, PL_PPM},
+        {"policy default watermark_age_ms_max", policy->watermark_age_ms_max, 1, INT64_MAX},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);
+        if (err) return pl_err_note(err, "%s", ranges[i].field);
+    }
+    enum pl_err err = check_ids(parameters->factors, sizeof parameters->factors[0],
+                                parameters->factor_count);
+    if (err) return pl_err_note(err, "factors");
+    err = check_ids(parameters->dependencies, sizeof parameters->dependencies[0],
+                    parameters->dependency_count);
+    if (err) return pl_err_note(err, "dependencies");
+    err = check_ids(&parameters->sources[0].id, sizeof parameters->sources[0],
+                    parameters->source_count);
+    return err ? pl_err_note(err, "sources") : PL_OK;
+}
+
+static enum pl_err check_instrument(const struct checked *checked, struct first_loads *firsts)
+{
+    enum pl_err err = check_instrument_ranges(checked);
+    if (!err) err = check_references(checked);
+    if (!err) err = check_losses(checked);
+    if (!err) err = check_v1(checked);
+    if (!err) err = check_v2(checked);
+    if (!err) err = check_v3(checked);
+    if (!err) err = check_v6(checked);
+    if (!err) err = check_proportional(checked, firsts);
+    if (!err) err = check_v7(checked);
+    return err;
+}
+
+static enum pl_err check_instruments(const struct pl_parameters *parameters,
+                                     const struct pl_names *names)
+{
+    struct first_loads firsts = {0};
+    uint32_t listed_count = 0;
+    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
+        if (!parameters->instruments[i].is_listed) continue;
+        pl_assert(i < names->count);
+        struct checked checked = {.parameters = parameters,
+                                  .instrument = &parameters->instruments[i],
+                                  .id = names->ids[i].text};
+        enum pl_err err = check_instrument(&checked, &firsts);
+        if (err) return err;
+        listed_count++;
+    }
+    if (listed_count != parameters->instrument_count)
+        return pl_err_set(PL_REJECT_PARAMETERS, "instruments: %u are there, %u differ: one is twice",
+                          parameters->instrument_count, listed_count);
+    return PL_OK;
+}
+
+/* Gives each instrument its place in the liquidity order; a place that is taken is a duplicate. */
+static enum pl_err rank_sales(struct pl_parameters *parameters, const struct pl_names *names)
+{
+    const struct pl_policy *policy = &parameters->policy;
+    for (uint32_t k = 0; k < policy->liquidity_count; k++) {
+        uint32_t index = policy->liquidity_order[k];
+        if (index >= names->count || !parameters->instruments[index].is_listed)
+            return pl_err_set(PL_REJECT_PARAMETERS,
+                              "policy default liquidity_order: unknown instrument %s",
+                              index < names->count ? names->ids[index].text : "?");
+        if (parameters->instruments[index].sale_rank != 0)
+            return pl_err_set(PL_REJECT_PARAMETERS,
+                              "policy default liquidity_order: %s is there twice",
+                              names->ids[index].text);
+        parameters->instruments[index].sale_rank = k + 1;
+    }
+    return PL_OK;
+}
+
+enum pl_err pl_parameters_finish(struct pl_parameters *parameters, const struct pl_names *names)
+{
+    enum pl_err err = check_set(parameters);
+    if (!err) err = check_instruments(parameters, names);
+    if (err) return err;
+    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
+        struct pl_instrument *instrument = &parameters->instruments[i];
+        instrument->sale_rank = 0;
+        if (instrument->is_listed)
+            instrument->multiplier = (int64_t)pl_pow10(
+                PL_DECIMALS_MAX - instrument->lot_decimals - instrument->tick_decimals);
+    }
+    return rank_sales(parameters, names);
+}

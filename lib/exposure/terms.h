@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the exact evaluation and the evaluation by bounds share: when a leg is certain, which tiers
+ * charge doubt about prices, and the concentration term. Private to lib/exposure.
+ */
+#ifndef PL_EXPOSURE_TERMS_H
+#define PL_EXPOSURE_TERMS_H
+
+#include "lib/plimsoll.h"
+
+/* One USD in VU. */
+static const int64_t PL_USD_VU = 1000000000000;
+
+/*
+ * Limits of one account, RISK 1.1. With a gross value of at most V = 10^24 VU (< 2^80), coefficients
+ * that sum to at most 2^23 per leg (V7), and unc at most (PL_INTERVAL_TIMES_MAX - 1) V:
+ *
+ *   |A| <= 10^6 (4 V + V) + 2^23 V + 7 * 10^6 V  <  2.1 * 10^31  <  2^105
+ *
+ * where unc and a cash of 4 V (only after a sale, which is evaluated at tiers without unc) never
+ * meet, which leaves 2^104. Either way a pl_i128 has 22 bits to spare.
+ */
+static const pl_i128 PL_CASH_VU_MAX = 4 * (pl_i128)1000000000000 * 1000000000000;
+
+static inline bool pl_tier_charges_doubt(enum pl_tier tier)
+{
+    return tier == PL_TIER_ALERT || tier == PL_TIER_INITIAL;
+}
+
+/* LIVE implies listed: pl_market_update gives no quote to what the parameters do not name. */
+static inline bool pl_leg_is_certain(const struct pl_leg *leg, const struct pl_quote *quote)
+{
+    return quote->status == PL_MARK_LIVE && leg->lots == leg->final_lots &&
+           !leg->is_unlisted_amount;
+}
+
+/*
+ * conc(v) = sum over brackets of rate_b (min(v, T_b+1) - T_b)+, summed by slopes: each threshold that
+ * is passed adds the step of its rate to all that lies above it. Convex, since no rate decreases.
+ * A threshold is below 2^63 * 10^12 < 2^103 and `size` below 2^80.
+ */
+static inline pl_i128 pl_concentration(const struct pl_instrument *instrument, enum pl_tier tier,
+                                       pl_i128 size)
+{
+    pl_i128 charge = 0;
+    int32_t rate_below = 0;
+    for (uint32_t b = 0; b < instrument->bracket_count; b++) {
+        const struct pl_bracket *bracket = &instrument->brackets[b];
+        pl_i128 above = size - (pl_i128)bracket->threshold_usd * PL_USD_VU;
+        if (above <= 0) break;
+        charge += above * (bracket->rate.at[tier] - rate_below);
+        rate_below = bracket->rate.at[tier];
+    }
+    return charge;
+}
+
+#endif

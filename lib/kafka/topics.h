@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The thirteen topics of the pipeline, as an enum and a table. Names are configurable (the table
+ * holds the defaults of deploy/topics.conf); everything else in the program speaks of the enum.
+ */
+#ifndef PL_KAFKA_TOPICS_H
+#define PL_KAFKA_TOPICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/err.h"
+
+enum pl_topic {
+    PL_TOPIC_PRICES,
+    PL_TOPIC_POSITIONS,
+    PL_TOPIC_MARKS,
+    PL_TOPIC_HOLDINGS,
+    PL_TOPIC_PARAMETERS,
+    PL_TOPIC_CHAINS,
+    PL_TOPIC_CONTROL,
+    PL_TOPIC_EXECUTIONS,
+    PL_TOPIC_ORDERS,
+    PL_TOPIC_ALERTS,
+    PL_TOPIC_ACCOUNTS,
+    PL_TOPIC_JOURNAL,
+    PL_TOPIC_DEADLETTER,
+    PL_TOPIC_COUNT
+};
+
+enum { PL_TOPIC_NAME_BYTES_MAX = 249 };
+
+/* "prices", "positions", …: the word used in configuration keys, logs and metrics. */
+const char *pl_topic_word(enum pl_topic topic);
+
+/* Default full name, e.g. "plimsoll.prices.v1". */
+const char *pl_topic_default_name(enum pl_topic topic);
+
+/* Largest record value accepted on the topic, in bytes: the one table of size limits. */
+uint32_t pl_topic_value_bytes_max(enum pl_topic topic);
+
+/* Topic of a word ("prices") ; false when there is none. */
+bool pl_topic_from_word(const char *word, enum pl_topic *topic);
+
+/* The partition that Kafka's Java default partitioner gives a key: murmur2, sign bit cleared,
+ * modulo the count. An empty key is the caller's error to reject. */
+int32_t pl_key_partition(const uint8_t *key, size_t size_bytes, int32_t partition_count);
+
+#endif

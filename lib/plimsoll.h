@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plimsoll: the exposure library. This header is its specification.
+ *
+ * Everything here is pure: results are functions of arguments alone. No I/O, no clock, no heap, no
+ * thread, no float, no order that depends on addresses or hashes. That is what replay (G2), the
+ * exactness of verdicts (G3) and the proofs on orders (G9) rest on. Memory belongs to the caller.
+ *
+ * Units (one system, DESIGN section 6)
+ *   lots    int64   10^-lot_decimals units of an instrument; debts and shorts are negative
+ *   ticks   int64   10^-tick_decimals USD per whole unit; > 0
+ *   VU      i128    value: 10^-12 USD.   lots * ticks * multiplier, exactly, with
+ *                   multiplier = 10^(12 - lot_decimals - tick_decimals) >= 1
+ *   ppm     int32   weights, haircuts, factor loads: 10^-6
+ *   excess  i128    margin excess and requirements: VU * ppm = 10^-18 USD
+ *   time    int64   milliseconds since the epoch, UTC
+ *
+ * Rounding happens in two places only: where outside amounts become lots (down: an asset down, a
+ * debt up in size) and ticks (half-even), and where a limit price is set (against us: a sale's
+ * down, a purchase's up). From there on every number is exact; equality with a line is safe.
+ *
+ * Bounds. The gross value of an account is at most 10^12 USD (< 2^80 VU); coefficient sums are at
+ * most 2^23, so an excess stays below 2^104. What would leave the bounds is refused with
+ * PL_REJECT_OVERFLOW where it enters, or, when a price carries it there, the verdict says
+ * out-of-range. Nothing wraps or saturates.
+ *
+ * Order of reading: names, parameters, marks and market, book, evaluate, plan, state and decide.
+ */
+#ifndef PLIMSOLL_H
+#define PLIMSOLL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/amount.h"
+#include "lib/base/err.h"
+#include "lib/base/hash.h"
+#include "lib/base/id.h"
+#include "lib/base/map.h"
+#include "lib/base/num.h"
+
+enum {
+    PL_INSTRUMENTS_MAX = 4096,
+    PL_FACTORS_MAX = 32,
+    PL_DEPENDENCIES_MAX = 64,
+    PL_SOURCES_MAX = 64,
+    PL_LOADS_MAX = 4,          /* factor loads of an instrument            */
+    PL_BRACKETS_MAX = 8,       /* concentration brackets of an instrument  */
+    PL_LOSSES_MAX = 8,         /* dependency losses of an instrument       */
+    PL_PRICE_SOURCES_MAX = 8,  /* price sources of an instrument           */
+    PL_LEGS_MAX = 128,         /* legs of an account                       */
+    PL_APPLIED_MAX = 64,       /* order fills that holdings remember       */
+    PL_PENDING_MAX = 16,       /* orders of an account in flight           */
+    PL_SALE_LEGS_MAX = 16,     /* legs of one plan                         */
+    PL_DOUBTS_MAX = 8,         /* reasons of uncertainty that are listed   */
+    PL_ORDER_ID_BYTES = 16,
+};
+
+/* ==== names: instrument ids to dense indexes (lib/exposure/names.c) ========================== */
+
+/*
+ * Gives each instrument id a number below PL_INSTRUMENTS_MAX, for the life of the process. Numbers
+ * depend on arrival order; therefore nothing that is output is ever ordered by them.
+ */
+struct pl_names {
+    struct pl_map map;
+    uint32_t count;
+    struct pl_id ids[PL_INSTRUMENTS_MAX];
+    /* Room for the map's table. */
+    _Alignas(16) uint8_t table[PL_MAP_BYTES(PL_INSTRUMENTS_MAX)];
+};
+
+void pl_names_init(struct pl_names *names);
+/* Number of `id`, new or known. REJECT_CAPACITY when the table is full. */
+enum pl_err pl_names_intern(struct pl_names *names, const struct pl_id *id, uint32_t *index);
+/* False when unknown. */
+bool pl_names_find(const struct pl_names *names, const struct pl_id *id, uint32_t *index);
+
+/* ==== parameters (lib/exposure/parameters.c) ================================================= */
+
+/* Nested: alert asks most, maintenance least (V6). */
+enum pl_tier { PL_TIER_ALERT, PL_TIER_INITIAL, PL_TIER_END, PL_TIER_MAINTENANCE, PL_TIER_COUNT };
+
+enum pl_instrument_kind { PL_INSTRUMENT_SPOT = 1, PL_INSTRUMENT_PERP, PL_INSTRUMENT_FUTURE };
+
+struct pl_tier_ppm { int32_t at[PL_TIER_COUNT]; };
+
+struct pl_load { uint32_t factor; struct pl_tier_ppm load; };      /* factor: index in the set   */
+struct pl_loss { uint32_t dependency; struct pl_tier_ppm loss; };  /* dependency: index in the set */
+struct pl_bracket { int64_t threshold_usd; struct pl_tier_ppm rate; };
+
+struct pl_price_rules {
+    struct pl_id sources[PL_PRICE_SOURCES_MAX];
+    uint32_t source_count;
+    uint32_t quorum;             /* 1..source_count                                              */
+    int64_t age_ms_max;          /* > 0                                                          */
+    int32_t band_ppm;            /* > 0; of the reference price                                  */
+    int32_t bad_mark_low_ppm;    /* 0..PPM: best a short may hope for under a bad mark           */
+    int32_t bad_mark_high_ppm;   /* >= PPM: best a long may hope for, worst a short must fear    */
+};
+
+struct pl_instrument {
+    bool is_listed;              /* false: the set does not name it; nothing else is meaningful   */
+    enum pl_instrument_kind kind;
+    uint32_t lot_decimals, tick_decimals;
+    int64_t multiplier;          /* 10^(12 - lot_decimals - tick_decimals); set by finish          */
+    struct pl_tier_ppm haircut_long, haircut_short;
+    struct pl_load loads[PL_LOADS_MAX];
+    uint32_t load_count;
+    struct pl_bracket brackets[PL_BRACKETS_MAX];
+    uint32_t bracket_count;
+    struct pl_loss losses[PL_LOSSES_MAX];
+    uint32_t loss_count;
+    int32_t confidence_ppm;
+    int32_t sale_discount_ppm;
+    uint32_t sale_rank;          /* place in the liquidity order, from 1; 0: never sold; by finish */
+    struct pl_price_rules price_rules;
+    struct pl_id chain;          /* size 0: none                                                   */
+};
+
+/* A source of positions. */
+struct pl_source {
+    struct pl_id id;
+    bool settles_by_time;        /* it never says which orders its events contain                  */
+};
+
+struct pl_policy {
+    uint32_t liquidity_order[PL_INSTRUMENTS_MAX]; /* instrument indexes                            */
+    uint32_t liquidity_count;
+    int64_t order_valid_ms, order_overdue_ms, revision_pause_ms, restricted_hold_ms;
+    int32_t alert_hysteresis_ppm;
+    int64_t watermark_age_ms_max;
+};
+
+/* One parameter set, indexed by instrument number. About 5 MB: lives in static or mapped memory. */
+struct pl_parameters {
+    uint64_t epoch;
+    uint32_t instrument_count;   /* instruments listed                                             */
+    uint32_t factor_count, dependency_count, source_count;
+    struct pl_id factors[PL_FACTORS_MAX];
+    struct pl_id dependencies[PL_DEPENDENCIES_MAX];
+    struct pl_source sources[PL_SOURCES_MAX];
+    struct pl_policy policy;
+    struct pl_instrument instruments[PL_INSTRUMENTS_MAX];
+};
+
+/*
+ * Validates a filled set and derives multipliers and sale ranks. REJECT_PARAMETERS with a text that
+ * begins with the rule's name and names the instrument and field: "V6 instrument ETH haircut_long:
+ * end 20000 is below maintenance 30000".
+ *   V1  haircut_long + haircut_short >= 0 at each tier
+ *   V2  bracket thresholds are >= 0 and increase (below the first the rate is 0), rates do not
+ *       decrease and are >= 0
+ *   V3  for a long spot: haircut_long + sum |loads| + largest loss + top bracket rate + confidence
+ *       <= 10^6 at each tier (more collateral never hurts)
+ *   V6  maintenance <= end <= initial <= alert for haircuts, |loads|, losses, rates. For the loads of
+ *       one factor the tiers must also be proportional, a[t]*b[u] = b[t]*a[u] for any two
+ *       instruments and tiers: without it a hedge could count more at a stricter tier and the tiers would not
+ *       be nested, which the search for accounts relies on (G3).
+ *   V7  lot_decimals + tick_decimals <= 12; sum of an instrument's coefficients <= 2^23 ppm
+ *   V8  (value grids, V4, V5, V9 and V10 belong to options and are checked with them)
+ * plus, by field name, whatever is out of the ranges stated above: duplicate ids, an unknown factor,
+ * dependency or liquidity-order entry, no "default" policy, sale_discount_ppm outside 0..999999.
+ */
+enum pl_err pl_parameters_finish(struct pl_parameters *parameters, const struct pl_names *names);
+
+/* Whether `next` may take the place of `last`: a larger epoch, and the same lot and tick decimals of
+ * every instrument listed in both (amounts in the book and on their way are in these units; give an
+ * instrument a new id instead). REJECT_STALE for the epoch, REJECT_CONFLICT for the decimals. */
+enum pl_err pl_parameters_follow(const struct pl_parameters *last, const struct pl_parameters *next);
+
+/* ==== marks and the market (lib/exposure/market.c) =========================================== */
+
+enum pl_mark_status { PL_MARK_NONE, PL_MARK_LIVE, PL_MARK_STALE, PL_MARK_HALTED };
+
+/* The newest mark of an instrument, as published. */
+struct pl_mark {
+    enum pl_mark_status status;
+    uint64_t source_offset, tick;
+    int32_t source_partition;
+    int64_t mantissa, low_mantissa, high_mantissa; /* > 0, low <= mantissa <= high                 */
+    int32_t exponent;                              /* of all three                                 */
+    int64_t event_time_ms;
+    uint32_t source_count;
+    uint32_t volatility_fast_ppm, volatility_slow_ppm;
+};
+
+/* True when (source_offset, tick) of `mark` is above that of `last`. */
+bool pl_mark_is_newer(const struct pl_mark *mark, const struct pl_mark *last);
+
+/* What evaluation uses of a mark: values of one lot in VU, exact, each < 2^63. */
+struct pl_quote {
+    int64_t ticks;               /* 0: never had a valid price                                     */
+    int64_t lot_vu;              /* ticks * multiplier                                             */
+    int64_t low_lot_vu, high_lot_vu;   /* the initial tier's interval                              */
+    int64_t bad_low_lot_vu, bad_high_lot_vu; /* bounds while `status` is not LIVE                  */
+    enum pl_mark_status status;  /* LIVE only if published LIVE and not older than age_ms_max      */
+};
+
+/* What evaluation uses of an instrument at one tier, folded into the fewest products; half a cache
+ * line. Zero for an instrument that is not listed. */
+struct pl_weights {
+    _Alignas(32) int32_t own_long; /* 10^6 - haircut_long - confidence                             */
+    int32_t own_short;             /* 10^6 + haircut_short + confidence                            */
+    int32_t loads[PL_LOADS_MAX];
+    uint8_t factors[PL_LOADS_MAX];
+    uint8_t load_count;
+    bool has_steps;                /* brackets or losses: they are read from the parameters        */
+};
+
+/* Everything that evaluation reads besides the account, in arrays indexed by instrument number.
+ * Starts zeroed; about 1 MB. */
+struct pl_market {
+    const struct pl_parameters *parameters;
+    int64_t now_ms;
+    struct pl_quote quotes[PL_INSTRUMENTS_MAX];
+    uint64_t changed_mask;       /* bit (index mod 64) of each quote that differs from the last one */
+    bool parameters_changed;
+
+    /* Private to lib/exposure: laid out by pl_market_update when the parameters change. */
+    uint64_t epoch;
+    uint32_t listed_count;
+    uint32_t listed[PL_INSTRUMENTS_MAX];
+    struct pl_weights weights[PL_TIER_COUNT][PL_INSTRUMENTS_MAX];
+};
+
+/* A mark's interval may reach up to this many times the mark. */
+enum { PL_INTERVAL_TIMES_MAX = 8 };
+
+/*
+ * Derives the quotes at `now_ms`, comparing with the ones of the last call: changed_mask says whose
+ * holders must be looked at. A mark whose ticks or value leave the exact range, or whose interval is
+ * wider than PL_INTERVAL_TIMES_MAX allows, counts as HALTED with its last quote kept. A mark from the
+ * future by more than age_ms_max is STALE like one from the past. The bounds of a bad mark round
+ * outward. `marks` has PL_INSTRUMENTS_MAX entries. New parameters forget all quotes and set all bits.
+ */
+void pl_market_update(struct pl_market *market, const struct pl_parameters *parameters,
+                      const struct pl_mark *marks, int64_t now_ms);
+
+/* ==== book (lib/exposure/book.c) ============================================================= */
+
+/* One line of an account: everything it holds of one instrument, summed over sources. */
+struct pl_leg {
+    uint32_t instrument;
+    bool is_unlisted_amount;     /* quantity could not become lots: unknown size, sign in `lots`   */
+    bool settles_by_time;        /* from a source that does not say which orders it contains       */
+    int64_t lots;                /* what counts: min(seen, final). Pending inflow is not counted,
+                                    pending outflow is gone at once                                */
+    int64_t final_lots;          /* what is final only: the most it can be                         */
+};
+
+struct pl_applied {
+    uint8_t order_id[PL_ORDER_ID_BYTES];
+    struct pl_amount cumulative; /* magnitude; becomes lots by the order's lot decimals, rounded down */
+};
+
+/* A decoded holdings record: all legs, sorted by instrument id, one leg per instrument. */
+struct pl_holdings {
+    struct pl_id account;
+    uint64_t version;
+    int64_t event_time_ms;       /* oldest of the sources' newest event times                      */
+    bool has_gap;
+    pl_i128 cash_vu, final_cash_vu; /* cash less cost, as counted / final only; cash <= final      */
+    uint32_t leg_count, applied_count;
+    struct pl_leg legs[PL_LEGS_MAX];
+    struct pl_applied applied[PL_APPLIED_MAX];
+    struct pl_digest digest;     /* of the record's value bytes and key                            */
+};
+
+enum pl_state { PL_STATE_OK = 1, PL_STATE_ALERT, PL_STATE_RESTRICTED, PL_STATE_LIQUIDATING,
+                PL_STATE_BANKRUPT };
+
+enum pl_doubt_reason { PL_DOUBT_NO_MARK = 1, PL_DOUBT_STALE, PL_DOUBT_HALTED, PL_DOUBT_UNLISTED,
+                       PL_DOUBT_UNFINALISED, PL_DOUBT_GAP, PL_DOUBT_TAINTED,
+                       PL_DOUBT_ORDER_OVERDUE, PL_DOUBT_OUT_OF_RANGE };
+
+struct pl_doubt {
+    uint32_t instrument;         /* UINT32_MAX: the whole account                                  */
+    enum pl_doubt_reason reason;
+};
+
+enum pl_side { PL_SIDE_SELL = 1, PL_SIDE_BUY };
+
+enum pl_progress { PL_PROGRESS_OPEN = 1, PL_PROGRESS_ACKNOWLEDGED, PL_PROGRESS_TERMINAL,
+                   PL_PROGRESS_OVERDUE };
+
+/* An order whose quantity the holdings do not show yet (G5). */
+struct pl_pending {
+    uint8_t order_id[PL_ORDER_ID_BYTES];
+    uint32_t instrument;
+    enum pl_side side;
+    enum pl_progress progress;
+    uint32_t lot_decimals;
+    int64_t ordered_lots, executed_lots, applied_lots; /* magnitudes                               */
+    int64_t limit_ticks;
+    int32_t limit_exponent;      /* minus the tick decimals it was decided with                    */
+    int64_t valid_until_ms;
+    int64_t reported_ms;         /* time of the terminal report                                    */
+};
+
+/* The decided state of an account; the default (state OK, all else 0) is stored nowhere. */
+struct pl_account_state {
+    enum pl_state state;
+    int64_t since_ms;
+    uint64_t episode;            /* episodes opened so far                                         */
+    uint32_t revision;           /* plans of the present episode so far                            */
+    int64_t whole_since_ms;      /* -1: initial margin is not whole, or not restricted             */
+    int64_t revision_after_ms;
+    uint64_t version;
+    uint32_t doubt_count, pending_count;
+    struct pl_doubt doubts[PL_DOUBTS_MAX];
+    struct pl_pending pending[PL_PENDING_MAX];
+};
+
+/* An account as the book holds it. Rows are stable until the book is dropped. */
+struct pl_account {
+    struct pl_id id;
+    bool has_gap, is_tainted, has_holdings;
+    uint32_t leg_first, leg_count;         /* in book->legs                                        */
+    uint32_t applied_first, applied_count; /* in book->applied                                     */
+    uint32_t state_index;                  /* in book->states; UINT32_MAX: the default state       */
+    uint64_t version;
+    int64_t event_time_ms;
+    pl_i128 cash_vu, final_cash_vu;
+    uint64_t instrument_mask;              /* bit (index mod 64) of each leg                       */
+    struct pl_digest digest;
+};
+
+/* Capacities of one partition's book; more is refused with REJECT_CAPACITY, never dropped. */
+struct pl_book_limits {
+    uint32_t accounts_max, legs_max, applied_max, states_max;
+};
+
+/* The accounts of one partition. Its memory is one block; pages never touched cost nothing. */
+struct pl_book;
+
+size_t pl_book_bytes(const struct pl_book_limits *limits);
+/* `block` is zeroed, pl_book_bytes() long and 64-byte aligned; it becomes the book. */
+struct pl_book *pl_book_init(void *block, const struct pl_book_limits *limits);
+
+/*
+ * Puts a holdings record in place of the account's last one and clears its taint. A version not above
+ * the last is REJECT_STALE unless it is equal with equal digest (a restatement), which is PL_OK with
+ * *index set and nothing changed. REJECT_CAPACITY leaves the account as it was. Whatever happens
+ * *index is the account's row if it has one.
+ */
+enum pl_err pl_book_apply_holdings(struct pl_book *book, const struct pl_holdings *holdings,
+                                   uint32_t *index);
+/* The last record of this account could not be applied: uncertain until the next valid one. */
+enum pl_err pl_book_taint(struct pl_book *book, const struct pl_id *account, uint32_t *index);
+/* Replaces the decided state: after a commit, or while restoring. REJECT_CAPACITY. */
+enum pl_err pl_book_set_state(struct pl_book *book, uint32_t index,
+                              const struct pl_account_state *state);
+/* Row of an account, made if absent. REJECT_CAPACITY. */
+enum pl_err pl_book_account(struct pl_book *book, const struct pl_id *id, uint32_t *index);
+bool pl_book_find(const struct pl_book *book, const struct pl_id *id, uint32_t *index);
+
+uint32_t pl_book_count(const struct pl_book *book);
+const struct pl_account *pl_book_at(const struct pl_book *book, uint32_t index);
+const struct pl_leg *pl_book_legs(const struct pl_book *book, uint32_t index);
+const struct pl_applied *pl_book_applied(const struct pl_book *book, uint32_t index);
+/* The decided state; the default one for an account that has none. Copied out. */
+void pl_book_state(const struct pl_book *book, uint32_t index, struct pl_account_state *state);
+bool pl_book_has_state(const struct pl_book *book, uint32_t index);
+/* Exclusive or of the digests of all holdings: equal books, equal digests, in any order. */
+struct pl_digest pl_book_digest(const struct pl_book *book);
+/* Bytes of the block in use, for sizing. */
+size_t pl_book_used_bytes(const struct pl_book *book);
+
+/* ==== evaluation (lib/exposure/evaluate.c) =================================================== */
+
+/*
+ * A portfolio to evaluate: borrowed legs, at most one per instrument, in any order, and cash net of
+ * the cost of derivatives.
+ */
+struct pl_portfolio {
+    const struct pl_leg *legs;
+    uint32_t leg_count;
+    pl_i128 cash_vu, final_cash_vu;
+};
+
+/*
+ * Margin excess of one tier, exactly (RISK 1.3, 1.5):
+ *
+ *   E = cash + sum n_i                        n_i = lots * lot_vu
+ *   R = sum side_i(n_i) + sum_k |sum_i load_ik n_i| + sum_i conc_i(|n_i|)
+ *       + max(0, max_d sum_i loss_id max(n_i, 0))
+ *       + initial and alert tier: sum_i (confidence_i |n_i| + 10^6 unc_i)
+ *   A = 10^6 E - R                            healthy if A >= 0
+ *
+ * with side(n) = haircut_long n for n >= 0, haircut_short (-n) below; conc(v) = sum over brackets of
+ * rate_b (min(v, T_b+1) - T_b)+; unc = lots (lot_vu - low_lot_vu) for a long, |lots| (high_lot_vu -
+ * lot_vu) for a short. Every leg must be certain: listed, LIVE, lots == final_lots; else assertion.
+ * Returns false when the gross value of the legs is above PL_VALUE_VU_MAX or |cash| above 4 times that
+ * (a sale turns value into cash and must stay inside); *excess is then unspecified.
+ */
+[[nodiscard]] bool pl_evaluate(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                               enum pl_tier tier, pl_i128 *excess);
+
+/* True when no leg needs bounds: pl_evaluate may be used. */
+bool pl_portfolio_is_certain(const struct pl_market *market, const struct pl_portfolio *portfolio);
+
+enum pl_certainty { PL_CERTAIN, PL_UNCERTAIN, PL_OUT_OF_RANGE };
+
+/*
+ * Lower and upper bound of the excess over everything that bad inputs leave open, by interval
+ * arithmetic on the terms above; equal to the exact excess when all legs are certain.
+ *   a leg with a bad mark   long: value in [0, bad_high_lot_vu]; short: [bad_low, bad_high]
+ *   a leg never priced      long: [0, no upper bound]; short: [no lower bound, 0]
+ *   an unlisted asset       0; an unlisted debt: [no lower bound, 0]
+ *   final_lots > lots       lots anywhere between (an outflow that may be undone)
+ * Where an instrument's weights let the excess grow with its value whatever else is held (always so
+ * for spot, by V3) the bound is the exact excess at that end of the leg, not a sum of worst terms.
+ * Returns false when a bounded end leaves the range of pl_evaluate.
+ * "No bound" is stored as -/+ PL_EXCESS_UNBOUNDED.
+ */
+static const pl_i128 PL_EXCESS_UNBOUNDED = (pl_i128)1 << 120;
+
+struct pl_bounds { pl_i128 low, high; };
+
+[[nodiscard]] bool pl_evaluate_bounds(const struct pl_market *market,
+                                      const struct pl_portfolio *portfolio, enum pl_tier tier,
+                                      struct pl_bounds *excess);
+
+/* One term of a requirement or of the equity, for people. */
+enum pl_term_kind { PL_TERM_VALUE, PL_TERM_HAIRCUT, PL_TERM_FACTOR, PL_TERM_CONCENTRATION,
+                    PL_TERM_DEPENDENCY, PL_TERM_CONFIDENCE };
+struct pl_term {
+    enum pl_term_kind kind;
+    uint32_t index;              /* instrument, factor or dependency                               */
+    pl_i128 amount;              /* contribution to the excess: negative costs margin              */
+};
+
+/* Verdict at all tiers. */
+struct pl_verdict {
+    enum pl_certainty certainty; /* of the maintenance tier: UNCERTAIN when its bounds straddle 0   */
+    struct pl_bounds equity_vu;
+    struct pl_bounds excess[PL_TIER_COUNT];
+    pl_i128 gross_vu;            /* sum |n_i| at the marks, bad ones at their last                 */
+    uint32_t doubt_count;        /* legs that needed bounds, the first PL_DOUBTS_MAX in id order;
+                                    last, as the whole account, cash that is not final             */
+    struct pl_doubt doubts[PL_DOUBTS_MAX];
+};
+
+void pl_verdict_of(const struct pl_market *market, const struct pl_names *names,
+                   const struct pl_portfolio *portfolio, struct pl_verdict *verdict);
+
+/* Room for all terms of any account. */
+enum { PL_TERMS_MAX = 4 * PL_LEGS_MAX + PL_FACTORS_MAX + 2 };
+
+/* Splits the exact excess of `tier` into terms that are not 0 (sum of amounts == excess), the first
+ * `capacity` of them; a portfolio that is not certain is split at its upper bound. Cash is a VALUE
+ * with index UINT32_MAX; without an upper bound the one term is the leg that has none. Returns the
+ * number of terms; 0 for an account out of range. */
+uint32_t pl_explain(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                    enum pl_tier tier, struct pl_term *terms, uint32_t capacity);
+
+/* ==== plan (lib/exposure/plan.c) ============================================================= */
+
+struct pl_sale_leg {
+    uint32_t instrument;
+    enum pl_side side;
+    int64_t lots;                /* magnitude, > 0, <= the leg's size                              */
+    int64_t limit_ticks;         /* sell: floor(ticks (1 - discount)), buy: ceil(ticks (1 + discount)) */
+    pl_i128 one_lot_less;        /* end excess with this leg one lot smaller; < 0 if it reaches     */
+};
+
+struct pl_sale {
+    bool reaches;                /* end_after >= 0                                                 */
+    bool is_bankrupt;            /* even everything sold at its limit leaves the end tier below 0  */
+    uint32_t leg_count;
+    struct pl_sale_leg legs[PL_SALE_LEGS_MAX]; /* in liquidity order                               */
+    pl_i128 end_before, end_after, maintenance_before;
+    uint32_t evaluation_count;
+};
+
+/*
+ * The smallest sale, in the policy's liquidity order, after which the end tier's excess is not
+ * negative with every leg executed at its limit price (G9). Sells longs, buys back debts and shorts;
+ * leaves alone what the policy does not name, what has no LIVE mark and what is not final: of a leg
+ * that is final in part the smaller of |lots| and |final_lots| may be sold, if they have one sign.
+ * Also left alone is a leg whose limit would not be a price: below one tick, or beyond 63 bits.
+ *
+ * Each leg in turn is raised to the least quantity that reaches the target, by bisection on the exact
+ * excess (upper bound where inputs are uncertain), or, if none does, to the one that helps most;
+ * when the order alone cannot reach it the pro-rata unwinding of everything does, if anything can
+ * (RISK S4). Then every leg is trimmed by bisection until no leg can be cut by one lot. The excess is
+ * concave in the quantities, hence each bisection is exact. If nothing reaches the target all that
+ * may be sold and helps is sold and is_bankrupt says so.
+ */
+void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
+                  const struct pl_portfolio *portfolio, struct pl_sale *sale);
+
+/* Excess of `tier` after executing `legs` of a sale at their limits (upper bound when uncertain). */
+[[nodiscard]] bool pl_sale_excess(const struct pl_market *market,
+                                  const struct pl_portfolio *portfolio, enum pl_tier tier,
+                                  const struct pl_sale_leg *legs, uint32_t leg_count,
+                                  pl_i128 *excess);
+
+/* ==== state and decision (lib/exposure/decide.c) ============================================= */
+
+struct pl_execution {
+    struct pl_id account;
+    uint8_t order_id[PL_ORDER_ID_BYTES];
+    bool is_terminal;
+    int64_t cumulative_mantissa; /* magnitude in units of 10^-cumulative_decimals                  */
+    int32_t cumulative_exponent;
+    int64_t event_time_ms;
+};
+
+/* Folds a report into the state: executed quantities only grow, terminal stays terminal. False when
+ * the state has no such order (late report of a released one, or of nobody's). */
+bool pl_state_apply_execution(struct pl_account_state *state, const struct pl_execution *execution);
+
+/* The portfolio that is evaluated: the account's legs with pending quantities counted as sold at
+ * their limits (G5). `legs` is scratch of PL_LEGS_MAX that the portfolio borrows. */
+void pl_effective_portfolio(const struct pl_book *book, uint32_t index,
+                            const struct pl_account_state *state,
+                            const struct pl_market *market, struct pl_leg *legs,
+                            struct pl_portfolio *portfolio);
+
+enum pl_alert_kind { PL_ALERT_STATE = 1, PL_ALERT_UNCERTAIN, PL_ALERT_CERTAIN,
+                     PL_ALERT_ORDER_OVERDUE, PL_ALERT_OUT_OF_RANGE };
+
+struct pl_alert {
+    enum pl_alert_kind kind;
+    enum pl_state left, entered;
+    int64_t since_ms;
+    uint8_t order_id[PL_ORDER_ID_BYTES];
+};
+
+enum { PL_DECISION_ALERTS_MAX = 4 + PL_PENDING_MAX };
+
+/* What becomes of one account in one step. */
+struct pl_decision {
+    uint32_t index;              /* row in the book                                                */
+    bool has_changed;            /* the state differs from the committed one: publish it           */
+    uint32_t rank;               /* for the caller: place among the step's decisions               */
+    bool has_sale;
+    struct pl_account_state state; /* next; order ids of a new sale's pending entries are zero and
+                                      filled by whoever names orders                               */
+    uint32_t alert_count;
+    struct pl_alert alerts[PL_DECISION_ALERTS_MAX];
+    struct pl_verdict verdict;
+    struct pl_sale sale;
+};
+
+/*
+ * Decides one account: releases what holdings show of its pending orders, marks overdue ones,
+ * evaluates, moves between the states of RISK 1.7 and plans a sale when one is due:
+ *   - entering LIQUIDATING (maintenance certainly below 0) opens an episode with revision 1;
+ *   - within an episode, when the pause is over, either maintenance is below 0 in spite of all that
+ *     is pending, or nothing is pending and the end tier is below 0: one more revision, additive;
+ *   - no sale while halted, in doubt, overdue or with less than PL_SALE_LEGS_MAX places free.
+ * LIQUIDATING ends when the end tier is not below 0 and nothing is pending any more.
+ * `prior` is the committed state with this step's executions folded in and `committed` the one
+ * without, to tell whether anything changed.
+ */
+void pl_decide(const struct pl_market *market, const struct pl_names *names,
+               const struct pl_book *book, uint32_t index,
+               const struct pl_account_state *committed, const struct pl_account_state *prior,
+               bool is_halted, struct pl_decision *decision);
+
+/* ==== search (lib/exposure/screen.c) ========================================================= */
+
+/*
+ * Accounts to decide: everyone for whom pl_decide could change anything (G3). Called once per step
+ * and partition, after pl_market_update. `touched` are rows with new holdings, executions or taint,
+ * in any order, possibly twice. Writes distinct rows in ascending order of account id and returns
+ * their number; `candidates` and `marks` have room for accounts_max entries (marks: bytes, zeroed,
+ * left zeroed).
+ *
+ * An account is left out only if nothing of it was touched, no timer of its state is due, and either
+ * no quote it holds changed or it is in the default state with an exact alert excess >= 0, the lowest
+ * of the nested tiers.
+ */
+uint32_t pl_screen(const struct pl_market *market, const struct pl_book *book,
+                   const uint32_t *touched, uint32_t touched_count,
+                   uint32_t *candidates, uint8_t *marks);
+
+#endif

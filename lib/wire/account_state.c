@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Topic accounts: the decided state of an account, a changelog. Step 6 writes it in the transaction
+ * of the orders it knows of (G1, G5); a partition's new owner reads it to the end before it decides.
+ */
+#include "plimsoll/v1/account_state.pb-c.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "lib/base/assert.h"
+#include "lib/wire/fields.h"
+#include "lib/wire/wire.h"
+
+static_assert((int)PL_STATE_OK == (int)PLIMSOLL__V1__MARGIN_CALL__STATE__STATE_OK &&
+              (int)PL_STATE_BANKRUPT == (int)PLIMSOLL__V1__MARGIN_CALL__STATE__STATE_BANKRUPT,
+              "account state");
+static_assert((int)PL_DOUBT_NO_MARK ==
+              (int)PLIMSOLL__V1__MARGIN_CALL__DOUBT__REASON__REASON_NO_MARK &&
+              (int)PL_DOUBT_OUT_OF_RANGE ==
+              (int)PLIMSOLL__V1__MARGIN_CALL__DOUBT__REASON__REASON_OUT_OF_RANGE,
+              "doubt reason");
+static_assert(
+    (int)PL_PROGRESS_OPEN ==
+    (int)PLIMSOLL__V1__ACCOUNT_STATE__PENDING_ORDER__PROGRESS__PROGRESS_OPEN &&
+    (int)PL_PROGRESS_OVERDUE ==
+    (int)PLIMSOLL__V1__ACCOUNT_STATE__PENDING_ORDER__PROGRESS__PROGRESS_OVERDUE,
+    "progress");
+
+/* ---- decode ---- */
+
+static enum pl_err read_lots(const struct pl_place *place, struct pl_scalar field, int64_t *lots)
+{
+    return pl_field_i64(place, field, 0, INT64_MAX, lots);
+}
+
+static enum pl_err read_instrument(const struct pl_place *place, const char *text,
+                                   struct pl_names *names, uint32_t *index)
+{
+    struct pl_id id;
+    enum pl_err err = pl_field_id(place, "instrument", text, &id);
+    return err ? err : pl_names_intern(names, &id, index);
+}
+
+static enum pl_err read_order(const struct pl_place *place,
+                              const Plimsoll__V1__AccountState__PendingOrder *from,
+                              struct pl_names *names, struct pl_pending *pending)
+{
+    uint32_t side = 0, progress = 0;
+    enum pl_err err = pl_field_uuid(place, "order_id", from->order_id, pending->order_id);
+    if (!err)
+        err = read_instrument(place, from->instrument, names, &pending->instrument);
+    if (!err)
+        err = pl_field_enum(place, PL_SCALAR(from, side),
+                            &plimsoll__v1__forced_sale_order__side__descriptor, &side);
+    if (!err)
+        err = pl_field_enum(place, PL_SCALAR(from, progress),
+                            &plimsoll__v1__account_state__pending_order__progress__descriptor,
+                            &progress);
+    pending->side = (enum pl_side)side;
+    pending->progress = (enum pl_progress)progress;
+    if (!err)
+        err = read_lots(place, PL_SCALAR(from, ordered_lots), &pending->ordered_lots);
+    if (!err)
+        err = read_lots(place, PL_SCALAR(from, executed_lots), &pending->executed_lots);
+    if (!err)
+        err = read_lots(place, PL_SCALAR(from, applied_lots), &pending->applied_lots);
+    if (!err)
+        err = pl_field_u32(place, PL_SCALAR(from, lot_decimals), 0, PL_DECIMALS_MAX,
+                           &pending->lot_decimals);
+    return err;
+}
+
+static enum pl_err read_pending(const struct pl_place *place,
+                                const Plimsoll__V1__AccountState__PendingOrder *from,
+                                struct pl_names *names, struct pl_pending *pending)
+{
+    enum pl_err err = read_order(place, from, names, pending);
+    if (!err)
+        err = pl_field_decimal(place, "limit_price", from->limit_price, &pending->limit_ticks,
+                               &pending->limit_exponent);
+    if (!err && (pending->limit_ticks < 0 || pending->limit_exponent > 0 ||
+                 pending->limit_exponent < -PL_DECIMALS_MAX))
+        err = pl_field_fail(PL_REJECT_RANGE, place, "limit_price",
+                            ": not a price in ticks of 10^-12 to 1 USD");
+    if (!err)
+        err = pl_field_time(place, PL_SCALAR(from, valid_until_ms), &pending->valid_until_ms);
+    if (!err && from->has_reported_ms)
+        err = pl_field_time(place, PL_SCALAR(from, reported_ms), &pending->reported_ms);
+    return err;
+}
+
+static enum pl_err read_doubts(const Plimsoll__V1__AccountState *from, struct pl_names *names,
+                               struct pl_account_state *state)
+{
+    enum pl_err err =
+        pl_field_count(NULL, "doubts", from->n_doubts, PL_DOUBTS_MAX, &state->doubt_count);
+    for (uint32_t i = 0; !err && i < state->doubt_count; i++) {
+        const struct pl_place place = { NULL, "doubts", (int)i };
+        const Plimsoll__V1__MarginCall__Doubt *doubt = from->doubts[i];
+        uint32_t reason = 0;
+        state->doubts[i].instrument = UINT32_MAX;
+        if (doubt->instrument && *doubt->instrument)
+            err = read_instrument(&place, doubt->instrument, names, &state->doubts[i].instrument);
+        if (!err)
+            err = pl_field_enum(&place, PL_SCALAR(doubt, reason),
+                                &plimsoll__v1__margin_call__doubt__reason__descriptor, &reason);
+        state->doubts[i].reason = (enum pl_doubt_reason)reason;
+    }
+    return err;
+}
+
+static enum pl_err read_times(const Plimsoll__V1__AccountState *from,
+                              struct pl_account_state *state)
+{
+    enum pl_err err = pl_field_time(NULL, PL_SCALAR(from, since_ms), &state->since_ms);
+    state->whole_since_ms = -1;
+    if (!err && from->has_whole_since_ms)
+        err = pl_field_time(NULL, PL_SCALAR(from, whole_since_ms), &state->whole_since_ms);
+    return err ? err
+               : pl_field_time(NULL, PL_SCALAR(from, revision_after_ms),
+                               &state->revision_after_ms);
+}
+
+enum pl_err pl_wire_state_decode(struct pl_wire *wire, struct pl_names *names,
+                                 struct pl_bytes_view key, struct pl_bytes_view value,
+                                 struct pl_account_state *state)
+{
+    enum pl_err err = PL_OK;
+    const Plimsoll__V1__AccountState *from =
+        pl_wire_unpack(&wire->decode, PL_TOPIC_ACCOUNTS, value, &err);
+    if (!from)
+        return err;
+    struct pl_id account;
+    uint32_t decided = 0;
+    memset(state, 0, sizeof(*state));
+    err = pl_field_account(from->account, key, &account);
+    if (!err)
+        err = pl_field_enum(NULL, PL_SCALAR(from, state),
+                            &plimsoll__v1__margin_call__state__descriptor, &decided);
+    state->state = (enum pl_state)decided;
+    if (!err)
+        err = read_times(from, state);
+    if (!err)
+        err = pl_field_u64(NULL, PL_SCALAR(from, episode), 0, UINT64_MAX, &state->episode);
+    if (!err)
+        err = pl_field_u32(NULL, PL_SCALAR(from, revision), 0, UINT32_MAX, &state->revision);
+    if (!err)
+        err = pl_field_u64(NULL, PL_SCALAR(from, version), 1, UINT64_MAX, &state->version);
+    if (!err)
+        err = read_doubts(from, names, state);
+    if (!err)
+        err = pl_field_count(NULL, "pending", from->n_pending, PL_PENDING_MAX,
+                             &state->pending_count);
+    for (uint32_t i = 0; !err && i < state->pending_count; i++) {
+        const struct pl_place place = { NULL, "pending", (int)i };
+        err = read_pending(&place, from->pending[i], names, &state->pending[i]);
+    }
+    return err;
+}
+
+/* ---- encode ---- */
+
+static Plimsoll__V1__AccountState__PendingOrder *build_pending(struct pl_wire *wire,
+                                                               const struct pl_names *names,
+                                                               const struct pl_pending *pending)
+{
+    Plimsoll__V1__AccountState__PendingOrder *to = pl_wire_take(wire, sizeof(*to));
+    plimsoll__v1__account_state__pending_order__init(to);
+    pl_assert(pending->instrument < names->count);
+    pl_assert(pending->ordered_lots >= 0 && pending->executed_lots >= 0 &&
+              pending->applied_lots >= 0);
+    to->order_id = pl_build_uuid(wire, pending->order_id);
+    to->instrument = pl_build_id(&names->ids[pending->instrument]);
+    PL_PUT(to, side, (Plimsoll__V1__ForcedSaleOrder__Side)pending->side);
+    PL_PUT(to, ordered_lots, (uint64_t)pending->ordered_lots);
+    PL_PUT(to, executed_lots, (uint64_t)pending->executed_lots);
+    PL_PUT(to, applied_lots, (uint64_t)pending->applied_lots);
+    PL_PUT(to, lot_decimals, pending->lot_decimals);
+    to->limit_price = pl_build_decimal(wire, pending->limit_ticks, pending->limit_exponent);
+    PL_PUT(to, progress, (Plimsoll__V1__AccountState__PendingOrder__Progress)pending->progress);
+    PL_PUT(to, valid_until_ms, pending->valid_until_ms);
+    if (pending->reported_ms != 0)
+        PL_PUT(to, reported_ms, pending->reported_ms);
+    return to;
+}
+
+enum pl_err pl_wire_state_encode(struct pl_wire *wire, const struct pl_names *names,
+                                 const struct pl_id *account,
+                                 const struct pl_account_state *state,
+                                 struct pl_bytes_view *value)
+{
+    Plimsoll__V1__AccountState to = PLIMSOLL__V1__ACCOUNT_STATE__INIT;
+    pl_assert(state->doubt_count <= PL_DOUBTS_MAX && state->pending_count <= PL_PENDING_MAX);
+    to.account = pl_build_id(account);
+    PL_PUT(&to, state, (Plimsoll__V1__MarginCall__State)state->state);
+    PL_PUT(&to, since_ms, state->since_ms);
+    PL_PUT(&to, episode, state->episode);
+    PL_PUT(&to, revision, state->revision);
+    to.n_doubts = state->doubt_count;
+    to.doubts = pl_build_doubts(wire, names, state->doubts, state->doubt_count);
+    if (state->whole_since_ms >= 0)
+        PL_PUT(&to, whole_since_ms, state->whole_since_ms);
+    PL_PUT(&to, revision_after_ms, state->revision_after_ms);
+    to.pending = pl_wire_take(wire, state->pending_count * sizeof(*to.pending));
+    for (uint32_t i = 0; i < state->pending_count; i++)
+        to.pending[to.n_pending++] = build_pending(wire, names, &state->pending[i]);
+    PL_PUT(&to, version, state->version);
+    return pl_wire_pack(wire, PL_TOPIC_ACCOUNTS, &to.base, value);
+}

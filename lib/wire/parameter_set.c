@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Topic parameters: one whole set of risk parameters. Names become numbers here (factors and
+ * dependencies by place in the set, instruments by lib/exposure's table); whether the numbers make
+ * sense is pl_parameters_finish's to say, by the rules V1 to V10. A set is read whole or refused.
+ */
+#include "plimsoll/v1/parameter_set.pb-c.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "lib/wire/fields.h"
+#include "lib/wire/wire.h"
+
+enum { DECIMALS_READ_MAX = 255 }; /* beyond this a sum could wrap; V7 refuses most of it by name */
+
+static_assert(
+    (int)PL_INSTRUMENT_SPOT == (int)PLIMSOLL__V1__PARAMETER_SET__INSTRUMENT__KIND__KIND_SPOT &&
+    (int)PL_INSTRUMENT_PERP == (int)PLIMSOLL__V1__PARAMETER_SET__INSTRUMENT__KIND__KIND_PERP &&
+    (int)PL_INSTRUMENT_FUTURE == (int)PLIMSOLL__V1__PARAMETER_SET__INSTRUMENT__KIND__KIND_FUTURE,
+    "instrument kind");
+
+static enum pl_err read_ppm(const struct pl_place *place, struct pl_scalar field, int32_t *ppm)
+{
+    return pl_field_i32(place, field, INT32_MIN, INT32_MAX, ppm);
+}
+
+static enum pl_err read_tiers(const struct pl_place *parent, const char *name,
+                              const Plimsoll__V1__ParameterSet__TierPpm *from,
+                              struct pl_tier_ppm *tiers)
+{
+    const struct pl_place place = { parent, name, -1 };
+    if (!from)
+        return pl_field_missing(parent, name);
+    enum pl_err err = read_ppm(&place, PL_SCALAR(from, alert), &tiers->at[PL_TIER_ALERT]);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, initial), &tiers->at[PL_TIER_INITIAL]);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, end), &tiers->at[PL_TIER_END]);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, maintenance), &tiers->at[PL_TIER_MAINTENANCE]);
+    return err;
+}
+
+/* Place of a name among the ids that the set declares. */
+static enum pl_err find_declared(const struct pl_place *place, const char *field, const char *text,
+                                 const struct pl_id *ids, uint32_t count, uint32_t *index)
+{
+    struct pl_id id;
+    enum pl_err err = pl_field_id(place, field, text, &id);
+    if (err)
+        return err;
+    for (*index = 0; *index < count; ++*index)
+        if (pl_id_equal(&ids[*index], &id))
+            return PL_OK;
+    return pl_field_fail(PL_REJECT_UNKNOWN, place, field, ": %s is not declared in the set",
+                         id.text);
+}
+
+static enum pl_err read_loads(const Plimsoll__V1__ParameterSet__Instrument *from,
+                              const struct pl_parameters *parameters,
+                              struct pl_instrument *instrument)
+{
+    enum pl_err err = pl_field_count(NULL, "factors", from->n_factors, PL_LOADS_MAX,
+                                     &instrument->load_count);
+    for (uint32_t i = 0; !err && i < instrument->load_count; i++) {
+        const struct pl_place place = { NULL, "factors", (int)i };
+        struct pl_load *load = &instrument->loads[i];
+        err = find_declared(&place, "factor", from->factors[i]->factor, parameters->factors,
+                            parameters->factor_count, &load->factor);
+        if (!err)
+            err = read_tiers(&place, "load", from->factors[i]->load, &load->load);
+    }
+    return err;
+}
+
+static enum pl_err read_brackets(const Plimsoll__V1__ParameterSet__Instrument *from,
+                                 struct pl_instrument *instrument)
+{
+    enum pl_err err = pl_field_count(NULL, "brackets", from->n_brackets, PL_BRACKETS_MAX,
+                                     &instrument->bracket_count);
+    for (uint32_t i = 0; !err && i < instrument->bracket_count; i++) {
+        const struct pl_place place = { NULL, "brackets", (int)i };
+        struct pl_bracket *bracket = &instrument->brackets[i];
+        err = pl_field_i64(&place, PL_SCALAR(from->brackets[i], threshold_usd), INT64_MIN,
+                           INT64_MAX, &bracket->threshold_usd);
+        if (!err)
+            err = read_tiers(&place, "rate", from->brackets[i]->rate, &bracket->rate);
+    }
+    return err;
+}
+
+static enum pl_err read_losses(const Plimsoll__V1__ParameterSet__Instrument *from,
+                               const struct pl_parameters *parameters,
+                               struct pl_instrument *instrument)
+{
+    enum pl_err err = pl_field_count(NULL, "dependencies", from->n_dependencies, PL_LOSSES_MAX,
+                                     &instrument->loss_count);
+    for (uint32_t i = 0; !err && i < instrument->loss_count; i++) {
+        const struct pl_place place = { NULL, "dependencies", (int)i };
+        struct pl_loss *loss = &instrument->losses[i];
+        err = find_declared(&place, "dependency", from->dependencies[i]->dependency,
+                            parameters->dependencies, parameters->dependency_count,
+                            &loss->dependency);
+        if (!err)
+            err = read_tiers(&place, "loss", from->dependencies[i]->loss, &loss->loss);
+    }
+    return err;
+}
+
+static enum pl_err read_price_rules(const Plimsoll__V1__ParameterSet__PriceRules *from,
+                                    struct pl_price_rules *rules)
+{
+    const struct pl_place place = { NULL, "price_rules", -1 };
+    if (!from)
+        return pl_field_missing(NULL, "price_rules");
+    enum pl_err err = pl_field_count(&place, "sources", from->n_sources, PL_PRICE_SOURCES_MAX,
+                                     &rules->source_count);
+    for (uint32_t i = 0; !err && i < rules->source_count; i++)
+        err = pl_field_id(&place, "sources", from->sources[i], &rules->sources[i]);
+    if (!err)
+        err = pl_field_u32(&place, PL_SCALAR(from, quorum), 0, UINT32_MAX, &rules->quorum);
+    if (!err)
+        err = pl_field_time(&place, PL_SCALAR(from, age_ms_max), &rules->age_ms_max);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, band_ppm), &rules->band_ppm);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, bad_mark_low_ppm), &rules->bad_mark_low_ppm);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, bad_mark_high_ppm), &rules->bad_mark_high_ppm);
+    return err;
+}
+
+static enum pl_err read_instrument(const Plimsoll__V1__ParameterSet__Instrument *from,
+                                   const struct pl_parameters *parameters,
+                                   struct pl_instrument *instrument)
+{
+    uint32_t kind = 0;
+    enum pl_err err =
+        pl_field_enum(NULL, PL_SCALAR(from, kind),
+                      &plimsoll__v1__parameter_set__instrument__kind__descriptor, &kind);
+    instrument->kind = (enum pl_instrument_kind)kind;
+    if (!err)
+        err = pl_field_u32(NULL, PL_SCALAR(from, lot_decimals), 0, DECIMALS_READ_MAX,
+                           &instrument->lot_decimals);
+    if (!err)
+        err = pl_field_u32(NULL, PL_SCALAR(from, tick_decimals), 0, DECIMALS_READ_MAX,
+                           &instrument->tick_decimals);
+    if (!err)
+        err = read_tiers(NULL, "haircut_long", from->haircut_long, &instrument->haircut_long);
+    if (!err)
+        err = read_tiers(NULL, "haircut_short", from->haircut_short, &instrument->haircut_short);
+    if (!err)
+        err = read_loads(from, parameters, instrument);
+    if (!err)
+        err = read_brackets(from, instrument);
+    if (!err)
+        err = read_losses(from, parameters, instrument);
+    if (!err)
+        err = read_ppm(NULL, PL_SCALAR(from, confidence_ppm), &instrument->confidence_ppm);
+    if (!err)
+        err = read_ppm(NULL, PL_SCALAR(from, sale_discount_ppm), &instrument->sale_discount_ppm);
+    if (!err)
+        err = read_price_rules(from->price_rules, &instrument->price_rules);
+    if (!err)
+        err = pl_field_id_or_none(NULL, "chain", from->chain, &instrument->chain);
+    return err;
+}
+
+static enum pl_err read_instruments(const Plimsoll__V1__ParameterSet *from, struct pl_names *names,
+                                    struct pl_parameters *parameters)
+{
+    enum pl_err err = pl_field_count(NULL, "instruments", from->n_instruments, PL_INSTRUMENTS_MAX,
+                                     &parameters->instrument_count);
+    for (uint32_t i = 0; !err && i < parameters->instrument_count; i++) {
+        const struct pl_place place = { NULL, "instruments", (int)i };
+        struct pl_id id;
+        uint32_t index = 0;
+        err = pl_field_id(&place, "instrument", from->instruments[i]->instrument, &id);
+        if (!err)
+            err = pl_names_intern(names, &id, &index);
+        if (err)
+            return err;
+        struct pl_instrument *instrument = &parameters->instruments[index];
+        if (instrument->is_listed)
+            return pl_field_fail(PL_REJECT_CONFLICT, &place, "instrument",
+                                 ": %s is listed twice", id.text);
+        instrument->is_listed = true;
+        err = read_instrument(from->instruments[i], parameters, instrument);
+        if (err)
+            return pl_err_note(err, "instruments[%u] %s", i, id.text);
+    }
+    return err;
+}
+
+static enum pl_err read_ids(const Plimsoll__V1__ParameterSet *from,
+                            struct pl_parameters *parameters)
+{
+    enum pl_err err = pl_field_count(NULL, "factors", from->n_factors, PL_FACTORS_MAX,
+                                     &parameters->factor_count);
+    for (uint32_t i = 0; !err && i < parameters->factor_count; i++)
+        err = pl_field_id(&(struct pl_place){ NULL, "factors", (int)i }, "factor",
+                          from->factors[i]->factor, &parameters->factors[i]);
+    if (!err)
+        err = pl_field_count(NULL, "dependencies", from->n_dependencies, PL_DEPENDENCIES_MAX,
+                             &parameters->dependency_count);
+    for (uint32_t i = 0; !err && i < parameters->dependency_count; i++)
+        err = pl_field_id(&(struct pl_place){ NULL, "dependencies", (int)i }, "dependency",
+                          from->dependencies[i]->dependency, &parameters->dependencies[i]);
+    return err;
+}
+
+static enum pl_err read_sources(const Plimsoll__V1__ParameterSet *from,
+                                struct pl_parameters *parameters)
+{
+    enum pl_err err = pl_field_count(NULL, "sources", from->n_sources, PL_SOURCES_MAX,
+                                     &parameters->source_count);
+    for (uint32_t i = 0; !err && i < parameters->source_count; i++) {
+        const struct pl_place place = { NULL, "sources", (int)i };
+        struct pl_source *source = &parameters->sources[i];
+        uint32_t settlement = 0;
+        err = pl_field_id(&place, "source", from->sources[i]->source, &source->id);
+        if (!err)
+            err = pl_field_enum(&place, PL_SCALAR(from->sources[i], settlement),
+                                &plimsoll__v1__parameter_set__source__settlement__descriptor,
+                                &settlement);
+        source->settles_by_time =
+            settlement ==
+            PLIMSOLL__V1__PARAMETER_SET__SOURCE__SETTLEMENT__SETTLEMENT_BY_TIME;
+    }
+    return err;
+}
+
+static enum pl_err read_liquidity_order(const struct pl_place *place,
+                                        const Plimsoll__V1__ParameterSet__Policy *from,
+                                        const struct pl_names *names,
+                                        const struct pl_parameters *parameters,
+                                        struct pl_policy *policy)
+{
+    enum pl_err err = pl_field_count(place, "liquidity_order", from->n_liquidity_order,
+                                     PL_INSTRUMENTS_MAX, &policy->liquidity_count);
+    for (uint32_t i = 0; !err && i < policy->liquidity_count; i++) {
+        struct pl_id id;
+        err = pl_field_id(place, "liquidity_order", from->liquidity_order[i], &id);
+        uint32_t *index = &policy->liquidity_order[i];
+        if (!err && (!pl_names_find(names, &id, index) || !parameters->instruments[*index].is_listed))
+            err = pl_field_fail(PL_REJECT_UNKNOWN, place, "liquidity_order",
+                                "[%u]: %s is not among the instruments", i, id.text);
+    }
+    return err;
+}
+
+static enum pl_err read_policy(const struct pl_place *place,
+                               const Plimsoll__V1__ParameterSet__Policy *from,
+                               const struct pl_names *names,
+                               const struct pl_parameters *parameters, struct pl_policy *policy)
+{
+    enum pl_err err = read_liquidity_order(place, from, names, parameters, policy);
+    if (!err)
+        err = pl_field_time(place, PL_SCALAR(from, order_valid_ms), &policy->order_valid_ms);
+    if (!err)
+        err = pl_field_time(place, PL_SCALAR(from, order_overdue_ms), &policy->order_overdue_ms);
+    if (!err)
+        err = pl_field_time(place, PL_SCALAR(from, revision_pause_ms),
+                            &policy->revision_pause_ms);
+    if (!err)
+        err = pl_field_time(place, PL_SCALAR(from, restricted_hold_ms),
+                            &policy->restricted_hold_ms);
+    if (!err)
+        err = read_ppm(place, PL_SCALAR(from, alert_hysteresis_ppm),
+                       &policy->alert_hysteresis_ppm);
+    if (!err)
+        err = pl_field_time(place, PL_SCALAR(from, watermark_age_ms_max),
+                            &policy->watermark_age_ms_max);
+    return err;
+}
+
+/* One policy for every account today; a set that asks for more is not silently given less. */
+static enum pl_err read_policies(const Plimsoll__V1__ParameterSet *from,
+                                 const struct pl_names *names, struct pl_parameters *parameters)
+{
+    const struct pl_place place = { NULL, "policies", 0 };
+    if (from->n_policies == 0)
+        return pl_err_set(PL_REJECT_PARAMETERS, "no policy: write one named \"default\"");
+    const Plimsoll__V1__ParameterSet__Policy *policy = from->policies[0];
+    if (!policy->policy)
+        return pl_field_missing(&place, "policy");
+    if (from->n_policies > 1 || strcmp(policy->policy, "default") != 0)
+        return pl_err_set(PL_REJECT_PARAMETERS, "policies: one named \"default\" is supported, "
+                          "nothing else");
+    return read_policy(&place, policy, names, parameters, &parameters->policy);
+}
+
+enum pl_err pl_wire_parameters_decode(struct pl_wire *wire, struct pl_names *names,
+                                      struct pl_bytes_view value,
+                                      struct pl_parameters *parameters)
+{
+    enum pl_err err = PL_OK;
+    const Plimsoll__V1__ParameterSet *from =
+        pl_wire_unpack(&wire->decode, PL_TOPIC_PARAMETERS, value, &err);
+    if (!from)
+        return err;
+    memset(parameters, 0, sizeof(*parameters));
+    err = pl_field_u64(NULL, PL_SCALAR(from, epoch), 1, UINT64_MAX, &parameters->epoch);
+    if (!err)
+        err = read_ids(from, parameters);
+    if (!err)
+        err = read_sources(from, parameters);
+    if (!err)
+        err = read_instruments(from, names, parameters);
+    if (!err)
+        err = read_policies(from, names, parameters);
+    return err ? err : pl_parameters_finish(parameters, names);
+}

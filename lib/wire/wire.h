@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The wire: one file per topic, decode and encode of a topic in the same file. Bytes become plain
+ * structs in range or a reject reason; nothing past this border sees protobuf.
+ *
+ * Decoding is bounded: the size limit of the topic is checked first, unpacking uses a fixed arena
+ * (no recursion in the schemas, no heap; T22, T23), presence, ranges, UTF-8-free printable ids and
+ * counts after it. An encoding that protobuf-c would not write back at the same size is refused as
+ * malformed: that catches duplicate fields and ids cut by an embedded NUL (T24). Unknown fields pass.
+ * The record key must be the id that the value names.
+ */
+#ifndef PL_WIRE_WIRE_H
+#define PL_WIRE_WIRE_H
+
+#include "lib/base/arena.h"
+#include "lib/base/bytes.h"
+#include "lib/kafka/topics.h"
+#include "lib/plimsoll.h"
+#include "lib/position/position.h"
+#include "lib/price/price.h"
+
+/* Working memory of a decoder and encoder: one per process. Encoded views are borrowed from it until
+ * the next pl_wire_reset; decoding frees what it took before it returns. */
+struct pl_wire {
+    struct pl_arena decode;
+    struct pl_arena encode;
+    struct pl_record_holdings record; /* scratch                                               */
+};
+
+/* 64 MiB of address space is plenty: the largest topic value times eight, plus a step's outputs. */
+void pl_wire_init(struct pl_wire *wire, void *block, size_t size_bytes);
+void pl_wire_reset(struct pl_wire *wire);
+
+/* price.c */
+enum pl_err pl_wire_price_decode(struct pl_wire *wire, struct pl_bytes_view key,
+                                 struct pl_bytes_view value, struct pl_price *price);
+
+/* mark.c. A mark of an instrument nobody listed is interned all the same. */
+enum pl_err pl_wire_mark_decode(struct pl_wire *wire, struct pl_names *names,
+                                struct pl_bytes_view key, struct pl_bytes_view value,
+                                uint32_t *instrument, struct pl_mark *mark);
+enum pl_err pl_wire_mark_encode(struct pl_wire *wire, const struct pl_id *instrument,
+                                const struct pl_mark *mark, struct pl_bytes_view *value);
+
+/* position.c */
+enum pl_err pl_wire_position_decode(struct pl_wire *wire, struct pl_bytes_view key,
+                                    struct pl_bytes_view value, struct pl_position_event *event);
+
+/* holdings.c. Key of the watermark record: PL_WATERMARK_KEY; account ids beginning with '~' are
+ * reserved. */
+#define PL_WATERMARK_KEY "~watermark"
+struct pl_watermark { uint64_t positions_offset; int64_t time_ms; };
+bool pl_wire_is_watermark(struct pl_bytes_view key);
+enum pl_err pl_wire_watermark_decode(struct pl_wire *wire, struct pl_bytes_view value,
+                                     struct pl_watermark *watermark);
+enum pl_err pl_wire_watermark_encode(struct pl_wire *wire, const struct pl_watermark *watermark,
+                                     struct pl_bytes_view *value);
+enum pl_err pl_wire_record_decode(struct pl_wire *wire, struct pl_bytes_view key,
+                                  struct pl_bytes_view value, struct pl_record_holdings *record);
+enum pl_err pl_wire_record_encode(struct pl_wire *wire, const struct pl_record_holdings *record,
+                                  struct pl_bytes_view *value);
+/* Decodes a record and derives what is evaluated from it (pl_record_to_holdings); the digest is of
+ * key and value as received. */
+enum pl_err pl_wire_holdings_decode(struct pl_wire *wire, struct pl_names *names,
+                                    struct pl_bytes_view key, struct pl_bytes_view value,
+                                    struct pl_holdings *holdings);
+
+/* parameter_set.c. Fills and finishes (validates) the set; interns its instruments. */
+enum pl_err pl_wire_parameters_decode(struct pl_wire *wire, struct pl_names *names,
+                                      struct pl_bytes_view value,
+                                      struct pl_parameters *parameters);
+
+/* chain_status.c */
+struct pl_chain_status {
+    struct pl_id chain;
+    uint64_t head_height, finalised_height;
+    bool is_halted;
+    int64_t event_time_ms;
+};
+enum pl_err pl_wire_chain_decode(struct pl_wire *wire, struct pl_bytes_view key,
+                                 struct pl_bytes_view value, struct pl_chain_status *status);
+
+/* control.c. scope: "all" has account of size 0. */
+struct pl_control {
+    struct pl_id account;
+    bool is_halt;
+    uint64_t epoch;
+    int64_t created_ms;
+    char actor[65], reason[257];
+};
+enum pl_err pl_wire_control_decode(struct pl_wire *wire, struct pl_bytes_view key,
+                                   struct pl_bytes_view value, struct pl_control *control);
+/* Also gives the key: "all" or "account=ID". */
+enum pl_err pl_wire_control_encode(struct pl_wire *wire, const struct pl_control *control,
+                                   struct pl_bytes_view *key, struct pl_bytes_view *value);
+
+/* execution_report.c */
+enum pl_err pl_wire_execution_decode(struct pl_wire *wire, struct pl_bytes_view key,
+                                     struct pl_bytes_view value, struct pl_execution *execution);
+
+/* forced_sale_order.c */
+struct pl_plan_id { uint8_t bytes[PL_ORDER_ID_BYTES]; };
+/* SHA-256 of "plimsoll.plan.v1" and the length-prefixed account, bucket, episode and revision, cut to
+ * 128 bits in the shape of UUIDv8. */
+void pl_plan_id(const struct pl_id *account, const char *bucket, uint64_t episode,
+                uint32_t revision, struct pl_plan_id *plan_id);
+/* SHA-256 of the plan id and the instrument, cut and shaped alike. */
+void pl_order_id(const struct pl_plan_id *plan_id, const struct pl_id *instrument,
+                 uint8_t order_id[PL_ORDER_ID_BYTES]);
+enum { PL_UUID_TEXT_BYTES = 37 };
+void pl_uuid_print(const uint8_t id[PL_ORDER_ID_BYTES], char text[PL_UUID_TEXT_BYTES]);
+enum pl_err pl_uuid_parse(const char *text, uint8_t id[PL_ORDER_ID_BYTES]);
+
+/* What an order, an alert or a state record says besides the decision itself. */
+struct pl_wire_context {
+    const struct pl_names *names;
+    const struct pl_market *market;
+    const struct pl_mark *marks;
+    const struct pl_account *account;
+    const struct pl_leg *legs; /* the account's, as the book has them: by instrument id           */
+    uint64_t control_epoch;
+};
+/* Order of leg `leg` (from 0) of the decision's sale. */
+enum pl_err pl_wire_order_encode(struct pl_wire *wire, const struct pl_wire_context *context,
+                                 const struct pl_decision *decision, uint32_t leg,
+                                 struct pl_bytes_view *value);
+/* A decoded order, for tools. */
+struct pl_order {
+    uint8_t order_id[PL_ORDER_ID_BYTES], plan_id[PL_ORDER_ID_BYTES];
+    struct pl_id account, instrument;
+    uint64_t episode;
+    uint32_t revision, leg, leg_count;
+    enum pl_side side;
+    int64_t lots;
+    uint32_t lot_decimals;
+    int64_t limit_mantissa;
+    int32_t limit_exponent;
+    int64_t created_ms, valid_until_ms;
+    bool is_bankrupt;
+    uint64_t holdings_version, parameter_epoch;
+};
+enum pl_err pl_wire_order_decode(struct pl_wire *wire, struct pl_bytes_view key,
+                                 struct pl_bytes_view value, struct pl_order *order);
+
+/* margin_call.c */
+enum pl_err pl_wire_alert_encode(struct pl_wire *wire, const struct pl_wire_context *context,
+                                 const struct pl_decision *decision, uint32_t alert,
+                                 struct pl_bytes_view *value);
+
+/* account_state.c */
+enum pl_err pl_wire_state_encode(struct pl_wire *wire, const struct pl_names *names,
+                                 const struct pl_id *account,
+                                 const struct pl_account_state *state,
+                                 struct pl_bytes_view *value);
+enum pl_err pl_wire_state_decode(struct pl_wire *wire, struct pl_names *names,
+                                 struct pl_bytes_view key, struct pl_bytes_view value,
+                                 struct pl_account_state *state);
+
+/* journal_entry.c */
+enum { PL_HASH_BYTES = 32, PL_VECTOR_MAX = 8, PL_SLOT_BYTES_MAX = 64 };
+enum pl_journal_kind { PL_JOURNAL_STEP = 1, PL_JOURNAL_HEARTBEAT, PL_JOURNAL_READINESS };
+enum pl_readiness { PL_READINESS_LOADING = 1, PL_READINESS_DECIDING, PL_READINESS_WAITING };
+struct pl_coordinate { enum pl_topic topic; int32_t partition; int64_t offset; };
+struct pl_journal {
+    int32_t partition, partition_count;
+    uint64_t sequence;
+    uint8_t previous_hash[PL_HASH_BYTES], outputs_digest[PL_HASH_BYTES];
+    enum pl_journal_kind kind;
+    enum pl_readiness readiness;
+    int64_t clock_ms;
+    uint32_t vector_count, output_count;
+    struct pl_coordinate vector[PL_VECTOR_MAX];
+    uint64_t parameter_epoch, control_epoch;
+    struct pl_digest book_digest;
+    int64_t marks_first_offset; /* where this process began to read marks                      */
+    char slot[PL_SLOT_BYTES_MAX + 1], build[PL_SLOT_BYTES_MAX + 1];
+};
+enum pl_err pl_wire_journal_encode(struct pl_wire *wire, const struct pl_journal *journal,
+                                   struct pl_bytes_view *value);
+enum pl_err pl_wire_journal_decode(struct pl_wire *wire, struct pl_bytes_view value,
+                                   struct pl_journal *journal);
+/* SHA-256 of bytes, for the journal's chain. */
+void pl_wire_hash(struct pl_bytes_view bytes, uint8_t hash[PL_HASH_BYTES]);
+
+/* The outputs' digest: SHA-256 over the length-prefixed (topic word, key, value) of each output in
+ * produce order. Opaque state of libcrypto; begin, add*, end. */
+struct pl_outputs_digest { void *context; uint32_t count; };
+enum pl_err pl_outputs_digest_begin(struct pl_outputs_digest *digest);
+enum pl_err pl_outputs_digest_add(struct pl_outputs_digest *digest, enum pl_topic topic,
+                                  struct pl_bytes_view key, struct pl_bytes_view value);
+enum pl_err pl_outputs_digest_end(struct pl_outputs_digest *digest, uint8_t hash[PL_HASH_BYTES]);
+
+/*
+ * dead_letter.c. A dead letter is the origin's key and value bytes untouched, with headers: the
+ * origin's own, then the facts of its refusal under Kafka Connect's names (as text), Spring's (numbers
+ * big-endian binary) and ours. Headers of an earlier refusal are left out, so that a record which goes
+ * round does not grow. What is not known (NULL) has no header.
+ */
+struct pl_dead_letter {
+    enum pl_topic topic;
+    const char *topic_name;
+    int32_t partition;
+    int64_t offset, timestamp_ms;
+    enum pl_err err;
+    const char *text;
+    const char *service, *slot;  /* which process refused it */
+    const char *build;           /* its version */
+    const char *timestamp_type;  /* "CreateTime" or "LogAppendTime", as the topic is configured */
+};
+enum { PL_DEAD_LETTER_HEADERS_MAX = 24 };
+/* `headers` has room for origin_count + PL_DEAD_LETTER_HEADERS_MAX; *count receives how many there
+ * are. Names are static or the origin's, texts the caller's or in the encode arena.
+ * REJECT_CAPACITY when that is exhausted. */
+enum pl_err pl_wire_dead_letter_headers(struct pl_wire *wire, const struct pl_dead_letter *letter,
+                                        const struct pl_header *origin, unsigned origin_count,
+                                        struct pl_header *headers, unsigned *count);
+
+/* json.c. The schemas' JSON form (64-bit integers as text or number, enums by name, bytes base64,
+ * lowerCamelCase and snake_case both read, snake_case written), by descriptor. Needs jansson and the
+ * heap: for tools only, never in a service's step. */
+struct json_t;
+enum pl_err pl_json_encode(enum pl_topic topic, const struct json_t *json, uint8_t **value,
+                           size_t *size_bytes); /* *value is the caller's, free()               */
+enum pl_err pl_json_decode(enum pl_topic topic, struct pl_bytes_view value, struct json_t **json);
+
+#endif

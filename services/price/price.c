@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One pass of the price service, top to bottom in the order it runs: poll, decode, aggregate, publish.
+ *
+ * Prices of one pass are conflated: an instrument gets at most one mark for all of them. Whatever is
+ * lost on the way out, because a queue is full or a broker is gone, is healed by the next restatement.
+ * Carries G4 (a mark is LIVE only by its rules, price.h of lib/price) and G7 (what can't be applied
+ * goes to dead letter with reason and origin).
+ */
+#include "services/price/price.h"
+
+#include <string.h>
+
+#include "lib/base/assert.h"
+#include "lib/kafka/watchdog.h"
+#include "lib/service/log.h"
+#include "lib/service/process.h"
+#include "lib/service/version.h"
+#include "services/price/metrics.h"
+
+enum {
+    POLL_WAIT_MS = 20,    /* for the first record of a pass                                    */
+    RECORDS_MAX = 2000,   /* of a pass                                                         */
+    SWEEP_MS = 100,       /* how late a mark may be in turning stale                           */
+    DERIVE_AGAIN_MS = 2000,
+    FLUSH_WAIT_MS = 100,
+};
+
+/* ---- records that can't be applied ---------------------------------------------------------- */
+
+/* Sends the record to dead letter, waiting while the local queue is full: this one is not restated. */
+static enum pl_err bury(struct price_service *service, const struct pl_record *record,
+                        enum pl_err reason)
+{
+    const struct pl_dead_letter dead = {
+        .topic = record->topic, .topic_name = service->kafka.topic_names[record->topic],
+        .partition = record->partition, .offset = record->offset,
+        .timestamp_ms = record->timestamp_ms, .err = reason, .text = pl_err_text(),
+        .service = "plimsoll-price", .slot = service->slot, .build = pl_version};
+    struct pl_header headers[PL_HEADERS_MAX + PL_DEAD_LETTER_HEADERS_MAX];
+    unsigned count = 0;
+    enum pl_err err = pl_wire_dead_letter_headers(service->wire, &dead, record->headers,
+                                                  record->header_count, headers, &count);
+    if (err)
+        return pl_err_note(PL_FATAL_SYSTEM, "dead letter's headers");
+    while ((err = pl_producer_send(service->producer, PL_TOPIC_DEADLETTER, -1, record->key,
+                                   record->value, headers, count)) == PL_RETRY_QUEUE_FULL &&
+           !pl_process_should_stop()) {
+        pl_watchdog_beat("wait for room for a dead letter");
+        (void)pl_producer_flush(service->producer, FLUSH_WAIT_MS);
+    }
+    pl_metric_add(PL_METRIC_DEAD_LETTERS, err == PL_OK);
+    return err;
+}
+
+static enum pl_err reject(struct price_service *service, const struct pl_record *record,
+                          enum pl_err reason)
+{
+    pl_log(PL_LOG_WARN, "RECORD_REJECTED", pl_err_text(), "topic",
+           PL_LOG_TEXT(service->kafka.topic_names[record->topic]), "partition",
+           PL_LOG_INT(record->partition), "offset", PL_LOG_INT(record->offset), "reason",
+           PL_LOG_TEXT(pl_err_name(reason)), NULL);
+    pl_metric_add_labelled(PL_METRIC_REJECTED, (unsigned)record->topic, 1);
+    /* What everybody reads is buried by one of us. */
+    if (record->topic != PL_TOPIC_PRICES && !pl_group_owns(service->group, 0))
+        return PL_OK;
+    return bury(service, record, reason);
+}
+
+/* ---- prices and marks ----------------------------------------------------------------------- */
+
+static void touch(struct price_service *service, uint32_t index, int64_t cause_ms)
+{
+    struct instrument *instrument = &service->instruments[index];
+    if (instrument->is_touched)
+        return;
+    instrument->is_touched = true;
+    instrument->cause_ms = cause_ms;
+    service->touched[service->touched_count++] = index;
+}
+
+static enum pl_err check_price(const struct price_service *service,
+                               const struct pl_record *record)
+{
+    if (!record->key.data || record->key.size_bytes == 0)
+        return pl_err_set(PL_REJECT_KEY, "no key: write the instrument as the record's key");
+    const int32_t expected = pl_key_partition(record->key.data, record->key.size_bytes,
+                                              service->partition_count);
+    if (expected != record->partition)
+        return pl_err_set(PL_REJECT_PARTITION, "key hashes to partition %d: produce with the Java "
+                          "default partitioner (murmur2)", (int)expected);
+    if (!record->value.data)
+        return pl_err_set(PL_REJECT_MALFORMED, "no value: a tombstone is not allowed here");
+    return PL_OK;
+}
+
+/* Of the quotes that are dropped, those that nobody can ever use are refused aloud. */
+static enum pl_err judge_drop(const struct price_service *service, const struct pl_price *price,
+                              enum pl_drop drop)
+{
+    const unsigned long long epoch = service->has_effective ? service->effective->epoch : 0;
+    if (drop == PL_DROP_UNLISTED)
+        return pl_err_set(PL_REJECT_UNKNOWN, "instrument %s is not listed in parameter epoch %llu",
+                          price->instrument.text, epoch);
+    if (drop == PL_DROP_UNKNOWN_SOURCE)
+        return pl_err_set(PL_REJECT_UNKNOWN, "%s is no price source of %s in parameter epoch %llu",
+                          price->source.text, price->instrument.text, epoch);
+    if (drop == PL_DROP_OUT_OF_RANGE)
+        return pl_err_set(PL_REJECT_RANGE, "the price of %s or its confidence cannot be expressed "
+                          "in ticks", price->instrument.text);
+    return PL_OK;
+}
+
+static enum pl_err apply_price(struct price_service *service, const struct pl_record *record)
+{
+    struct pl_price price;
+    enum pl_err err = check_price(service, record);
+    if (!err)
+        err = pl_wire_price_decode(service->wire, record->key, record->value, &price);
+    if (err)
+        return err;
+    uint32_t index = 0;
+    enum pl_drop drop = PL_DROP_UNLISTED;
+    if (pl_names_find(service->names, &price.instrument, &index))
+        drop = pl_aggregate_quote(&service->instruments[index].aggregate,
+                                  &service->effective->instruments[index], &price,
+                                  service->now_ms, (uint64_t)record->offset, record->partition);
+    pl_metric_add_labelled(PL_METRIC_QUOTES, drop, 1);
+    if (drop == PL_DROP_NONE || drop == PL_DROP_OUT_OF_BAND)
+        touch(service, index, record->timestamp_ms);
+    return judge_drop(service, &price, drop);
+}
+
+/* A mark of a predecessor, of another worker, or our own come back: the newest counts. */
+static enum pl_err apply_mark(struct price_service *service, const struct pl_record *record)
+{
+    uint32_t index = 0;
+    struct pl_mark mark;
+    enum pl_err err = pl_wire_mark_decode(service->wire, service->names, record->key,
+                                          record->value, &index, &mark);
+    if (!err)
+        pl_aggregate_recover(&service->instruments[index].aggregate, &mark);
+    return err;
+}
+
+/* ---- parameters ------------------------------------------------------------------------------ */
+
+static bool is_key(const struct pl_record *record, const char *word)
+{
+    return record->key.data && record->key.size_bytes == strlen(word) &&
+           memcmp(record->key.data, word, record->key.size_bytes) == 0;
+}
+
+static const struct pl_parameters *newest_set(const struct price_service *service)
+{
+    if (service->has_base &&
+        (!service->has_effective || service->base->epoch >= service->effective->epoch))
+        return service->base;
+    return service->has_effective ? service->effective : NULL;
+}
+
+static void keep_derived(struct price_service *service, struct pl_bytes_view set)
+{
+    pl_assert(set.size_bytes <= pl_topic_value_bytes_max(PL_TOPIC_PARAMETERS));
+    memcpy(service->derived_block, set.data, set.size_bytes);
+    service->derived = (struct pl_bytes_view){service->derived_block, set.size_bytes};
+}
+
+static void swap(struct pl_parameters **a, struct pl_parameters **b)
+{
+    struct pl_parameters *kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+/* A set of the risk desk. If valid it is what the next effective set is derived from; if not, the
+ * last valid one stays. Every worker judges it alike; the owner of prices-0 publishes. */
+static enum pl_err apply_base(struct price_service *service, const struct pl_record *record)
+{
+    const struct pl_parameters *newest = newest_set(service);
+    struct pl_bytes_view derived;
+    enum pl_err err = pl_wire_parameters_decode(service->wire, service->names, record->value,
+                                                service->spare);
+    if (!err)
+        err = pl_wire_parameters_effective(service->wire, record->value, &derived);
+    if (err)
+        return err;
+    if (newest && newest->epoch == service->spare->epoch) {
+        if (derived.size_bytes == service->derived.size_bytes &&
+            memcmp(derived.data, service->derived.data, derived.size_bytes) == 0)
+            return PL_OK; /* said twice, or already derived before a restart */
+        return pl_err_set(PL_REJECT_CONFLICT, "epoch %llu has been used by another set: raise it",
+                          (unsigned long long)newest->epoch);
+    }
+    if (newest)
+        err = pl_parameters_follow(newest, service->spare);
+    if (err)
+        return err;
+    keep_derived(service, derived);
+    swap(&service->base, &service->spare);
+    service->has_base = true;
+    service->derive_mono_ms = 0;
+    return PL_OK;
+}
+
+/* Makes the set in `spare` the one in force. */
+static void adopt(struct price_service *service)
+{
+    const struct pl_parameters *next = service->spare;
+    int64_t age_ms_max = 0;
+    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
+        const struct pl_instrument *rules = &next->instruments[i];
+        pl_aggregate_follow(&service->instruments[i].aggregate,
+                            &service->effective->instruments[i], rules);
+        if (rules->is_listed && rules->price_rules.age_ms_max > age_ms_max)
+            age_ms_max = rules->price_rules.age_ms_max;
+    }
+    service->age_ms_max = age_ms_max;
+    swap(&service->effective, &service->spare);
+    service->has_effective = true;
+    pl_metric_set(PL_METRIC_EPOCH, (double)service->effective->epoch);
+    pl_log(PL_LOG_INFO, "PARAMETERS_IN_FORCE", "a set of parameters took effect", "epoch",
+           PL_LOG_INT((int64_t)service->effective->epoch), "instruments",
+           PL_LOG_INT(service->effective->instrument_count), NULL);
+}
+
+/* What the topic's last effective set is, is remembered even if it is bad or old: the topic is
+ * compacted, so a zombie's late append would be all that is left. The owner puts it right. */
+static enum pl_err apply_effective(struct price_service *service, const struct pl_record *record)
+{
+    service->published_epoch = 0;
+    enum pl_err err = pl_wire_parameters_decode(service->wire, service->names, record->value,
+                                                service->spare);
+    if (err)
+        return err;
+    service->published_epoch = service->spare->epoch;
+    if (service->has_effective && service->spare->epoch <= service->effective->epoch)
+        return PL_OK;
+    if (service->has_effective)
+        err = pl_parameters_follow(service->effective, service->spare);
+    if (err)
+        return err;
+    if (!service->has_base || service->base->epoch < service->spare->epoch)
+        keep_derived(service, record->value);
+    adopt(service);
+    return PL_OK;
+}
+
+static enum pl_err apply_parameters(struct price_service *service, const struct pl_record *record)
+{
+    if (is_key(record, "shadow"))
+        return PL_OK;
+    if (!is_key(record, "base") && !is_key(record, "effective"))
+        return pl_err_set(PL_REJECT_KEY, "key is none of base, effective, shadow");
+    if (!record->value.data)
+        return pl_err_set(PL_REJECT_MALFORMED, "no value: a set cannot be withdrawn, only replaced");
+    return is_key(record, "base") ? apply_base(service, record)
+                                  : apply_effective(service, record);
+}
+
+/* ---- poll ------------------------------------------------------------------------------------- */
+
+static enum pl_err apply_record(struct price_service *service, const struct pl_record *record)
+{
+    enum pl_err err = PL_OK;
+    pl_metric_add_labelled(PL_METRIC_CONSUMED, (unsigned)record->topic, 1);
+    if (record->topic == PL_TOPIC_PRICES)
+        err = apply_price(service, record);
+    else if (record->topic == PL_TOPIC_MARKS)
+        err = apply_mark(service, record);
+    else
+        err = apply_parameters(service, record);
+    pl_wire_reset(service->wire);
+    return pl_err_action(err) == PL_ACTION_REJECT ? reject(service, record, err) : err;
+}
+
+static enum pl_err read_batch(struct price_service *service)
+{
+    int wait_ms = POLL_WAIT_MS;
+    for (uint32_t i = 0; i < RECORDS_MAX; i++) {
+        struct pl_record record;
+        bool found = false;
+        enum pl_err err = pl_reader_poll(service->reader, wait_ms, &record, &found);
+        if (wait_ms != 0) {
+            service->now_ms = pl_now_ms();
+            service->mono_ms = pl_mono_ms();
+        }
+        wait_ms = 0;
+        if (!err && found)
+            err = apply_record(service, &record);
+        if (err || !found)
+            return err;
+    }
+    return PL_OK;
+}
+
+/* ---- publish ---------------------------------------------------------------------------------- */
+
+/* The effective set follows the newest valid base set, once the topic is known to its end. It takes
+ * effect here, too, when it is read back. */
+static enum pl_err publish_parameters(struct price_service *service)
+{
+    static const char key[] = "effective";
+    const bool is_due = service->has_base && price_has_read_parameters(service) &&
+                        service->base->epoch > service->published_epoch &&
+                        service->mono_ms >= service->derive_mono_ms &&
+                        pl_group_owns(service->group, 0);
+    if (!is_due)
+        return PL_OK;
+    service->derive_mono_ms = service->mono_ms + DERIVE_AGAIN_MS;
+    pl_log(PL_LOG_INFO, "PARAMETERS_DERIVED", "publishing the effective set", "epoch",
+           PL_LOG_INT((int64_t)service->base->epoch), NULL);
+    return pl_producer_send(service->producer, PL_TOPIC_PARAMETERS, 0,
+                            (struct pl_bytes_view){(const uint8_t *)key, sizeof key - 1},
+                            service->derived, NULL, 0);
+}
+
+/* Instruments get their partition when their name is first seen, whoever named them. */
+static void place_instruments(struct price_service *service)
+{
+    for (; service->instrument_count < service->names->count; service->instrument_count++) {
+        const struct pl_id *id = &service->names->ids[service->instrument_count];
+        service->instruments[service->instrument_count].partition = pl_key_partition(
+            (const uint8_t *)id->text, id->size_bytes, service->partition_count);
+    }
+}
+
+static bool is_published_here(const struct price_service *service, uint32_t index)
+{
+    return service->effective->instruments[index].is_listed &&
+           service->partitions[service->instruments[index].partition].stage == STAGE_RUNNING;
+}
+
+static enum pl_err send_mark(struct price_service *service, uint32_t index)
+{
+    struct instrument *instrument = &service->instruments[index];
+    const struct pl_id *id = &service->names->ids[index];
+    struct pl_bytes_view value;
+    enum pl_err err = pl_wire_mark_encode(service->wire, id, &instrument->aggregate.mark, &value);
+    if (err)
+        return pl_err_note(PL_FATAL_SYSTEM, "mark of %s", id->text);
+    err = pl_producer_send(service->producer, PL_TOPIC_MARKS, 0,
+                           (struct pl_bytes_view){(const uint8_t *)id->text, id->size_bytes},
+                           value, NULL, 0);
+    pl_wire_reset(service->wire);
+    if (err == PL_RETRY_QUEUE_FULL) {
+        instrument->restate_mono_ms = 0; /* the next sweep says it again, as it is then */
+        pl_metric_add(PL_METRIC_DEFERRED, 1);
+        return PL_OK;
+    }
+    instrument->restate_mono_ms = service->mono_ms + service->settings->restate_ms;
+    pl_metric_add(PL_METRIC_MARKS, 1);
+    return err;
+}
+
+static enum pl_err publish_mark(struct price_service *service, uint32_t index)
+{
+    struct instrument *instrument = &service->instruments[index];
+    const bool restate = service->mono_ms >= instrument->restate_mono_ms;
+    const bool is_changed =
+        pl_aggregate_mark(&instrument->aggregate, &service->effective->instruments[index],
+                          service->now_ms, restate);
+    if (!is_changed)
+        return PL_OK;
+    if (instrument->is_touched && instrument->cause_ms > 0)
+        pl_metric_observe(PL_METRIC_LATENCY,
+                          (double)(service->now_ms - instrument->cause_ms) / 1000);
+    return send_mark(service, index);
+}
+
+/* Looks at everything that is ours: what is due for restatement, and what has aged in silence. */
+static enum pl_err sweep(struct price_service *service)
+{
+    uint32_t by_status[PL_MARK_HALTED + 1] = {0};
+    service->sweep_mono_ms = service->mono_ms + SWEEP_MS;
+    for (uint32_t i = 0; i < service->instrument_count; i++) {
+        if (!is_published_here(service, i))
+            continue;
+        enum pl_err err = publish_mark(service, i);
+        if (err)
+            return err;
+        by_status[service->instruments[i].aggregate.mark.status]++;
+    }
+    for (unsigned i = 0; i <= PL_MARK_HALTED; i++)
+        pl_metric_set_labelled(PL_METRIC_INSTRUMENTS, i, by_status[i]);
+    price_check_progress(service);
+    return PL_OK;
+}
+
+static enum pl_err publish_marks(struct price_service *service)
+{
+    enum pl_err err = PL_OK;
+    if (!service->is_open)
+        return PL_OK;
+    place_instruments(service);
+    for (uint32_t i = 0; i < service->touched_count; i++) {
+        const uint32_t index = service->touched[i];
+        if (!err && is_published_here(service, index))
+            err = publish_mark(service, index);
+        service->instruments[index].is_touched = false;
+    }
+    service->touched_count = 0;
+    if (!err && service->mono_ms >= service->sweep_mono_ms)
+        err = sweep(service);
+    return err;
+}
+
+static enum pl_err serve_producer(struct price_service *service)
+{
+    unsigned failed = 0;
+    enum pl_err err = pl_producer_poll(service->producer, &failed);
+    if (failed > 0) {
+        pl_metric_add(PL_METRIC_UNDELIVERED, failed);
+        pl_log(PL_LOG_WARN, "RECORDS_UNDELIVERED", "the brokers did not take records in time; "
+               "marks are restated", "count", PL_LOG_INT(failed), NULL);
+    }
+    return err;
+}
+
+enum pl_err price_step(struct price_service *service)
+{
+    enum pl_err err = price_follow(service);         /* what is ours, and how far it is loaded  */
+    if (!err) err = read_batch(service);             /* poll, decode, aggregate                 */
+    if (!err) err = publish_parameters(service);
+    if (!err) err = publish_marks(service);          /* conflated; restated; aged               */
+    if (!err) err = serve_producer(service);
+    return err;
+}

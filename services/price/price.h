@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The price service: quotes in, marks out (DESIGN section 4). One struct, three files:
+ *   main.c        opens, runs the loop, closes
+ *   partition.c   how a partition of prices comes to be owned, loaded and given up
+ *   price.c       one pass: poll, decode, aggregate, publish
+ *
+ * Neither transaction nor committed offsets: a mark's number says which is newer, so a zombie's marks
+ * are harmless; and everything needed to go on stands in the tails of prices and marks. A record that
+ * is read twice is dropped as a duplicate or, if it is bad, goes to dead letter again (at least once).
+ */
+#ifndef PL_SERVICES_PRICE_PRICE_H
+#define PL_SERVICES_PRICE_PRICE_H
+
+#include <stdatomic.h>
+
+#include "lib/kafka/consumer.h"
+#include "lib/kafka/txn.h"
+#include "lib/wire/wire.h"
+#include "services/price/settings.h"
+
+enum stage {
+    STAGE_FREE,     /* not ours                                                            */
+    STAGE_WAITING,  /* for the parameters, which say how far back a price counts           */
+    STAGE_LOADING,  /* reads prices and marks to the ends seen at assignment               */
+    STAGE_RUNNING,
+};
+
+struct partition {
+    enum stage stage;
+    int64_t prices_end, marks_end; /* when loading began                                   */
+    int64_t position;              /* at the last look                                     */
+    int64_t moved_mono_ms;         /* when it last moved, or had no reason to              */
+};
+
+struct instrument {
+    int32_t partition;             /* of prices, by the key's hash                         */
+    bool is_touched;
+    int64_t restate_mono_ms;       /* when its mark is due even if it has not changed      */
+    int64_t cause_ms;              /* append time of the oldest price since the last mark  */
+    struct pl_aggregate aggregate;
+};
+
+/* What keeps the service from being ready; price_condition_text has the words. */
+enum condition {
+    CONDITION_STARTING, CONDITION_NO_BROKER, CONDITION_NO_GROUP, CONDITION_NO_PARAMETERS,
+    CONDITION_LOADING, CONDITION_READY, CONDITION_COUNT
+};
+
+struct price_service {
+    const struct pl_price_settings *settings;
+    struct pl_kafka_settings kafka;
+    const char *slot;
+    struct pl_group *group;
+    struct pl_reader *reader;
+    struct pl_producer *producer;
+
+    struct pl_wire *wire;
+    struct pl_names *names;
+    int64_t now_ms, mono_ms;       /* of the pass; read where the wait for input ends      */
+    int64_t progress_mono_ms;      /* when price_check_progress last looked                */
+    int64_t sweep_mono_ms;         /* when all instruments are looked at next              */
+
+    /* Parameters: in force, the newest valid base set, and room to decode into. */
+    struct pl_parameters *effective, *base, *spare;
+    bool has_effective, has_base;
+    int64_t age_ms_max;            /* largest of the instruments in force                  */
+    struct pl_bytes_view derived;  /* the newest set as an effective one, as published     */
+    uint8_t *derived_block;
+    uint64_t published_epoch;      /* of the last effective set in the topic; 0: none      */
+    int64_t derive_mono_ms;        /* when to publish again if it has not come back        */
+
+    bool is_open;                  /* parameters and marks are being read                  */
+    int64_t parameters_end;        /* when opened                                          */
+    int32_t partition_count;
+    struct partition partitions[PL_PARTITIONS_MAX];
+
+    uint32_t instrument_count;     /* names whose partition is known                       */
+    struct instrument instruments[PL_INSTRUMENTS_MAX];
+    uint32_t touched_count;
+    uint32_t touched[PL_INSTRUMENTS_MAX];
+
+    /* For the probes' thread. */
+    _Atomic int condition;
+    _Atomic int32_t stalled_partition; /* has work and does not advance; -1: none          */
+};
+
+/* ---- partition.c ---- */
+
+/* Follows the group and goes on with loading: bounded work, once per pass. RETRY_TRANSPORT, FATAL_*. */
+enum pl_err price_follow(struct price_service *service);
+/* The broadcast topics were read to the ends seen when they were opened. */
+bool price_has_read_parameters(const struct price_service *service);
+/* Looks whether owned partitions advance, and publishes their lag. */
+void price_check_progress(struct price_service *service);
+enum condition price_condition_of(const struct price_service *service);
+const char *price_condition_text(enum condition condition);
+
+/* ---- price.c ---- */
+
+/* One pass. RETRY: nothing to reach now, call again; FATAL: leave the process. */
+enum pl_err price_step(struct price_service *service);
+
+#endif

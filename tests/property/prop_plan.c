@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A forced sale is the smallest: on random underwater portfolios every plan is legal, exact in its
+ * figures, reaches the target whenever it is said to, and cannot be cut by one lot; and whatever sale
+ * trying everything finds on small portfolios, the plan finds one too (G9).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/support/world.h"
+
+enum { MARKS_PER_WORLD = 4, PORTFOLIOS_PER_MARKS = 10, COMBINATIONS_MAX = 4000 };
+
+static struct world world;
+static struct model_box box;
+static struct {
+    uint64_t plans, reaching, bankrupt, several, uncertain, pruned, evaluations, first;
+} met;
+
+static void print_sale(const struct pl_sale *sale)
+{
+    printf("sale: reaches=%d bankrupt=%d before=%s after=%s\n", sale->reaches, sale->is_bankrupt,
+           world_text_i128(sale->end_before), world_text_i128(sale->end_after));
+    for (uint32_t i = 0; i < sale->leg_count; i++)
+        printf("  instrument %u side=%d lots=%" PRId64 " limit=%" PRId64 " one_lot_less=%s\n",
+               sale->legs[i].instrument, sale->legs[i].side, sale->legs[i].lots,
+               sale->legs[i].limit_ticks, world_text_i128(sale->legs[i].one_lot_less));
+}
+
+#define fail_with(sale, ...) (print_sale(sale), world_fail(&world, __VA_ARGS__))
+
+/* Excess after a sale: by the model, or, where inputs are open, the library's upper bound of the
+ * portfolio that the model says is left (prop_bounds holds that one against the model). */
+static pl_i128 excess_after(enum pl_tier tier, const struct pl_sale_leg *sold, uint32_t count)
+{
+    static struct pl_leg legs[PL_LEGS_MAX];
+    struct pl_portfolio after;
+    model_sell(&world.market, &world.portfolio, sold, count, legs, &after);
+    if (box.is_open) {
+        struct pl_bounds bounds;
+        if (!pl_evaluate_bounds(&world.market, &after, tier, &bounds))
+            world_fail(&world, "a sale leaves the exact range");
+        return bounds.high;
+    }
+    mpz_t excess;
+    mpz_init(excess);
+    model_excess(&world.market, &after, tier, excess);
+    pl_i128 value = model_get_i128(excess);
+    mpz_clear(excess);
+    return value;
+}
+
+static void check_figures(const struct pl_sale *sale)
+{
+    if (sale->end_before != excess_after(PL_TIER_END, NULL, 0))
+        fail_with(sale, "end excess before is %s",
+                  world_text_i128(excess_after(PL_TIER_END, NULL, 0)));
+    if (sale->maintenance_before != excess_after(PL_TIER_MAINTENANCE, NULL, 0))
+        fail_with(sale, "maintenance excess before is not %s",
+                  world_text_i128(sale->maintenance_before));
+    if (sale->end_after != excess_after(PL_TIER_END, sale->legs, sale->leg_count))
+        fail_with(sale, "end excess after is %s",
+                  world_text_i128(excess_after(PL_TIER_END, sale->legs, sale->leg_count)));
+    for (int t = 0; t < PL_TIER_COUNT; t++) {
+        pl_i128 excess = 0;
+        if (!pl_sale_excess(&world.market, &world.portfolio, (enum pl_tier)t, sale->legs,
+                            sale->leg_count, &excess) ||
+            excess != excess_after((enum pl_tier)t, sale->legs, sale->leg_count))
+            fail_with(sale, "tier %d: pl_sale_excess says %s", t, world_text_i128(excess));
+    }
+}
+
+/* No leg can be cut by one lot. */
+static void check_smallest(const struct pl_sale *sale)
+{
+    struct pl_sale_leg less[PL_SALE_LEGS_MAX];
+    for (uint32_t i = 0; i < sale->leg_count; i++) {
+        memcpy(less, sale->legs, sizeof less);
+        less[i].lots--;
+        pl_i128 excess = excess_after(PL_TIER_END, less, sale->leg_count);
+        if (excess != sale->legs[i].one_lot_less)
+            fail_with(sale, "leg %u: with one lot less %s", i, world_text_i128(excess));
+        if (sale->reaches && excess >= 0)
+            fail_with(sale, "leg %u can be cut by one lot", i);
+    }
+}
+
+/* Selling all that may be sold is a sale; when it reaches, so must the plan, and when nothing is
+ * reached the account is bankrupt (RISK S4). A plan has room for PL_SALE_LEGS_MAX legs. */
+static void check_existence(const struct pl_sale *sale)
+{
+    static struct pl_sale_leg whole[PL_LEGS_MAX];
+    uint32_t count = model_unwind(&world.market, &world.portfolio, whole);
+    bool unwinding_reaches = excess_after(PL_TIER_END, whole, count) >= 0;
+    if (unwinding_reaches && sale->is_bankrupt)
+        fail_with(sale, "called bankrupt, although selling everything reaches");
+    if (count > PL_SALE_LEGS_MAX)
+        return;
+    if (unwinding_reaches && !sale->reaches)
+        fail_with(sale, "selling everything reaches, the plan does not");
+    if (!sale->reaches && !sale->is_bankrupt)
+        fail_with(sale, "nothing reaches, but it is not called bankrupt");
+    if (!sale->reaches && sale->end_after < sale->end_before)
+        fail_with(sale, "a sale that does not reach makes things worse");
+}
+
+/* Filled in part and pro rata, a sale improves at least in proportion. */
+static void check_partial_fills(const struct pl_sale *sale)
+{
+    struct pl_sale_leg part[PL_SALE_LEGS_MAX], whole[PL_SALE_LEGS_MAX];
+    int64_t steps = world_between(&world, 2, 6);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < sale->leg_count; i++) {
+        whole[count] = sale->legs[i];
+        whole[count].lots = sale->legs[i].lots / steps * steps;
+        count += whole[count].lots > 0;
+    }
+    pl_i128 before = sale->end_before, after = excess_after(PL_TIER_END, whole, count);
+    memcpy(part, whole, sizeof part);
+    for (int64_t step = 1; step <= steps; step++) {
+        pl_i128 excess = 0;
+        for (uint32_t i = 0; i < count; i++)
+            part[i].lots = whole[i].lots / steps * step;
+        if (!pl_sale_excess(&world.market, &world.portfolio, PL_TIER_END, part, count, &excess))
+            fail_with(sale, "a part of the sale is out of range");
+        if (excess * steps < (steps - step) * before + step * after)
+            fail_with(sale, "%" PRId64 "/%" PRId64 " filled: only %s, of %s", step, steps,
+                      world_text_i128(excess), world_text_i128(after));
+    }
+}
+
+static pl_i128 with_first(struct pl_sale_leg *first, int64_t lots)
+{
+    first->lots = lots;
+    return excess_after(PL_TIER_END, first, 1);
+}
+
+/* When the first of the liquidity order suffices, the least of it is the whole plan. */
+static void check_first(const struct pl_sale *sale)
+{
+    static struct pl_sale_leg whole[PL_LEGS_MAX];
+    uint32_t count = model_unwind(&world.market, &world.portfolio, whole), chosen = 0;
+    for (uint32_t i = 1; i < count; i++)
+        if (model_rank(&world.parameters, whole[i].instrument) <
+            model_rank(&world.parameters, whole[chosen].instrument))
+            chosen = i;
+    if (!count || sale->end_before >= 0)
+        return;
+    struct pl_sale_leg first = whole[chosen];
+    int64_t low = 0, high = first.lots;
+    while (low < high) { /* the best quantity: where the concave excess stops rising */
+        int64_t middle = low + (high - low) / 2;
+        if (with_first(&first, middle + 1) > with_first(&first, middle))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (with_first(&first, low) < 0)
+        return;
+    high = low;
+    low = 0;
+    while (low + 1 < high) { /* the least that reaches: below at low, not below at high */
+        int64_t middle = low + (high - low) / 2;
+        if (with_first(&first, middle) >= 0)
+            high = middle;
+        else
+            low = middle;
+    }
+    met.first++;
+    if (sale->leg_count != 1 || sale->legs[0].instrument != first.instrument ||
+        sale->legs[0].lots != high)
+        fail_with(sale, "%" PRId64 " lots of instrument %u suffice", high, first.instrument);
+}
+
+static void check_plan(void)
+{
+    struct pl_sale sale;
+    char text[MODEL_TEXT_BYTES];
+    memset(&sale, 0, sizeof sale);
+    pl_plan_sale(&world.market, &world.names, &world.portfolio, &sale);
+    const char *wrong = model_sale_fault(&world.market, &world.portfolio, &sale, text);
+    if (wrong)
+        fail_with(&sale, "%s", wrong);
+    check_figures(&sale);
+    if (sale.end_before >= 0 && (sale.leg_count > 0 || !sale.reaches))
+        fail_with(&sale, "a sale although nothing is lacking");
+    check_smallest(&sale);
+    check_existence(&sale);
+    check_partial_fills(&sale);
+    if (world_chance(&world, 4))
+        check_first(&sale);
+    met.plans++;
+    met.reaching += sale.reaches && sale.end_before < 0;
+    met.bankrupt += sale.is_bankrupt;
+    met.several += sale.reaches && sale.leg_count > 1;
+    met.uncertain += box.is_open;
+    met.pruned += sale.leg_count < world.portfolio.leg_count;
+    met.evaluations += sale.evaluation_count;
+}
+
+/* Takes cash away so that something lacks: between a speck and somewhat more than everything sold
+ * would bring, and often exactly what it would bring. */
+static void sink(void)
+{
+    static struct pl_sale_leg whole[PL_LEGS_MAX];
+    model_box_fill(&box, &world.market, &world.portfolio);
+    uint32_t count = model_unwind(&world.market, &world.portfolio, whole);
+    pl_i128 start = excess_after(PL_TIER_END, NULL, 0);
+    pl_i128 gain = excess_after(PL_TIER_END, whole, count) - start;
+    pl_i128 lack = 1 + (pl_i128)world_magnitude(&world, 60);
+    if (gain > 0 && !world_chance(&world, 6)) {
+        pl_i128 most = gain / PL_PPM;
+        lack = most / 1000000 * world_between(&world, 0, 1100000);
+        if (world_chance(&world, 8))
+            lack = most + world_between(&world, -1, 1);
+    }
+    pl_i128 shift = start / PL_PPM + lack;
+    world.portfolio.cash_vu -= shift;
+    world.portfolio.final_cash_vu -= shift;
+}
+
+/* Not at the edge of the exact range, where a sale could step over it: prop_evaluate is there. */
+static bool is_ordinary(void)
+{
+    pl_i128 gross = pl_abs(world.portfolio.cash_vu) + pl_abs(world.portfolio.final_cash_vu);
+    for (uint32_t i = 0; i < world.portfolio.leg_count; i++) {
+        const struct pl_quote *quote = &world.market.quotes[world.legs[i].instrument];
+        if (world.legs[i].lots == INT64_MIN || world.legs[i].final_lots == INT64_MIN)
+            return false; /* one lot of it cannot even be ordered */
+        int64_t lot = quote->high_lot_vu > quote->bad_high_lot_vu ? quote->high_lot_vu
+                                                                  : quote->bad_high_lot_vu;
+        gross += pl_abs((pl_i128)world.legs[i].lots * lot);
+        gross += pl_abs((pl_i128)world.legs[i].final_lots * lot);
+    }
+    return gross < PL_VALUE_VU_MAX / 16;
+}
+
+static void sales_are_legal_exact_and_smallest(void **state)
+{
+    (void)state;
+    uint64_t seed = test_random_start(20200520).state;
+    uint64_t wanted = world_runs(20000);
+    for (uint64_t w = 0; met.plans < wanted; w++) {
+        world.options = (struct world_options){
+            .no_discount = w % 8 == 1, .all_sellable = w % 4 == 2,
+            .bad_marks = w % 5 == 3 ? 3 : 0,
+        };
+        world_begin(&world, seed + w);
+        for (int i = 0; i < MARKS_PER_WORLD * PORTFOLIOS_PER_MARKS; i++) {
+            if (i % PORTFOLIOS_PER_MARKS == 0)
+                world_mark(&world);
+            world_hold(&world);
+            if (world.options.bad_marks)
+                world_open(&world);
+            if (!world.portfolio.leg_count || !is_ordinary())
+                continue;
+            sink();
+            if (is_ordinary() && excess_after(PL_TIER_END, NULL, 0) < PL_EXCESS_UNBOUNDED)
+                check_plan();
+        }
+    }
+    printf("plans=%" PRIu64 " reaching=%" PRIu64 " several=%" PRIu64 " bankrupt=%" PRIu64
+           " uncertain=%" PRIu64 " pruned=%" PRIu64 " first=%" PRIu64 " evaluations=%" PRIu64 "\n",
+           met.plans, met.reaching, met.several, met.bankrupt, met.uncertain, met.pruned, met.first,
+           met.evaluations);
+    assert_true(met.reaching > met.plans / 4 && met.several > met.plans / 20);
+    assert_true(met.bankrupt > met.plans / 50 && met.uncertain > met.plans / 20);
+    assert_true(met.first > met.plans / 50);
+}
+
+/* Counts of one search that tries everything. */
+struct tally {
+    uint64_t tried, feasible, missed;
+};
+
+static void print_missed(const struct pl_sale *sale, const struct pl_sale_leg *found,
+                         uint32_t found_count)
+{
+    printf("a sale that reaches, but is not found:\n");
+    for (uint32_t i = 0; i < found_count; i++)
+        printf("  instrument %u side=%d lots=%" PRId64 " limit=%" PRId64 "\n",
+               found[i].instrument, found[i].side, found[i].lots, found[i].limit_ticks);
+    print_sale(sale);
+    world_print(&world);
+}
+
+/* Every combination of lots against the plan; prints the first miss. */
+static void try_everything(struct tally *tally)
+{
+    struct pl_sale_leg found[PL_LEGS_MAX];
+    uint32_t found_count = 0;
+    struct pl_sale sale = {0};
+    int exists = model_find_sale(&world.market, &world.portfolio, COMBINATIONS_MAX, found,
+                                 &found_count);
+    if (exists < 0)
+        return;
+    pl_plan_sale(&world.market, &world.names, &world.portfolio, &sale);
+    if (!exists && sale.reaches)
+        fail_with(&sale, "no sale reaches, but one is planned");
+    tally->tried++;
+    tally->feasible += exists == 1;
+    if (exists && !sale.reaches && tally->missed++ == 0)
+        print_missed(&sale, found, found_count);
+}
+
+static void a_sale_is_found_whenever_there_is_one(void **state)
+{
+    (void)state;
+    uint64_t seed = test_random_start(20211204).state, wanted = world_runs(4000);
+    struct tally tally = {0};
+    for (uint64_t w = 0; tally.tried < wanted; w++) {
+        world.options = (struct world_options){.coarse = true, .all_sellable = true,
+                                               .instrument_count_max = 5};
+        world_begin(&world, seed + w);
+        world_mark(&world);
+        for (int i = 0; i < 4; i++) {
+            world_hold(&world);
+            if (!world.portfolio.leg_count || !is_ordinary())
+                continue;
+            sink();
+            if (is_ordinary())
+                try_everything(&tally);
+        }
+    }
+    printf("tried=%" PRIu64 " feasible=%" PRIu64 " missed=%" PRIu64 "\n", tally.tried,
+           tally.feasible, tally.missed);
+    assert_true(tally.feasible > tally.tried / 10 && tally.feasible < tally.tried);
+    assert_int_equal(tally.missed, 0);
+}
+
+/* Derivatives on one strong factor, with brackets: alone, a leg of a hedged book helps nobody. */
+static void begin_hedged(uint64_t seed)
+{
+    world_fill_parameters(&world, seed);
+    struct pl_parameters *set = &world.parameters;
+    set->factor_count = 1;
+    memset(&set->factors[0], 0, sizeof set->factors[0]);
+    if (pl_id_set(&set->factors[0], "market", 6))
+        world_fail(&world, "a name is refused");
+    set->dependency_count = 0;
+    for (uint32_t i = 0; i < world.instrument_count; i++) {
+        struct pl_instrument *rules = &set->instruments[world.instruments[i]];
+        struct pl_price_rules price_rules = rules->price_rules;
+        int32_t own = (int32_t)world_between(&world, 0, 40000);
+        int32_t load = (int32_t)world_between(&world, 100000, 600000);
+        int32_t rate = (int32_t)world_between(&world, 0, 150000);
+        *rules = (struct pl_instrument){.is_listed = true, .kind = PL_INSTRUMENT_PERP,
+                                        .tick_decimals = 4, .load_count = 1, .bracket_count = 2,
+                                        .price_rules = price_rules};
+        rules->brackets[1].threshold_usd = world_between(&world, 1, 20);
+        rules->sale_discount_ppm = (int32_t)world_between(&world, 0, 90000);
+        for (int t = 0; t < PL_TIER_COUNT; t++) {
+            rules->haircut_long.at[t] = rules->haircut_short.at[t] = own;
+            rules->loads[0].load.at[t] = load;
+            rules->brackets[1].rate.at[t] = rate;
+        }
+    }
+    if (pl_parameters_finish(set, &world.names))
+        world_fail(&world, "a valid set is refused: %s", pl_err_text());
+    for (uint32_t i = 0; i < world.instrument_count; i++)
+        world.marks[world.instruments[i]] = (struct pl_mark){
+            .status = PL_MARK_LIVE, .source_offset = 1, .mantissa = 100, .low_mantissa = 100,
+            .high_mantissa = 100, .exponent = -2, .event_time_ms = world.now_ms, .source_count = 1,
+        };
+    pl_market_update(&world.market, set, world.marks, world.now_ms);
+}
+
+static void hold_hedged(void)
+{
+    world.portfolio = (struct pl_portfolio){.legs = world.legs};
+    world.shape = "pairs";
+    for (uint32_t i = 0; i < world.instrument_count && i < 4; i++) {
+        int64_t lots = world_between(&world, 1, world.instrument_count > 2 ? 9 : 40);
+        world.legs[world.portfolio.leg_count++] = (struct pl_leg){
+            .instrument = world.instruments[i], .lots = i % 2 ? -lots : lots,
+            .final_lots = i % 2 ? -lots : lots,
+        };
+    }
+    /* Up to about a tenth of the gross value is lacking. */
+    world_level(&world, PL_TIER_END, world_between(&world, 1, 2000) * (pl_i128)1000000000);
+}
+
+/* Where legs hedge each other only their joint sale helps: S3's pairs, S4's pro-rata unwinding. */
+static void hedged_books_are_unwound_together(void **state)
+{
+    (void)state;
+    uint64_t seed = test_random_start(20221108).state, wanted = world_runs(4000);
+    struct tally tally = {0};
+    for (uint64_t w = 0; tally.tried < wanted; w++) {
+        world.options = (struct world_options){.all_sellable = true, .instrument_count_max = 4};
+        begin_hedged(seed + w);
+        for (int i = 0; i < 4; i++) {
+            hold_hedged();
+            try_everything(&tally);
+        }
+    }
+    printf("tried=%" PRIu64 " feasible=%" PRIu64 " missed=%" PRIu64 "\n", tally.tried,
+           tally.feasible, tally.missed);
+    assert_true(tally.feasible > tally.tried / 10 && tally.feasible < tally.tried);
+    assert_int_equal(tally.missed, 0);
+}
+
+int main(void)
+{
+    model_box_init(&box);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sales_are_legal_exact_and_smallest),
+        cmocka_unit_test(a_sale_is_found_whenever_there_is_one),
+        cmocka_unit_test(hedged_books_are_unwound_together),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

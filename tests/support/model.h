@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The naive model of margin, bounds, sales and parameter rules: written from the specification alone
+ * (lib/plimsoll.h and the risk model behind it), with GMP integers of any size, one formula per
+ * function, and nothing that is fast. Property tests run it beside the library on the same structs.
+ *
+ * Where the specification leaves the library a choice the model says so instead of choosing: a range
+ * is "either", a rule "may" be named, a bound lies between the true extreme and interval arithmetic.
+ */
+#ifndef PL_TESTS_SUPPORT_MODEL_H
+#define PL_TESTS_SUPPORT_MODEL_H
+
+#include <gmp.h>
+
+#include "lib/plimsoll.h"
+
+enum { MODEL_TEXT_BYTES = 256 };
+
+/* ==== numbers ================================================================================ */
+
+void model_set_i128(mpz_t number, pl_i128 value);
+/* Sign of number - value. */
+int model_compare_i128(const mpz_t number, pl_i128 value);
+/* The value of a number that is known to fit. */
+pl_i128 model_get_i128(const mpz_t number);
+
+/* ==== what is known and what is open ========================================================= */
+
+/*
+ * One leg: position x anywhere in [x[0], x[1]], worth n = x * lot and charged unc = x * fall (long)
+ * or |x| * rise (short). A leg with a price is counted in lots. One with a bad price is counted in VU
+ * (lot = 1, fall = rise = 0), and "no bound" is 10^60 VU, far beyond everything real.
+ */
+struct model_leg {
+    const struct pl_instrument *rules; /* NULL: unlisted, worth its value and charged nothing      */
+    mpz_t x[2], lot, fall, rise;
+    mpz_t charge[2];                   /* least and greatest unc that any reading of it allows     */
+};
+
+struct model_box {
+    uint32_t leg_count;
+    struct model_leg legs[PL_LEGS_MAX];
+    mpz_t cash[2];
+    bool is_open;                      /* some leg or the cash is not certain                      */
+    bool is_unbounded;                 /* some leg has no bound                                    */
+};
+
+/* One way things may be: a point of the box. */
+struct model_sheet {
+    const struct model_box *box;
+    mpz_t x[PL_LEGS_MAX], cash;
+};
+
+void model_box_init(struct model_box *box);
+void model_box_deinit(struct model_box *box);
+/* The box of a portfolio; a certain one is a single point. */
+void model_box_fill(struct model_box *box, const struct pl_market *market,
+                    const struct pl_portfolio *portfolio);
+
+void model_sheet_init(struct model_sheet *sheet);
+void model_sheet_deinit(struct model_sheet *sheet);
+/* The corner of the box that `mask` names: bit i set takes leg i (bit 63: the cash) at its top. */
+void model_sheet_corner(struct model_sheet *sheet, const struct model_box *box, uint64_t mask);
+/* Moves one leg to lower + (upper - lower) * part / 2^32 of its interval. */
+void model_sheet_place(struct model_sheet *sheet, uint32_t leg, uint32_t part);
+
+/* ==== evaluation ============================================================================= */
+
+/* Contributions to the excess in VU * ppm: what costs margin is negative. */
+struct model_terms {
+    mpz_t by_kind[PL_TERM_CONFIDENCE + 1]; /* by enum pl_term_kind                                 */
+    mpz_t excess;                          /* their sum                                            */
+};
+
+void model_terms_init(struct model_terms *terms);
+void model_terms_deinit(struct model_terms *terms);
+void model_evaluate(const struct model_sheet *sheet, enum pl_tier tier, struct model_terms *terms);
+
+/* Gross value and cash are within the exact range. */
+bool model_is_in_range(const struct model_sheet *sheet);
+/* The same for both ends of a box. In between the library may add up the larger ends of all legs. */
+enum model_range { MODEL_INSIDE, MODEL_EITHER, MODEL_OUTSIDE };
+enum model_range model_box_range(const struct model_box *box);
+
+/* Equity (VU) at a sheet. */
+void model_equity(const struct model_sheet *sheet, mpz_t equity);
+
+/* The true least excess in the box: the excess is concave in x, so it is that of some corner. At
+ * most 12 legs are open. */
+void model_box_minimum(const struct model_box *box, enum pl_tier tier, mpz_t least);
+/* The best sheet that climbing one coordinate at a time from `sheet` finds; leaves it there. */
+void model_box_climb(const struct model_box *box, enum pl_tier tier, struct model_sheet *sheet,
+                     mpz_t best);
+/* Plain interval arithmetic, term by term: the loosest bounds that are still what they should be. */
+void model_box_bounds(const struct model_box *box, enum pl_tier tier, mpz_t low, mpz_t high);
+/* Whether V3 makes the excess grow with every open leg: then its bounds are its exact values at the
+ * bottom and at the top of the box. */
+bool model_box_grows(const struct model_box *box, enum pl_tier tier);
+void model_box_equity(const struct model_box *box, mpz_t low, mpz_t high);
+
+/* ==== quotes ================================================================================= */
+
+/* ticks = mantissa * 10^exponent in units of 10^-decimals, half to even; false unless 0 < ticks and
+ * ticks * multiplier < 2^63. */
+bool model_ticks(int64_t mantissa, int32_t exponent, const struct pl_instrument *rules,
+                 int64_t *ticks);
+
+/* ==== sales ================================================================================== */
+
+/* Place of an instrument in the liquidity order, from 1; 0: never sold. */
+uint32_t model_rank(const struct pl_parameters *parameters, uint32_t instrument);
+/* Lots of a leg that may be sold or bought back: what is final however things turn out, if there is a
+ * limit price to order it at: a discount may leave less than a tick. */
+int64_t model_saleable_lots(const struct pl_market *market, const struct pl_leg *leg);
+/* sell: floor(ticks (1 - discount)); buy: ceil(ticks (1 + discount)). */
+void model_limit(mpz_t limit, int64_t ticks, enum pl_side side, int32_t discount_ppm);
+/* The portfolio after a sale executed at its limits; `legs` has room for PL_LEGS_MAX. */
+void model_sell(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                const struct pl_sale_leg *sale, uint32_t sale_count, struct pl_leg *legs,
+                struct pl_portfolio *after);
+/* Everything that may be sold, sold whole; returns the number of legs (at most PL_LEGS_MAX). */
+uint32_t model_unwind(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                      struct pl_sale_leg *sale);
+/* Exact excess of a certain portfolio. */
+void model_excess(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                  enum pl_tier tier, mpz_t excess);
+/* Everything about a planned sale that needs no evaluation: legs, order, sides, sizes, limits.
+ * NULL, or what is wrong, in `text`. */
+const char *model_sale_fault(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                             const struct pl_sale *sale, char text[MODEL_TEXT_BYTES]);
+/*
+ * Tries every combination of whole lots, if there are at most `limit`, and says whether one reaches
+ * end excess >= 0; the first found is written to `sale`. -1: too many to try.
+ */
+int model_find_sale(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                    uint64_t limit, struct pl_sale_leg *sale, uint32_t *sale_count);
+
+/* ==== parameter rules ======================================================================== */
+
+/* One bit per rule, V1 at bit 1 and so on; bit 0: a field out of its range. */
+struct model_faults {
+    uint32_t must;   /* broken under every reading: the set is refused, for one of `may`           */
+    uint32_t may;    /* broken under some reading; contains `must`                                 */
+};
+
+void model_rules(const struct pl_parameters *parameters, struct model_faults *faults);
+
+#endif

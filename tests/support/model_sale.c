@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The naive model of quotes and forced sales: what may be sold, at which limit, what is left
+ * afterwards, and, by trying everything, whether any sale reaches the target.
+ */
+#include "tests/support/model.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/assert.h"
+
+bool model_ticks(int64_t mantissa, int32_t exponent, const struct pl_instrument *rules,
+                 int64_t *ticks)
+{
+    int shift = exponent + (int)rules->tick_decimals;
+    mpz_t number, power, rest;
+    mpz_inits(number, power, rest, NULL);
+    mpz_set_si(number, mantissa);
+    mpz_ui_pow_ui(power, 10, (unsigned)(shift < 0 ? -shift : shift));
+    if (shift >= 0) {
+        mpz_mul(number, number, power);
+    } else {
+        mpz_fdiv_qr(number, rest, number, power);
+        mpz_mul_2exp(rest, rest, 1);
+        int side = mpz_cmp(rest, power);
+        if (side > 0 || (side == 0 && mpz_odd_p(number)))
+            mpz_add_ui(number, number, 1);
+    }
+    bool fits = mpz_sgn(number) > 0 && mpz_fits_slong_p(number);
+    if (fits) {
+        *ticks = mpz_get_si(number);
+        mpz_ui_pow_ui(power, 10, 12 - rules->lot_decimals - rules->tick_decimals);
+        mpz_mul(number, number, power);
+        fits = mpz_fits_slong_p(number);
+    }
+    mpz_clears(number, power, rest, NULL);
+    return fits;
+}
+
+uint32_t model_rank(const struct pl_parameters *parameters, uint32_t instrument)
+{
+    for (uint32_t i = 0; i < parameters->policy.liquidity_count; i++)
+        if (parameters->policy.liquidity_order[i] == instrument)
+            return i + 1;
+    return 0;
+}
+
+void model_limit(mpz_t limit, int64_t ticks, enum pl_side side, int32_t discount_ppm)
+{
+    mpq_t price, change;
+    mpq_inits(price, change, NULL);
+    mpq_set_si(price, ticks, 1);
+    mpq_set_si(change, side == PL_SIDE_SELL ? PL_PPM - discount_ppm : PL_PPM + discount_ppm,
+               PL_PPM);
+    mpq_canonicalize(change);
+    mpq_mul(price, price, change);
+    if (side == PL_SIDE_SELL)
+        mpz_fdiv_q(limit, mpq_numref(price), mpq_denref(price));
+    else
+        mpz_cdiv_q(limit, mpq_numref(price), mpq_denref(price));
+    mpq_clears(price, change, NULL);
+}
+
+static int64_t size_of(int64_t lots)
+{
+    return lots < 0 ? -lots : lots;
+}
+
+int64_t model_saleable_lots(const struct pl_market *market, const struct pl_leg *leg)
+{
+    if (!market->parameters->instruments[leg->instrument].is_listed || leg->is_unlisted_amount ||
+        model_rank(market->parameters, leg->instrument) == 0 ||
+        market->quotes[leg->instrument].status != PL_MARK_LIVE)
+        return 0;
+    if ((leg->lots > 0) != (leg->final_lots > 0) || leg->lots == 0 || leg->final_lots == 0)
+        return 0;
+    mpz_t limit;
+    mpz_init(limit);
+    model_limit(limit, market->quotes[leg->instrument].ticks,
+                leg->lots > 0 ? PL_SIDE_SELL : PL_SIDE_BUY,
+                market->parameters->instruments[leg->instrument].sale_discount_ppm);
+    bool is_price = mpz_sgn(limit) > 0 && mpz_fits_slong_p(limit);
+    mpz_clear(limit);
+    int64_t counted = size_of(leg->lots), final = size_of(leg->final_lots);
+    return !is_price ? 0 : counted < final ? counted : final;
+}
+
+/* Cash that a sale leg brings (sell) or costs (buy), in VU. */
+static void sale_cash(const struct pl_market *market, const struct pl_sale_leg *sold, mpz_t cash)
+{
+    const struct pl_instrument *rules = &market->parameters->instruments[sold->instrument];
+    mpz_t multiplier;
+    mpz_init(multiplier);
+    mpz_ui_pow_ui(multiplier, 10, 12 - rules->lot_decimals - rules->tick_decimals);
+    mpz_set_si(cash, sold->limit_ticks);
+    mpz_mul_si(cash, cash, sold->lots);
+    mpz_mul(cash, cash, multiplier);
+    if (sold->side == PL_SIDE_BUY)
+        mpz_neg(cash, cash);
+    mpz_clear(multiplier);
+}
+
+void model_sell(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                const struct pl_sale_leg *sale, uint32_t sale_count, struct pl_leg *legs,
+                struct pl_portfolio *after)
+{
+    memmove(legs, portfolio->legs, portfolio->leg_count * sizeof legs[0]);
+    *after = *portfolio;
+    after->legs = legs;
+    mpz_t cash, brought;
+    mpz_inits(cash, brought, NULL);
+    for (uint32_t s = 0; s < sale_count; s++) {
+        int64_t change = sale[s].side == PL_SIDE_SELL ? -sale[s].lots : sale[s].lots;
+        for (uint32_t i = 0; i < after->leg_count; i++) {
+            if (legs[i].instrument == sale[s].instrument) {
+                legs[i].lots += change;
+                legs[i].final_lots += change;
+            }
+        }
+        sale_cash(market, &sale[s], brought);
+        mpz_add(cash, cash, brought);
+    }
+    model_set_i128(brought, portfolio->cash_vu);
+    mpz_add(brought, brought, cash);
+    after->cash_vu = model_get_i128(brought);
+    model_set_i128(brought, portfolio->final_cash_vu);
+    mpz_add(brought, brought, cash);
+    after->final_cash_vu = model_get_i128(brought);
+    mpz_clears(cash, brought, NULL);
+}
+
+uint32_t model_unwind(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                      struct pl_sale_leg *sale)
+{
+    uint32_t count = 0;
+    mpz_t limit;
+    mpz_init(limit);
+    for (uint32_t i = 0; i < portfolio->leg_count; i++) {
+        const struct pl_leg *leg = &portfolio->legs[i];
+        int64_t lots = model_saleable_lots(market, leg);
+        if (!lots)
+            continue;
+        struct pl_sale_leg *sold = &sale[count++];
+        memset(sold, 0, sizeof *sold);
+        sold->instrument = leg->instrument;
+        sold->side = leg->lots > 0 ? PL_SIDE_SELL : PL_SIDE_BUY;
+        sold->lots = lots;
+        model_limit(limit, market->quotes[leg->instrument].ticks, sold->side,
+                    market->parameters->instruments[leg->instrument].sale_discount_ppm);
+        pl_assert(mpz_fits_slong_p(limit));
+        sold->limit_ticks = mpz_get_si(limit);
+    }
+    mpz_clear(limit);
+    return count;
+}
+
+void model_excess(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                  enum pl_tier tier, mpz_t excess)
+{
+    static struct model_box box;
+    static struct model_sheet sheet;
+    static struct model_terms terms;
+    static bool is_ready;
+    if (!is_ready) {
+        model_box_init(&box);
+        model_sheet_init(&sheet);
+        model_terms_init(&terms);
+        is_ready = true;
+    }
+    model_box_fill(&box, market, portfolio);
+    pl_assert(!box.is_open);
+    model_sheet_corner(&sheet, &box, 0);
+    model_evaluate(&sheet, tier, &terms);
+    mpz_set(excess, terms.excess);
+}
+
+__attribute__((format(printf, 2, 3)))
+static const char *fault(char text[MODEL_TEXT_BYTES], const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, MODEL_TEXT_BYTES, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+static const struct pl_leg *leg_of(const struct pl_portfolio *portfolio, uint32_t instrument)
+{
+    for (uint32_t i = 0; i < portfolio->leg_count; i++)
+        if (portfolio->legs[i].instrument == instrument)
+            return &portfolio->legs[i];
+    return NULL;
+}
+
+static const char *sale_leg_fault(const struct pl_market *market,
+                                  const struct pl_portfolio *portfolio,
+                                  const struct pl_sale_leg *sold, char text[MODEL_TEXT_BYTES])
+{
+    const struct pl_leg *leg = leg_of(portfolio, sold->instrument);
+    if (!leg)
+        return fault(text, "instrument %u is not held", sold->instrument);
+    int64_t size = model_saleable_lots(market, leg);
+    if (!size)
+        return fault(text, "instrument %u may not be sold", sold->instrument);
+    if (sold->side != (leg->lots > 0 ? PL_SIDE_SELL : PL_SIDE_BUY))
+        return fault(text, "instrument %u: wrong side", sold->instrument);
+    if (sold->lots <= 0 || sold->lots > size)
+        return fault(text, "instrument %u: %" PRId64 " of %" PRId64 " lots", sold->instrument,
+                     sold->lots, size);
+    mpz_t limit;
+    mpz_init(limit);
+    model_limit(limit, market->quotes[sold->instrument].ticks, sold->side,
+                market->parameters->instruments[sold->instrument].sale_discount_ppm);
+    bool is_equal = mpz_fits_slong_p(limit) && mpz_get_si(limit) == sold->limit_ticks;
+    const char *text_or_null = NULL;
+    if (!is_equal)
+        text_or_null = fault(text, "instrument %u: limit %" PRId64 " of ticks %" PRId64,
+                             sold->instrument, sold->limit_ticks,
+                             market->quotes[sold->instrument].ticks);
+    mpz_clear(limit);
+    return text_or_null;
+}
+
+const char *model_sale_fault(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                             const struct pl_sale *sale, char text[MODEL_TEXT_BYTES])
+{
+    if (sale->leg_count > PL_SALE_LEGS_MAX)
+        return fault(text, "%u legs", sale->leg_count);
+    uint32_t last_rank = 0;
+    for (uint32_t i = 0; i < sale->leg_count; i++) {
+        const char *wrong = sale_leg_fault(market, portfolio, &sale->legs[i], text);
+        if (wrong)
+            return wrong;
+        uint32_t rank = model_rank(market->parameters, sale->legs[i].instrument);
+        if (rank <= last_rank)
+            return fault(text, "leg %u: rank %u after %u", i, rank, last_rank);
+        last_rank = rank;
+    }
+    if (sale->reaches != (sale->end_after >= 0))
+        return fault(text, "reaches is %d", sale->reaches);
+    if (sale->reaches && sale->is_bankrupt)
+        return fault(text, "it reaches and is called bankrupt");
+    return NULL;
+}
+
+int model_find_sale(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                    uint64_t limit, struct pl_sale_leg *sale, uint32_t *sale_count)
+{
+    static struct pl_sale_leg whole[PL_LEGS_MAX];
+    static struct pl_leg legs[PL_LEGS_MAX];
+    uint32_t count = model_unwind(market, portfolio, whole);
+    uint64_t combinations = 1;
+    for (uint32_t i = 0; i < count; i++) {
+        if ((uint64_t)whole[i].lots >= limit)
+            return -1;
+        combinations *= (uint64_t)whole[i].lots + 1;
+        if (combinations > limit)
+            return -1;
+    }
+    mpz_t excess;
+    mpz_init(excess);
+    int found = 0;
+    for (uint64_t choice = 0; choice < combinations && !found; choice++) {
+        uint64_t rest = choice;
+        struct pl_portfolio after;
+        memcpy(sale, whole, count * sizeof sale[0]);
+        for (uint32_t i = 0; i < count; i++) {
+            sale[i].lots = (int64_t)(rest % ((uint64_t)whole[i].lots + 1));
+            rest /= (uint64_t)whole[i].lots + 1;
+        }
+        model_sell(market, portfolio, sale, count, legs, &after);
+        model_excess(market, &after, PL_TIER_END, excess);
+        found = mpz_sgn(excess) >= 0;
+    }
+    *sale_count = count;
+    mpz_clear(excess);
+    return found;
+}
