@@ -362,6 +362,11 @@ const struct pl_applied *pl_book_applied(const struct pl_book *book, uint32_t in
 /* The decided state; the default one for an account that has none. Copied out. */
 void pl_book_state(const struct pl_book *book, uint32_t index, struct pl_account_state *state);
 bool pl_book_has_state(const struct pl_book *book, uint32_t index);
+/* The stored states, to walk over: their number, the account's row of each, and each, borrowed until
+ * the next set_state. */
+uint32_t pl_book_state_count(const struct pl_book *book);
+uint32_t pl_book_state_row(const struct pl_book *book, uint32_t at);
+const struct pl_account_state *pl_book_state_view(const struct pl_book *book, uint32_t at);
 /* Exclusive or of the digests of all holdings: equal books, equal digests, in any order. */
 struct pl_digest pl_book_digest(const struct pl_book *book);
 /* Bytes of the block in use, for sizing. */
@@ -551,7 +556,8 @@ struct pl_decision {
  *   - entering LIQUIDATING (maintenance certainly below 0) opens an episode with revision 1;
  *   - within an episode, when the pause is over, either maintenance is below 0 in spite of all that
  *     is pending, or nothing is pending and the end tier is below 0: one more revision, additive;
- *   - no sale while halted, in doubt, overdue or with less than PL_SALE_LEGS_MAX places free.
+ *   - no sale while halted, while the whole account is in doubt, or when the plan's legs and what is
+ *     pending exceed PL_PENDING_MAX.
  * LIQUIDATING ends when the end tier is not below 0 and nothing is pending any more.
  * `prior` is the committed state with this step's executions folded in and `committed` the one
  * without, to tell whether anything changed.

@@ -101,7 +101,7 @@ enum pl_err pl_i128_parse(const char *text, size_t size_bytes, pl_i128 *result)
     size_t first = is_negative ? 1 : 0;
     if (size_bytes == first)
         return pl_err_set(PL_REJECT_MALFORMED, "integer without digits");
-    if (text[first] == '0' && (is_negative || size_bytes > 1))
+    if (text[first] == '0' && size_bytes > 1) /* "-0" too */
         return pl_err_set(PL_REJECT_MALFORMED, "integer with a leading zero");
     pl_u128 magnitude = 0;
     bool has_overflow = false;

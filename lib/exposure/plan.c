@@ -257,29 +257,54 @@ static pl_i128 unwind_pro_rata(struct plan *plan, const struct point *from, cons
     return excess_between(plan, from, to, high, step_count);
 }
 
-/*
- * Lowers each leg to the least that still reaches, the least liquid first, until no leg can give up a
- * lot (G9). One leg's cut may allow another one's, where they hedge each other; every round but the
- * last takes lots away, so this ends.
- */
-static pl_i128 trim(struct plan *plan, pl_i128 excess)
+/* Lowers each leg in turn to the least that still reaches, the least liquid first. True if some leg
+ * gave up a lot. */
+static bool cut_each(struct plan *plan)
 {
-    bool has_cut = true;
-    while (has_cut) {
-        has_cut = false;
-        for (uint32_t i = plan->item_count; i-- > 0;) {
-            struct item *item = &plan->items[i];
-            int64_t lots = item->lots;
-            if (lots == 0) continue;
-            if (excess_with(plan, item, lots - 1) >= 0) {
-                excess = lower_to_least(plan, item);
-                has_cut = true;
-            } else {
-                excess = excess_with(plan, item, lots);
-            }
+    bool has_cut = false;
+    for (uint32_t i = plan->item_count; i-- > 0;) {
+        struct item *item = &plan->items[i];
+        int64_t lots = item->lots;
+        if (lots == 0) continue;
+        if (excess_with(plan, item, lots - 1) >= 0) {
+            lower_to_least(plan, item);
+            has_cut = true;
+        } else {
+            set_lots(plan, item, lots);
         }
     }
-    return excess;
+    return has_cut;
+}
+
+/* Goes on from `from` through the present point as far as that reaches, in whole multiples. */
+static void cut_along(struct plan *plan, const struct point *from)
+{
+    struct point here = point_of(plan);
+    int64_t low = 0, high = INT64_MAX; /* low reaches */
+    for (uint32_t i = 0; i < plan->item_count; i++) {
+        int64_t way = from->lots[i] - here.lots[i];
+        if (way > 0 && here.lots[i] / way < high) high = here.lots[i] / way;
+    }
+    while (low < high) {
+        int64_t middle = high - (high - low) / 2;
+        for (uint32_t i = 0; i < plan->item_count; i++)
+            set_lots(plan, &plan->items[i], here.lots[i] - middle * (from->lots[i] - here.lots[i]));
+        if (excess_of(plan) >= 0) low = middle;
+        else high = middle - 1;
+    }
+    for (uint32_t i = 0; i < plan->item_count; i++)
+        set_lots(plan, &plan->items[i], here.lots[i] - low * (from->lots[i] - here.lots[i]));
+}
+
+static pl_i128 trim(struct plan *plan, pl_i128 excess)
+{
+    struct point from = point_of(plan);
+    while (cut_each(plan)) {
+        struct point cut = point_of(plan);
+        cut_along(plan, &from);
+        from = cut;
+    }
+    return excess_of(plan);
 }
 
 static pl_i128 search(struct plan *plan, pl_i128 excess)

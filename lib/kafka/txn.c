@@ -234,15 +234,19 @@ static enum pl_err judge(const struct pl_txn *txn, enum call call, const rd_kafk
     return err == PL_ABORT_REBALANCE ? err : PL_ABORT_TRANSACTION;
 }
 
-static enum pl_err describe(const struct pl_txn *txn, enum call call, enum pl_err err,
+static enum pl_err describe(struct pl_txn *txn, enum call call, enum pl_err err,
                             const rd_kafka_error_t *error)
 {
-    const char *name = s_call_names[call], *text = rd_kafka_error_string(error);
+    const struct pl_kafka_link *link = &txn->output.link;
 
-    if (txn->output.failed_count == 0)
-        return pl_err_set(err, "%s of %s: %s", name, txn->id, text);
-    return pl_err_set(err, "%s of %s: %s: %s", name, txn->id, text,
-                      rd_kafka_err2str(txn->output.failed_code));
+    rd_kafka_poll(link->rk, 0); /* for the last words about a connection */
+    err = pl_err_set(err, "%s of %s: %s", s_call_names[call], txn->id,
+                     rd_kafka_error_string(error));
+    if (txn->output.failed_count > 0)
+        err = pl_err_note(err, "record lost (%s)", rd_kafka_err2str(txn->output.failed_code));
+    if (err == PL_RETRY_TRANSPORT && link->connect_text[0] != '\0')
+        err = pl_err_note(err, "%s", link->connect_text);
+    return err;
 }
 
 /* Makes the call until it succeeds, fails for good, or the transaction's timeout has passed. */

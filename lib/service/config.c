@@ -129,8 +129,7 @@ static enum pl_err parse_value(const struct pl_config_row *row, const char *valu
     case PL_CONFIG_CHOICE:
         return parse_choice(row, value, field);
     }
-    pl_assert(!"a row's type is one of the enum");
-    return PL_OK;
+    pl_assert_failed("a row's type is one of the enum", __FILE__, __LINE__);
 }
 
 void config_value_print(const struct pl_config_row *row, const void *field,

@@ -100,8 +100,7 @@ static unsigned label_count(const struct pl_metric_row *row)
     case PL_METRIC_BY_PARTITION:
         return PL_METRIC_PARTITIONS_MAX;
     }
-    pl_assert(!"a row's label is one of the enum");
-    return 0;
+    pl_assert_failed("a row's label is one of the enum", __FILE__, __LINE__);
 }
 
 static void open_registry(struct registry *registry, const struct pl_metric_row *rows,

@@ -97,6 +97,7 @@ static enum pl_err read_cash_tail(const struct pl_place *parent, uint32_t source
                                &tail.block_height);
         if (!err)
             err = pl_field_amount(&place, "cash", cash->cash, &tail.quantity);
+        tail.mended_gap = cash->has_mended_gap && cash->mended_gap;
         if (!err)
             err = add_tail(&place, &tail, record);
     }
@@ -172,6 +173,7 @@ static enum pl_err read_leg_tail(const struct pl_place *parent, const struct pl_
             err = pl_field_amount(&place, "quantity", change->quantity, &tail.quantity);
         if (!err)
             err = pl_field_amount_or_zero(&place, "cost", change->cost, &tail.cost);
+        tail.mended_gap = change->has_mended_gap && change->mended_gap;
         if (!err)
             err = add_tail(&place, &tail, record);
     }
@@ -308,6 +310,8 @@ static void build_leg_tail(struct pl_wire *wire, const struct pl_record_holdings
         PL_PUT(change, block_height, tail->block_height);
         change->quantity = pl_build_amount(wire, tail->quantity.mantissa, tail->quantity.exponent);
         change->cost = pl_build_amount_or_none(wire, &tail->cost);
+        if (tail->mended_gap)
+            PL_PUT(change, mended_gap, 1);
         to->unfinalised[to->n_unfinalised++] = change;
     }
 }
@@ -345,6 +349,8 @@ static void build_cash_tail(struct pl_wire *wire, const struct pl_record_holding
         PL_PUT(cash, sequence, tail->sequence);
         PL_PUT(cash, block_height, tail->block_height);
         cash->cash = pl_build_amount(wire, tail->quantity.mantissa, tail->quantity.exponent);
+        if (tail->mended_gap)
+            PL_PUT(cash, mended_gap, 1);
         to->unfinalised_cash[to->n_unfinalised_cash++] = cash;
     }
 }

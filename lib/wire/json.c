@@ -205,6 +205,12 @@ static enum pl_err read_value(const struct pl_place *place, const char *label, c
             *(uint32_t *)member = (uint32_t)value;
         return err;
     }
+    if (field->type == PROTOBUF_C_TYPE_BOOL) {
+        *(protobuf_c_boolean *)member = json_is_true(json);
+        return json_is_boolean(json) ? PL_OK
+                                     : pl_field_fail(PL_REJECT_MALFORMED, place, label,
+                                                     ": not true or false");
+    }
     if (field->type == PROTOBUF_C_TYPE_ENUM)
         return read_enum(place, label, json, field->descriptor, member);
     if (field->type == PROTOBUF_C_TYPE_STRING)
@@ -371,6 +377,8 @@ static json_t *write_value(const ProtobufCFieldDescriptor *field, const void *me
         return json_integer(min < 0 ? (json_int_t) * (const int32_t *)member
                                     : (json_int_t) * (const uint32_t *)member);
     }
+    if (field->type == PROTOBUF_C_TYPE_BOOL)
+        return json_boolean(*(const protobuf_c_boolean *)member);
     if (field->type == PROTOBUF_C_TYPE_ENUM)
         return write_enum(field->descriptor, *(const int *)member);
     if (field->type == PROTOBUF_C_TYPE_STRING)

@@ -69,6 +69,10 @@ enum pl_err pl_wire_holdings_decode(struct pl_wire *wire, struct pl_names *names
 enum pl_err pl_wire_parameters_decode(struct pl_wire *wire, struct pl_names *names,
                                       struct pl_bytes_view value,
                                       struct pl_parameters *parameters);
+/* effective_set.c. The effective set that follows from a valid base set: today the same set with
+ * base_epoch filled in. */
+enum pl_err pl_wire_parameters_effective(struct pl_wire *wire, struct pl_bytes_view base,
+                                         struct pl_bytes_view *effective);
 
 /* chain_status.c */
 struct pl_chain_status {

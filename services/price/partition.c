@@ -10,6 +10,7 @@
  */
 #include "services/price/price.h"
 
+#include "lib/kafka/start.h"
 #include "lib/kafka/watchdog.h"
 #include "lib/service/log.h"
 #include "lib/service/process.h"
@@ -20,6 +21,29 @@ enum {
     OWNERSHIP_EVENTS_MAX = 64,
     STALL_MS = 30000, /* a partition with work that stands still for so long is reported (G11) */
 };
+
+enum pl_err price_check_topics(struct price_service *service)
+{
+    static const enum pl_topic single[] = {PL_TOPIC_MARKS, PL_TOPIC_PARAMETERS};
+    int32_t count = 0;
+    enum pl_err err = pl_start_check_partitions(service->reader, single, 2, &count);
+    if (!err && count != 1)
+        return pl_err_set(PL_FATAL_CONFIG, "%s and %s have %d partitions instead of one: their "
+                          "records are in one order for everybody",
+                          service->kafka.topic_names[PL_TOPIC_MARKS],
+                          service->kafka.topic_names[PL_TOPIC_PARAMETERS], (int)count);
+    if (!err)
+        err = pl_reader_partition_count(service->reader, PL_TOPIC_DEADLETTER, QUERY_WAIT_MS,
+                                        &count);
+    if (!err)
+        err = pl_reader_partition_count(service->reader, PL_TOPIC_PRICES, QUERY_WAIT_MS,
+                                        &service->partition_count);
+    if (!err && service->partition_count > PL_PARTITIONS_MAX)
+        return pl_err_set(PL_FATAL_CONFIG, "%s has %d partitions; at most %d are supported",
+                          service->kafka.topic_names[PL_TOPIC_PRICES],
+                          (int)service->partition_count, PL_PARTITIONS_MAX);
+    return err;
+}
 
 static void take(struct price_service *service, int32_t number)
 {
@@ -68,10 +92,7 @@ static enum pl_err open_topics(struct price_service *service)
     int64_t first = 0, marks_from = 0;
     if (service->is_open || !pl_group_joined(service->group))
         return PL_OK;
-    enum pl_err err = pl_reader_partition_count(reader, PL_TOPIC_PRICES, QUERY_WAIT_MS,
-                                                &service->partition_count);
-    if (!err)
-        err = pl_reader_watermarks(reader, PL_TOPIC_PARAMETERS, 0, QUERY_WAIT_MS, &first,
+    enum pl_err err = pl_reader_watermarks(reader, PL_TOPIC_PARAMETERS, 0, QUERY_WAIT_MS, &first,
                                    &service->parameters_end);
     if (!err)
         err = pl_reader_offset_at(reader, PL_TOPIC_MARKS, 0,
@@ -173,33 +194,33 @@ void price_check_progress(struct price_service *service)
     atomic_store(&service->stalled_partition, stalled);
 }
 
-enum condition price_condition_of(const struct price_service *service)
+enum price_condition price_condition_of(const struct price_service *service)
 {
     if (!pl_group_joined(service->group))
-        return CONDITION_NO_GROUP;
+        return PL_CONDITION_NO_GROUP;
     if (!price_has_read_parameters(service))
-        return CONDITION_LOADING;
+        return PL_CONDITION_LOADING;
     if (!service->has_effective)
-        return CONDITION_NO_PARAMETERS;
+        return PL_CONDITION_NO_PARAMETERS;
     for (int32_t i = 0; i < PL_PARTITIONS_MAX; i++) {
         const enum stage stage = service->partitions[i].stage;
         if (stage == STAGE_WAITING || stage == STAGE_LOADING)
-            return CONDITION_LOADING;
+            return PL_CONDITION_LOADING;
     }
-    return CONDITION_READY;
+    return PL_CONDITION_READY;
 }
 
-const char *price_condition_text(enum condition condition)
+const char *price_condition_text(enum price_condition condition)
 {
-    static const char *const texts[CONDITION_COUNT] = {
-        [CONDITION_STARTING] = "starting",
-        [CONDITION_NO_BROKER] = "no Kafka broker can be reached: check kafka.bootstrap.servers, "
+    static const char *const texts[PL_CONDITION_COUNT] = {
+        [PL_CONDITION_STARTING] = "starting",
+        [PL_CONDITION_NO_BROKER] = "no Kafka broker can be reached: check kafka.bootstrap.servers, "
                                 "the network and the brokers",
-        [CONDITION_NO_GROUP] = "waiting for the consumer group's first answer",
-        [CONDITION_NO_PARAMETERS] = "no parameters: publish a base set with "
+        [PL_CONDITION_NO_GROUP] = "waiting for the consumer group's first answer",
+        [PL_CONDITION_NO_PARAMETERS] = "no parameters: publish a base set with "
                                     "'plimsoll parameters put FILE'",
-        [CONDITION_LOADING] = "reading the tails of prices and marks",
-        [CONDITION_READY] = "ready",
+        [PL_CONDITION_LOADING] = "reading the tails of prices and marks",
+        [PL_CONDITION_READY] = "ready",
     };
     return texts[condition];
 }

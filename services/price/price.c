@@ -36,15 +36,18 @@ static enum pl_err bury(struct price_service *service, const struct pl_record *r
         .topic = record->topic, .topic_name = service->kafka.topic_names[record->topic],
         .partition = record->partition, .offset = record->offset,
         .timestamp_ms = record->timestamp_ms, .err = reason, .text = pl_err_text(),
-        .service = "plimsoll-price", .slot = service->slot, .build = pl_version};
+        .service = "plimsoll-price", .slot = service->settings->common.slot, .build = pl_version};
     struct pl_header headers[PL_HEADERS_MAX + PL_DEAD_LETTER_HEADERS_MAX];
+    /* A value beyond every limit cannot be sent anywhere: its origin says where it is. */
+    const bool is_huge = record->value.size_bytes > pl_topic_value_bytes_max(PL_TOPIC_DEADLETTER);
+    const struct pl_bytes_view value = is_huge ? (struct pl_bytes_view){0} : record->value;
     unsigned count = 0;
     enum pl_err err = pl_wire_dead_letter_headers(service->wire, &dead, record->headers,
                                                   record->header_count, headers, &count);
     if (err)
         return pl_err_note(PL_FATAL_SYSTEM, "dead letter's headers");
     while ((err = pl_producer_send(service->producer, PL_TOPIC_DEADLETTER, -1, record->key,
-                                   record->value, headers, count)) == PL_RETRY_QUEUE_FULL &&
+                                   value, headers, count)) == PL_RETRY_QUEUE_FULL &&
            !pl_process_should_stop()) {
         pl_watchdog_beat("wait for room for a dead letter");
         (void)pl_producer_flush(service->producer, FLUSH_WAIT_MS);
@@ -280,8 +283,10 @@ static enum pl_err read_batch(struct price_service *service)
     for (uint32_t i = 0; i < RECORDS_MAX; i++) {
         struct pl_record record;
         bool found = false;
+        const int64_t begin_ns = wait_ms != 0 ? pl_mono_ns() : 0;
         enum pl_err err = pl_reader_poll(service->reader, wait_ms, &record, &found);
         if (wait_ms != 0) {
+            service->waited_ns = pl_mono_ns() - begin_ns;
             service->now_ms = pl_now_ms();
             service->mono_ms = pl_mono_ms();
         }
@@ -419,10 +424,13 @@ static enum pl_err serve_producer(struct price_service *service)
 
 enum pl_err price_step(struct price_service *service)
 {
+    const int64_t begin_ns = pl_mono_ns();
+    service->waited_ns = 0;
     enum pl_err err = price_follow(service);         /* what is ours, and how far it is loaded  */
     if (!err) err = read_batch(service);             /* poll, decode, aggregate                 */
     if (!err) err = publish_parameters(service);
     if (!err) err = publish_marks(service);          /* conflated; restated; aged               */
     if (!err) err = serve_producer(service);
+    pl_metrics_count_loop((double)(pl_mono_ns() - begin_ns - service->waited_ns) / 1e9);
     return err;
 }

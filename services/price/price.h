@@ -42,15 +42,14 @@ struct instrument {
 };
 
 /* What keeps the service from being ready; price_condition_text has the words. */
-enum condition {
-    CONDITION_STARTING, CONDITION_NO_BROKER, CONDITION_NO_GROUP, CONDITION_NO_PARAMETERS,
-    CONDITION_LOADING, CONDITION_READY, CONDITION_COUNT
+enum price_condition {
+    PL_CONDITION_STARTING, PL_CONDITION_NO_BROKER, PL_CONDITION_NO_GROUP,
+    PL_CONDITION_NO_PARAMETERS, PL_CONDITION_LOADING, PL_CONDITION_READY, PL_CONDITION_COUNT
 };
 
 struct price_service {
     const struct pl_price_settings *settings;
     struct pl_kafka_settings kafka;
-    const char *slot;
     struct pl_group *group;
     struct pl_reader *reader;
     struct pl_producer *producer;
@@ -58,6 +57,7 @@ struct price_service {
     struct pl_wire *wire;
     struct pl_names *names;
     int64_t now_ms, mono_ms;       /* of the pass; read where the wait for input ends      */
+    int64_t waited_ns;             /* of the pass, for input                               */
     int64_t progress_mono_ms;      /* when price_check_progress last looked                */
     int64_t sweep_mono_ms;         /* when all instruments are looked at next              */
 
@@ -87,14 +87,16 @@ struct price_service {
 
 /* ---- partition.c ---- */
 
+/* The topics are there, and what nobody partitions has one partition. RETRY_TRANSPORT, FATAL_CONFIG. */
+enum pl_err price_check_topics(struct price_service *service);
 /* Follows the group and goes on with loading: bounded work, once per pass. RETRY_TRANSPORT, FATAL_*. */
 enum pl_err price_follow(struct price_service *service);
 /* The broadcast topics were read to the ends seen when they were opened. */
 bool price_has_read_parameters(const struct price_service *service);
 /* Looks whether owned partitions advance, and publishes their lag. */
 void price_check_progress(struct price_service *service);
-enum condition price_condition_of(const struct price_service *service);
-const char *price_condition_text(enum condition condition);
+enum price_condition price_condition_of(const struct price_service *service);
+const char *price_condition_text(enum price_condition condition);
 
 /* ---- price.c ---- */
 

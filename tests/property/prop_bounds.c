@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Uncertain is not a shield, and not a guess: bounds hold whatever the bad inputs turn out to be, are
- * never looser than plain interval arithmetic, and close to a point when nothing is open (G4).
+ * Uncertain is not a shield, and not a guess: bounds hold whatever the bad inputs turn out to be,
+ * are never looser than plain interval arithmetic, and close to a point when nothing is open (G4).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -286,8 +286,9 @@ static void bounds_hold_whatever_is_open(void **state)
         }
     }
     printf("portfolios=%" PRIu64 " open=%" PRIu64 " unbounded=%" PRIu64 " straddling=%" PRIu64
-           " certainly_below=%" PRIu64 " climbed=%" PRIu64 " growing=%" PRIu64 "\n", met.portfolios, met.open,
-           met.unbounded, met.straddling, met.certainly_below, met.climbed, met.growing);
+           " certainly_below=%" PRIu64 " climbed=%" PRIu64 " growing=%" PRIu64 "\n",
+           met.portfolios, met.open, met.unbounded, met.straddling, met.certainly_below,
+           met.climbed, met.growing);
     assert_true(met.open > met.portfolios / 3 && met.straddling > met.portfolios / 50);
     assert_true(met.certainly_below > met.portfolios / 50 && met.climbed > 100);
 }

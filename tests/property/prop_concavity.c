@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The shape of the excess, on which minimal sales, bounds and the screen rest: concave in holdings,
- * homogeneous but for brackets, more collateral never hurts, stricter tiers are never higher (G3, G9).
+ * homogeneous but for brackets, more collateral never hurts, stricter tiers never higher (G3, G9).
  * No model here: the library is held against itself, for every parameter set that it accepts.
  */
 #include <setjmp.h>
@@ -93,8 +93,8 @@ static bool check_homogeneous(const pl_i128 excess[PL_TIER_COUNT])
     return true;
 }
 
-/* More of a spot asset never lowers the excess: P4. At the tiers that charge the price interval this
- * is a rule about the coefficients and the interval together, so there it must be empty. */
+/* More of a spot asset never lowers the excess: P4. At the tiers that charge the price interval
+ * this is a rule about the coefficients and the interval together, so there it must be empty. */
 static bool check_deposit(const pl_i128 excess[PL_TIER_COUNT])
 {
     static struct pl_leg legs[PL_LEGS_MAX];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The verdict is exact: on random portfolios, at every tier, the library and the naive model agree to
- * the last unit, on what is out of range too, and the terms shown to people sum to the excess (G3).
+ * The verdict is exact: on random portfolios, at every tier, the library and the naive model agree
+ * to the last unit, on what is out of range too, and the terms shown sum to the excess (G3).
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A forced sale is the smallest: on random underwater portfolios every plan is legal, exact in its
- * figures, reaches the target whenever it is said to, and cannot be cut by one lot; and whatever sale
- * trying everything finds on small portfolios, the plan finds one too (G9).
+ * figures, reaches the target whenever it is said to, and cannot be cut by one lot; and whenever
+ * trying everything finds a sale on small portfolios, the plan finds one too (G9).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -246,7 +246,7 @@ static void sales_are_legal_exact_and_smallest(void **state)
 {
     (void)state;
     uint64_t seed = test_random_start(20200520).state;
-    uint64_t wanted = world_runs(20000);
+    uint64_t wanted = world_runs(30000);
     for (uint64_t w = 0; met.plans < wanted; w++) {
         world.options = (struct world_options){
             .no_discount = w % 8 == 1, .all_sellable = w % 4 == 2,
@@ -313,7 +313,7 @@ static void try_everything(struct tally *tally)
 static void a_sale_is_found_whenever_there_is_one(void **state)
 {
     (void)state;
-    uint64_t seed = test_random_start(20211204).state, wanted = world_runs(4000);
+    uint64_t seed = test_random_start(20211204).state, wanted = world_runs(6000);
     struct tally tally = {0};
     for (uint64_t w = 0; tally.tried < wanted; w++) {
         world.options = (struct world_options){.coarse = true, .all_sellable = true,
@@ -391,7 +391,7 @@ static void hold_hedged(void)
 static void hedged_books_are_unwound_together(void **state)
 {
     (void)state;
-    uint64_t seed = test_random_start(20221108).state, wanted = world_runs(4000);
+    uint64_t seed = test_random_start(20221108).state, wanted = world_runs(6000);
     struct tally tally = {0};
     for (uint64_t w = 0; tally.tried < wanted; w++) {
         world.options = (struct world_options){.all_sellable = true, .instrument_count_max = 4};

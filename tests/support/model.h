@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The naive model of margin, bounds, sales and parameter rules: written from the specification alone
- * (lib/plimsoll.h and the risk model behind it), with GMP integers of any size, one formula per
- * function, and nothing that is fast. Property tests run it beside the library on the same structs.
+ * The naive model of margin, bounds, sales and parameter rules: written from the specification
+ * alone (lib/plimsoll.h and the risk model behind it), with GMP integers of any size, one formula
+ * per function, and nothing that is fast. Property tests run it beside the library on the same
+ * structs.
  *
- * Where the specification leaves the library a choice the model says so instead of choosing: a range
- * is "either", a rule "may" be named, a bound lies between the true extreme and interval arithmetic.
+ * Where the specification leaves the library a choice the model says so instead of choosing: a
+ * range is "either", a rule "may" be named, a bound lies between the true extreme and interval
+ * arithmetic.
  */
 #ifndef PL_TESTS_SUPPORT_MODEL_H
 #define PL_TESTS_SUPPORT_MODEL_H
@@ -28,21 +30,21 @@ pl_i128 model_get_i128(const mpz_t number);
 
 /*
  * One leg: position x anywhere in [x[0], x[1]], worth n = x * lot and charged unc = x * fall (long)
- * or |x| * rise (short). A leg with a price is counted in lots. One with a bad price is counted in VU
- * (lot = 1, fall = rise = 0), and "no bound" is 10^60 VU, far beyond everything real.
+ * or |x| * rise (short). A leg with a price is counted in lots. One with a bad price is counted in
+ * VU (lot = 1, fall = rise = 0), and "no bound" is 10^60 VU, far beyond everything real.
  */
 struct model_leg {
-    const struct pl_instrument *rules; /* NULL: unlisted, worth its value and charged nothing      */
+    const struct pl_instrument *rules; /* NULL: unlisted, worth its value and charged nothing     */
     mpz_t x[2], lot, fall, rise;
-    mpz_t charge[2];                   /* least and greatest unc that any reading of it allows     */
+    mpz_t charge[2];                   /* least and greatest unc that any reading of it allows    */
 };
 
 struct model_box {
     uint32_t leg_count;
     struct model_leg legs[PL_LEGS_MAX];
     mpz_t cash[2];
-    bool is_open;                      /* some leg or the cash is not certain                      */
-    bool is_unbounded;                 /* some leg has no bound                                    */
+    bool is_open;                      /* some leg or the cash is not certain                     */
+    bool is_unbounded;                 /* some leg has no bound                                   */
 };
 
 /* One way things may be: a point of the box. */
@@ -68,8 +70,8 @@ void model_sheet_place(struct model_sheet *sheet, uint32_t leg, uint32_t part);
 
 /* Contributions to the excess in VU * ppm: what costs margin is negative. */
 struct model_terms {
-    mpz_t by_kind[PL_TERM_CONFIDENCE + 1]; /* by enum pl_term_kind                                 */
-    mpz_t excess;                          /* their sum                                            */
+    mpz_t by_kind[PL_TERM_CONFIDENCE + 1]; /* by enum pl_term_kind                                */
+    mpz_t excess;                          /* their sum                                           */
 };
 
 void model_terms_init(struct model_terms *terms);
@@ -78,7 +80,7 @@ void model_evaluate(const struct model_sheet *sheet, enum pl_tier tier, struct m
 
 /* Gross value and cash are within the exact range. */
 bool model_is_in_range(const struct model_sheet *sheet);
-/* The same for both ends of a box. In between the library may add up the larger ends of all legs. */
+/* The same for both ends of a box; in between, the library may add up the larger ends of legs. */
 enum model_range { MODEL_INSIDE, MODEL_EITHER, MODEL_OUTSIDE };
 enum model_range model_box_range(const struct model_box *box);
 
@@ -91,7 +93,7 @@ void model_box_minimum(const struct model_box *box, enum pl_tier tier, mpz_t lea
 /* The best sheet that climbing one coordinate at a time from `sheet` finds; leaves it there. */
 void model_box_climb(const struct model_box *box, enum pl_tier tier, struct model_sheet *sheet,
                      mpz_t best);
-/* Plain interval arithmetic, term by term: the loosest bounds that are still what they should be. */
+/* Plain interval arithmetic, term by term: the loosest bounds that are what they should be. */
 void model_box_bounds(const struct model_box *box, enum pl_tier tier, mpz_t low, mpz_t high);
 /* Whether V3 makes the excess grow with every open leg: then its bounds are its exact values at the
  * bottom and at the top of the box. */
@@ -109,8 +111,8 @@ bool model_ticks(int64_t mantissa, int32_t exponent, const struct pl_instrument 
 
 /* Place of an instrument in the liquidity order, from 1; 0: never sold. */
 uint32_t model_rank(const struct pl_parameters *parameters, uint32_t instrument);
-/* Lots of a leg that may be sold or bought back: what is final however things turn out, if there is a
- * limit price to order it at: a discount may leave less than a tick. */
+/* Lots of a leg that may be sold or bought back: what is final however things turn out, if there is
+ * a limit price to order it at: a discount may leave less than a tick. */
 int64_t model_saleable_lots(const struct pl_market *market, const struct pl_leg *leg);
 /* sell: floor(ticks (1 - discount)); buy: ceil(ticks (1 + discount)). */
 void model_limit(mpz_t limit, int64_t ticks, enum pl_side side, int32_t discount_ppm);
@@ -139,8 +141,8 @@ int model_find_sale(const struct pl_market *market, const struct pl_portfolio *p
 
 /* One bit per rule, V1 at bit 1 and so on; bit 0: a field out of its range. */
 struct model_faults {
-    uint32_t must;   /* broken under every reading: the set is refused, for one of `may`           */
-    uint32_t may;    /* broken under some reading; contains `must`                                 */
+    uint32_t must;   /* broken under every reading: the set is refused, for one of `may`          */
+    uint32_t may;    /* broken under some reading; contains `must`                                */
 };
 
 void model_rules(const struct pl_parameters *parameters, struct model_faults *faults);

@@ -89,7 +89,7 @@ static void check_fields(const struct pl_parameters *set, const struct pl_instru
     must(faults, RULE_FIELD, price->bad_mark_high_ppm < PL_PPM);
 }
 
-/* haircut_long + sum |loads| + largest loss + top bracket rate, each part as a range of readings. */
+/* haircut_long + sum |loads| + largest loss + top bracket rate, each part in all its readings. */
 static void check_sums(const struct pl_instrument *rules, enum pl_tier tier,
                        struct model_faults *faults)
 {
@@ -142,7 +142,7 @@ static void check_instrument(const struct pl_parameters *set, const struct pl_in
         must(faults, RULE_V2, i > 0 && bracket->threshold_usd <= bracket[-1].threshold_usd);
         for (int t = 0; t < PL_TIER_COUNT; t++)
             must(faults, RULE_V2,
-                 bracket->rate.at[t] < 0 || (i > 0 && bracket->rate.at[t] < bracket[-1].rate.at[t]));
+                 bracket->rate.at[t] < (i > 0 ? bracket[-1].rate.at[t] : 0));
     }
     for (int t = 0; t < PL_TIER_COUNT; t++) {
         must(faults, RULE_V1,

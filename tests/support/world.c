@@ -34,7 +34,8 @@ uint64_t world_below(struct world *world, uint64_t limit)
 int64_t world_between(struct world *world, int64_t least, int64_t most)
 {
     return least >= most ? least
-                         : least + (int64_t)world_below(world, (uint64_t)most - (uint64_t)least + 1);
+                         : (int64_t)((uint64_t)least +
+                                     world_below(world, (uint64_t)most - (uint64_t)least + 1));
 }
 
 bool world_chance(struct world *world, uint32_t times)
@@ -278,7 +279,8 @@ void world_fill_parameters(struct world *world, uint64_t seed)
     world->now_ms = 1700000000000;
     struct pl_parameters *set = &world->parameters;
     set->epoch++;
-    set->factor_count = (uint32_t)world_below(world, world_chance(world, 6) ? PL_FACTORS_MAX + 1 : 4);
+    set->factor_count =
+        (uint32_t)world_below(world, world_chance(world, 6) ? PL_FACTORS_MAX + 1 : 4);
     set->dependency_count =
         (uint32_t)world_below(world, world_chance(world, 6) ? PL_DEPENDENCIES_MAX + 1 : 4);
     set->source_count = 1;
@@ -510,7 +512,7 @@ static void hold_legs(struct world *world, uint32_t count)
             lots = world_between(world, 1, 12);
         if (world->options.coarse && lots < -12)
             lots = -world_between(world, 1, 12);
-        if (shape == 3)
+        if (shape == 3 && lots < INT64_MAX && lots > -INT64_MAX)
             lots += world_between(world, -1, 1);
         if (shape == 4)
             lots = world_between(world, -3, 3);

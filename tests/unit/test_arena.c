@@ -61,6 +61,9 @@ static void test_exhaustion_is_exact(void **state)
     assert_ptr_equal(pl_arena_take(&arena, 0, 1), block + 64);
     assert_null(pl_arena_take(&arena, SIZE_MAX, 1));
     assert_null(pl_arena_take(&arena, SIZE_MAX - 63, 64));
+    pl_arena_reset(&arena);
+    assert_ptr_equal(pl_arena_take(&arena, 1, 1), block);
+    assert_null(pl_arena_take(&arena, SIZE_MAX, 64)); /* gap and size together wrap */
     pl_arena_init(&arena, NULL, 0);
     assert_null(pl_arena_take(&arena, 0, 1));
 }

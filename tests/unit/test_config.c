@@ -253,6 +253,7 @@ static void test_kafka_keys_pass(void **state)
     assert_int_equal(parse("kafka.linger.ms = 1\nkafka.producer.acks = 1"), PL_OK);
     assert_int_equal(pl_config_environment(&config, environment), PL_OK);
     assert_int_equal(pl_config_set(&config, "kafka.debug", "all", PL_CONFIG_FLAG, 0), PL_OK);
+    assert_int_equal(parse("kafka.debug = none"), PL_OK); /* weaker, though later */
     assert_string_equal(settings.brokers, "b:1");
     struct pl_kafka_settings kafka;
     pl_settings_kafka(&settings, &config, &kafka);

@@ -5,10 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "lib/base/hash.h"
 #include "lib/base/map.h"
 #include "tests/support/random.h"
 
@@ -89,6 +91,53 @@ static void test_map_equals_model(void **state)
         run_against_model(&random, sizes[i].used, sizes[i].capacity);
 }
 
+static int by_tag(const void *a, const void *b)
+{
+    const struct pl_map_slot *x = a;
+    const struct pl_map_slot *y = b;
+    return (x->tag > y->tag) - (x->tag < y->tag);
+}
+
+static struct pl_id id_of(uint32_t number)
+{
+    struct pl_id id;
+    char name[16];
+    int length = snprintf(name, sizeof name, "%u", number);
+    assert_int_equal(pl_id_set(&id, name, (size_t)length), PL_OK);
+    return id;
+}
+
+/* Two keys with the same tag are still two keys: among 300,000 there are about ten such pairs. */
+static void test_equal_tags_are_not_equal_keys(void **state)
+{
+    (void)state;
+    enum { KEYS = 300000 };
+    static struct pl_map_slot tags[KEYS];
+    unsigned pairs = 0;
+    for (uint32_t i = 0; i < KEYS; i++) {
+        struct pl_id id = id_of(i);
+        tags[i] = (struct pl_map_slot){(uint32_t)pl_hash64(id.text, id.size_bytes), i};
+    }
+    qsort(tags, KEYS, sizeof tags[0], by_tag);
+    for (uint32_t i = 1; i < KEYS; i++) {
+        if (tags[i].tag != tags[i - 1].tag)
+            continue;
+        struct pl_map map;
+        const struct pl_id keys[2] = {id_of(tags[i - 1].row), id_of(tags[i].row)};
+        struct pl_map_slot slots[PL_MAP_SLOTS(2)] = {0};
+        uint32_t index = 0;
+        pl_map_init(&map, slots, 2, keys, sizeof keys[0]);
+        assert_int_equal(pl_map_insert(&map, 0), PL_OK);
+        assert_false(pl_map_find(&map, &keys[1], &index));
+        assert_int_equal(pl_map_insert(&map, 1), PL_OK);
+        assert_true(pl_map_find(&map, &keys[1], &index) && index == 1);
+        assert_true(pl_map_remove(&map, &keys[0]));
+        assert_true(pl_map_find(&map, &keys[1], &index) && index == 1);
+        pairs++;
+    }
+    assert_in_range(pairs, 1, 100);
+}
+
 static void test_a_quarter_of_the_slots_stays_free(void **state)
 {
     (void)state;
@@ -105,6 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_map_equals_model),
+        cmocka_unit_test(test_equal_tags_are_not_equal_keys),
         cmocka_unit_test(test_a_quarter_of_the_slots_stays_free),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The real plimsoll-price against a real Kafka.
+ *
+ *   test (sources a, b, c; risk desk) ─► prices, parameters ─► plimsoll-price ─► marks ─► test
+ *                                                                    └─► deadletter ─► test
+ *
+ * All tests share one set of topics and go on where the last one stopped. Whatever they do, every mark
+ * that comes must have a number above the instrument's last one, and none may be unreadable.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "lib/service/process.h"
+#include "plimsoll/v1/price.pb-c.h"
+#include "tests/support/kafka_admin.h"
+#include "tests/support/pipeline.h"
+
+enum { AGE_MS = 2500, WAIT_MS = 15000, READY_S = 30, STOP_MS_MAX = 10000, LATENCY_ROUNDS = 300 };
+
+/* ETH and LINK need two of three sources, SOLO has one; by their keys they use both partitions. */
+static const char *const instruments[] = {"ETH", "LINK", "SOLO", "BTC"};
+enum { ETH, LINK, SOLO, BTC, INSTRUMENT_COUNT };
+
+static struct pipeline pipeline;
+static struct process *service;
+static struct pl_names *names;
+static struct pl_reader *marks_reader;
+static struct pl_mark newest[PL_INSTRUMENTS_MAX];
+static unsigned mark_counts[PL_INSTRUMENTS_MAX];
+static uint32_t indexes[INSTRUMENT_COUNT];
+
+static struct pl_bytes_view text_view(const char *text)
+{
+    return (struct pl_bytes_view){(const uint8_t *)text, strlen(text)};
+}
+
+/* ---- what the world outside does ------------------------------------------------------------- */
+
+static size_t encode_quote(const char *instrument, const char *source, int64_t ticks,
+                           uint8_t bytes[256])
+{
+    static uint64_t sequence;
+    Plimsoll__V1__Decimal price = PLIMSOLL__V1__DECIMAL__INIT;
+    Plimsoll__V1__Price quote = PLIMSOLL__V1__PRICE__INIT;
+    if (sequence == 0)
+        sequence = (uint64_t)pl_now_ms() * 1000;
+    price.has_mantissa = price.has_exponent = 1;
+    price.mantissa = ticks;
+    price.exponent = -4;
+    quote.instrument = (char *)(uintptr_t)instrument;
+    quote.source = (char *)(uintptr_t)source;
+    quote.price = &price;
+    quote.has_event_time_ms = quote.has_source_sequence = 1;
+    quote.event_time_ms = pl_now_ms();
+    quote.source_sequence = ++sequence;
+    assert_true(plimsoll__v1__price__get_packed_size(&quote) <= 256);
+    return plimsoll__v1__price__pack(&quote, bytes);
+}
+
+static struct kafka_admin_place put(enum pl_topic topic, int32_t partition, const char *key,
+                                    const void *value, size_t size_bytes)
+{
+    char name[256];
+    const struct pl_bytes_view none = {NULL, 0};
+    return kafka_admin_produce(pipeline_topic(&pipeline, topic, name), partition,
+                               key ? text_view(key) : none,
+                               (struct pl_bytes_view){value, size_bytes}, NULL, 0, 0);
+}
+
+static struct kafka_admin_place quote(int instrument, const char *source, int64_t ticks)
+{
+    uint8_t bytes[256];
+    const size_t size = encode_quote(instruments[instrument], source, ticks, bytes);
+    return put(PL_TOPIC_PRICES, -1, instruments[instrument], bytes, size);
+}
+
+static void quote_all(int instrument, int64_t ticks)
+{
+    quote(instrument, "a", ticks - 10);
+    quote(instrument, "b", ticks);
+    quote(instrument, "c", ticks + 10);
+}
+
+/* A set of the four instruments; `end_ppm` below 30000 breaks V6, tick decimals should be 4. */
+static void put_parameters(const char *key, unsigned epoch, int end_ppm, unsigned tick_decimals)
+{
+    static char text[16384];
+    int used = snprintf(text, sizeof text, "{'epoch':'%u','policies':[{'policy':'default',"
+                        "'order_valid_ms':'30000','order_overdue_ms':'60000',"
+                        "'revision_pause_ms':'2000','restricted_hold_ms':'600000',"
+                        "'alert_hysteresis_ppm':10000,'watermark_age_ms_max':'10000'}],"
+                        "'instruments':[", epoch);
+    for (int i = 0; i < INSTRUMENT_COUNT; i++)
+        used += snprintf(text + used, sizeof text - (size_t)used,
+            "%s{'instrument':'%s','kind':'KIND_SPOT','lot_decimals':4,'tick_decimals':%u,"
+            "'haircut_long':{'alert':60000,'initial':50000,'end':%d,'maintenance':30000},"
+            "'haircut_short':{'alert':70000,'initial':60000,'end':50000,'maintenance':40000},"
+            "'confidence_ppm':0,'sale_discount_ppm':5000,'price_rules':{'sources':[%s],"
+            "'quorum':%d,'age_ms_max':'%d','band_ppm':100000,'bad_mark_low_ppm':0,"
+            "'bad_mark_high_ppm':1000000}}", i ? "," : "", instruments[i], tick_decimals, end_ppm,
+            i == SOLO ? "'a'" : "'a','b','c'", i == SOLO ? 1 : 2, AGE_MS);
+    snprintf(text + used, sizeof text - (size_t)used, "]}");
+    for (char *at = text; *at; at++)
+        *at = *at == '\'' ? '"' : *at;
+    json_t *json = json_loads(text, 0, NULL);
+    uint8_t *value = NULL;
+    size_t size = 0;
+    assert_non_null(json);
+    assert_int_equal(pl_json_encode(PL_TOPIC_PARAMETERS, json, &value, &size), PL_OK);
+    put(PL_TOPIC_PARAMETERS, 0, key, value, size);
+    free(value);
+    json_decref(json);
+}
+
+/* ---- what comes out of it ---------------------------------------------------------------------- */
+
+/* Takes the marks that come within `wait_ms`, or the next one only. */
+static bool follow(int wait_ms, bool only_one)
+{
+    const int64_t deadline_ms = pl_mono_ms() + wait_ms;
+    bool has_any = false;
+    do {
+        struct pl_record record;
+        struct pl_mark mark;
+        uint32_t index = 0;
+        bool found = false;
+        const int64_t left_ms = deadline_ms - pl_mono_ms();
+        assert_int_equal(pl_reader_poll(marks_reader, left_ms > 0 ? (int)left_ms : 0, &record,
+                                        &found), PL_OK);
+        if (!found)
+            continue;
+        if (pl_wire_mark_decode(pipeline.wire, names, record.key, record.value, &index, &mark))
+            fail_msg("mark at %lld: %s", (long long)record.offset, pl_err_text());
+        if (!pl_mark_is_newer(&mark, &newest[index]) && mark_counts[index] > 0)
+            fail_msg("mark of %s at %lld is (%llu, %llu) after (%llu, %llu)",
+                     names->ids[index].text, (long long)record.offset,
+                     (unsigned long long)mark.source_offset, (unsigned long long)mark.tick,
+                     (unsigned long long)newest[index].source_offset,
+                     (unsigned long long)newest[index].tick);
+        newest[index] = mark;
+        mark_counts[index]++;
+        has_any = true;
+    } while (pl_mono_ms() < deadline_ms && !(has_any && only_one));
+    return has_any;
+}
+
+static const struct pl_mark *mark_of(int instrument)
+{
+    return &newest[indexes[instrument]];
+}
+
+static void wait_mark(int instrument, enum pl_mark_status status, int64_t ticks)
+{
+    const int64_t deadline_ms = pl_mono_ms() + WAIT_MS;
+    const struct pl_mark *mark = mark_of(instrument);
+    while (mark->status != status || mark->mantissa != ticks) {
+        if (pl_mono_ms() > deadline_ms)
+            fail_msg("%s: status %d at %lld instead of %d at %lld", instruments[instrument],
+                     (int)mark->status, (long long)mark->mantissa, (int)status,
+                     (long long)ticks);
+        follow(200, true);
+    }
+}
+
+static struct process *start(int slot)
+{
+    struct process *process = pipeline_start(&pipeline, "price", slot, NULL, NULL, NULL);
+    pipeline_wait_ready(&pipeline, process, READY_S);
+    return process;
+}
+
+static void stop(struct process *process)
+{
+    const int64_t begin_ms = pl_mono_ms();
+    assert_int_equal(pipeline_end(process, SIGTERM), 0);
+    assert_true(pl_mono_ms() - begin_ms < STOP_MS_MAX);
+}
+
+static const char *wait_answer(const struct process *process, const char *path, const char *text)
+{
+    const int64_t deadline_ms = pl_mono_ms() + WAIT_MS;
+    const char *answer = pipeline_get(process, path);
+    while (!strstr(answer, text)) {
+        if (pl_mono_ms() > deadline_ms)
+            fail_msg("%s never said %s but %s", path, text, answer);
+        usleep(50000);
+        answer = pipeline_get(process, path);
+    }
+    return answer;
+}
+
+/* The dead letter whose origin is `place` in `topic`, once it is there: its error code and message
+ * are compared with the two texts. */
+static void expect_dead_letter(enum pl_topic topic, struct kafka_admin_place place,
+                               const char *code, const char *message)
+{
+    char dead_name[256], origin_name[256], offset[24];
+    const int64_t deadline_ms = pl_mono_ms() + WAIT_MS;
+    pipeline_topic(&pipeline, PL_TOPIC_DEADLETTER, dead_name);
+    pipeline_topic(&pipeline, topic, origin_name);
+    snprintf(offset, sizeof offset, "%lld", (long long)place.offset);
+    for (;;) {
+        struct pl_record *rows = NULL;
+        const size_t count = kafka_admin_read(dead_name, true, &rows);
+        for (size_t i = 0; i < count; i++) {
+            const char *found[4] = {"", "", "", ""};
+            static const char *const wanted[4] = {
+                "__connect.errors.topic", "__connect.errors.offset", "plimsoll.error.code",
+                "__connect.errors.exception.message"};
+            for (unsigned h = 0; h < rows[i].header_count; h++)
+                for (unsigned w = 0; w < 4; w++)
+                    if (strcmp(rows[i].headers[h].name, wanted[w]) == 0)
+                        found[w] = (const char *)rows[i].headers[h].value.data;
+            if (strcmp(found[0], origin_name) != 0 || strcmp(found[1], offset) != 0)
+                continue;
+            assert_string_equal(found[2], code);
+            if (!strstr(found[3], message))
+                fail_msg("\"%s\" is not in \"%s\"", message, found[3]);
+            kafka_admin_free(rows, count);
+            return;
+        }
+        kafka_admin_free(rows, count);
+        if (pl_mono_ms() > deadline_ms)
+            fail_msg("no dead letter of %s %s", origin_name, offset);
+        usleep(100000);
+    }
+}
+
+/* The newest record of the parameters topic under `key`: its epoch, 0 when there is none. */
+static uint64_t epoch_on_topic(const char *key, uint64_t *base_epoch)
+{
+    char name[256];
+    struct pl_record *rows = NULL;
+    uint64_t epoch = 0;
+    const size_t count =
+        kafka_admin_read(pipeline_topic(&pipeline, PL_TOPIC_PARAMETERS, name), true, &rows);
+    for (size_t i = 0; i < count; i++) {
+        json_t *json = NULL;
+        if (strcmp((const char *)rows[i].key.data, key) != 0 ||
+            pl_json_decode(PL_TOPIC_PARAMETERS, rows[i].value, &json))
+            continue;
+        epoch = strtoull(json_string_value(json_object_get(json, "epoch")), NULL, 10);
+        const char *base = json_string_value(json_object_get(json, "base_epoch"));
+        *base_epoch = base ? strtoull(base, NULL, 10) : 0;
+        json_decref(json);
+    }
+    kafka_admin_free(rows, count);
+    return epoch;
+}
+
+static void wait_effective(uint64_t epoch)
+{
+    const int64_t deadline_ms = pl_mono_ms() + WAIT_MS;
+    uint64_t base_epoch = 0;
+    while (epoch_on_topic("effective", &base_epoch) != epoch) {
+        if (pl_mono_ms() > deadline_ms)
+            fail_msg("effective epoch %llu never came", (unsigned long long)epoch);
+        usleep(100000);
+    }
+    assert_int_equal(base_epoch, epoch);
+}
+
+/* ---- tests --------------------------------------------------------------------------------------- */
+
+/* Red with a reason while there is no set; the base set becomes effective; then green. */
+static void parameters_make_it_ready(void **state)
+{
+    (void)state;
+    service = pipeline_start(&pipeline, "price", 0, NULL, NULL, NULL);
+    const char *answer = wait_answer(service, "/readyz", "no parameters");
+    assert_non_null(strstr(answer, " 503 "));
+    put_parameters("base", 1, 40000, 4);
+    pipeline_wait_ready(&pipeline, service, READY_S);
+    wait_effective(1);
+    assert_non_null(strstr(pipeline_get(service, "/livez"), " 200 "));
+}
+
+static void marks_follow_quotes(void **state)
+{
+    (void)state;
+    quote_all(LINK, 23100);
+    wait_mark(LINK, PL_MARK_LIVE, 23100);
+    assert_int_equal(mark_of(LINK)->low_mantissa, 23090);
+    assert_int_equal(mark_of(LINK)->high_mantissa, 23110);
+    assert_int_equal(mark_of(LINK)->source_count, 3);
+    /* The bad tick of 2020-03-12 does not move it. */
+    quote(LINK, "b", 1);
+    quote(LINK, "a", 23110);
+    wait_mark(LINK, PL_MARK_LIVE, 23110);
+    assert_int_equal(mark_of(LINK)->low_mantissa, 23110);
+    assert_int_equal(mark_of(LINK)->source_count, 2);
+    /* All fall by 40 %: believed. */
+    quote_all(LINK, 13860);
+    wait_mark(LINK, PL_MARK_LIVE, 13860);
+}
+
+/* Without any input a mark is restated every second, and stale once its quotes have aged. */
+static void marks_are_restated_and_age(void **state)
+{
+    (void)state;
+    quote_all(ETH, 2000000);
+    wait_mark(ETH, PL_MARK_LIVE, 2000000);
+    const int64_t live_ms = pl_mono_ms();
+    const unsigned count = mark_counts[indexes[ETH]];
+    wait_mark(ETH, PL_MARK_STALE, 2000000);
+    const int64_t stale_ms = pl_mono_ms() - live_ms;
+    assert_in_range(stale_ms, AGE_MS - 500, AGE_MS + 1000);
+    assert_in_range(mark_counts[indexes[ETH]] - count, 2, 5);
+    follow(2500, false);
+    assert_in_range(mark_counts[indexes[ETH]] - count, 4, 8);
+    assert_int_equal(mark_of(ETH)->status, PL_MARK_STALE);
+}
+
+static void restart_goes_on_above(void **state)
+{
+    (void)state;
+    quote_all(ETH, 2010000);
+    wait_mark(ETH, PL_MARK_LIVE, 2010000);
+    stop(service);
+    follow(200, false);
+    service = start(0);
+    /* Nobody has quoted: the predecessor's price, under a higher number (follow checks). */
+    follow(AGE_MS + 500, false);
+    wait_mark(ETH, PL_MARK_STALE, 2010000);
+    quote_all(ETH, 2020000);
+    wait_mark(ETH, PL_MARK_LIVE, 2020000);
+    pipeline_end(service, SIGKILL);
+    quote_all(ETH, 2030000); /* while nobody listens */
+    service = start(0);
+    wait_mark(ETH, PL_MARK_LIVE, 2030000);
+}
+
+static void bad_records_go_to_dead_letter(void **state)
+{
+    (void)state;
+    uint8_t bytes[256];
+    char name[256];
+    int32_t count = 0;
+    struct pl_id id;
+    assert_int_equal(pl_id_set(&id, "ETH", 3), PL_OK);
+    assert_int_equal(pl_reader_partition_count(marks_reader, PL_TOPIC_PRICES, 5000, &count), 0);
+    const int32_t wrong = 1 - pl_key_partition((const uint8_t *)"ETH", 3, count);
+    const struct kafka_admin_place garbage =
+        kafka_admin_put(pipeline_topic(&pipeline, PL_TOPIC_PRICES, name), -1, "ETH", "garbage");
+    expect_dead_letter(PL_TOPIC_PRICES, garbage, "REJECT_MALFORMED", "");
+    const struct kafka_admin_place tombstone = put(PL_TOPIC_PRICES, -1, "ETH", NULL, 0);
+    expect_dead_letter(PL_TOPIC_PRICES, tombstone, "REJECT_MALFORMED", "tombstone");
+    size_t size = encode_quote("ETH", "a", 2030000, bytes);
+    expect_dead_letter(PL_TOPIC_PRICES, put(PL_TOPIC_PRICES, wrong, "ETH", bytes, size),
+                       "REJECT_PARTITION", "murmur2");
+    expect_dead_letter(PL_TOPIC_PRICES, put(PL_TOPIC_PRICES, -1, NULL, bytes, size), "REJECT_KEY",
+                       "no key");
+    expect_dead_letter(PL_TOPIC_PRICES, put(PL_TOPIC_PRICES, -1, "LINK", bytes, size),
+                       "REJECT_KEY", "");
+    size = encode_quote("ETH", "stranger", 2030000, bytes);
+    expect_dead_letter(PL_TOPIC_PRICES, put(PL_TOPIC_PRICES, -1, "ETH", bytes, size),
+                       "REJECT_UNKNOWN", "stranger is no price source of ETH");
+    size = encode_quote("DOGE", "a", 2030000, bytes);
+    expect_dead_letter(PL_TOPIC_PRICES, put(PL_TOPIC_PRICES, -1, "DOGE", bytes, size),
+                       "REJECT_UNKNOWN", "DOGE is not listed");
+    /* What is merely dropped is no damage: it is counted. */
+    quote(ETH, "a", 0);
+    wait_answer(service, "/metrics", "plimsoll_quotes_total{result=\"zero\"} 1");
+    wait_answer(service, "/metrics", "plimsoll_records_rejected_total{topic=\"prices\"} 7");
+    quote_all(ETH, 2040000);
+    wait_mark(ETH, PL_MARK_LIVE, 2040000);
+}
+
+static void bad_parameters_are_refused(void **state)
+{
+    (void)state;
+    struct kafka_admin_place last = {0};
+    put_parameters("base", 2, 20000, 4); /* end below maintenance */
+    wait_answer(service, "/metrics", "plimsoll_records_rejected_total{topic=\"parameters\"} 1");
+    char name[256];
+    struct pl_record *rows = NULL;
+    size_t count =
+        kafka_admin_read(pipeline_topic(&pipeline, PL_TOPIC_PARAMETERS, name), true, &rows);
+    last.offset = rows[count - 1].offset;
+    kafka_admin_free(rows, count);
+    expect_dead_letter(PL_TOPIC_PARAMETERS, last, "REJECT_PARAMETERS", "V6 instrument ETH");
+    put_parameters("base", 3, 40000, 2); /* other decimals */
+    last.offset++;
+    expect_dead_letter(PL_TOPIC_PARAMETERS, last, "REJECT_CONFLICT", "");
+    put_parameters("base", 1, 41000, 4); /* an epoch that was used */
+    last.offset++;
+    expect_dead_letter(PL_TOPIC_PARAMETERS, last, "REJECT_CONFLICT", "epoch 1");
+    put_parameters("base", 1, 40000, 4); /* the same set again is no mistake */
+    put_parameters("shadow", 9, 20000, 4);
+    /* The old one is still in force, and the next good one follows it. */
+    quote_all(ETH, 2050000);
+    wait_mark(ETH, PL_MARK_LIVE, 2050000);
+    wait_effective(1);
+    put_parameters("base", 4, 42000, 4);
+    wait_effective(4);
+    wait_answer(service, "/metrics", "plimsoll_parameter_epoch 4");
+    wait_answer(service, "/metrics", "plimsoll_records_rejected_total{topic=\"parameters\"} 3");
+    quote_all(ETH, 2060000);
+    wait_mark(ETH, PL_MARK_LIVE, 2060000);
+}
+
+/* A zombie's late append would be all that compaction leaves: the owner writes the newest again. */
+static void old_effective_set_is_put_right(void **state)
+{
+    (void)state;
+    put_parameters("effective", 3, 40000, 4);
+    wait_effective(4);
+}
+
+/* The service starts over with refused base sets, an old and a new effective set in the topic. */
+static void restart_finds_its_parameters(void **state)
+{
+    (void)state;
+    stop(service);
+    service = start(0);
+    wait_answer(service, "/metrics", "plimsoll_parameter_epoch 4");
+    quote_all(ETH, 2070000);
+    wait_mark(ETH, PL_MARK_LIVE, 2070000);
+}
+
+static bool has_partition(const struct process *process, int partition)
+{
+    char line[64];
+    snprintf(line, sizeof line, "plimsoll_prices_lag_records{partition=\"%d\"}", partition);
+    return strstr(pipeline_get(process, "/metrics"), line) != NULL;
+}
+
+static void two_instances_share(void **state)
+{
+    (void)state;
+    struct process *second = start(1);
+    const int64_t deadline_ms = pl_mono_ms() + WAIT_MS;
+    while (has_partition(service, 0) == has_partition(second, 0) ||
+           has_partition(service, 1) == has_partition(second, 1) ||
+           has_partition(service, 0) == has_partition(service, 1)) {
+        assert_true(pl_mono_ms() < deadline_ms);
+        follow(200, false);
+    }
+    for (int i = 0; i < INSTRUMENT_COUNT; i++)
+        quote_all(i, 3000000 + i);
+    wait_mark(ETH, PL_MARK_LIVE, 3000000);
+    wait_mark(LINK, PL_MARK_LIVE, 3000001);
+    wait_mark(BTC, PL_MARK_LIVE, 3000003);
+    /* One dies; the other takes over its instruments after the session's end. */
+    pipeline_end(service, SIGKILL);
+    const int64_t takeover_ms = pl_mono_ms();
+    while (!(has_partition(second, 0) && has_partition(second, 1))) {
+        assert_true(pl_mono_ms() - takeover_ms < 2 * WAIT_MS);
+        follow(100, false);
+    }
+    print_message("takeover after kill -9: %lld ms\n", (long long)(pl_mono_ms() - takeover_ms));
+    for (int i = 0; i < INSTRUMENT_COUNT; i++)
+        quote_all(i, 3100000 + i);
+    wait_mark(ETH, PL_MARK_LIVE, 3100000);
+    wait_mark(LINK, PL_MARK_LIVE, 3100001);
+    wait_mark(BTC, PL_MARK_LIVE, 3100003);
+    service = second;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* From handing a price to a producer until its mark is read, and from the price's acknowledgement. */
+static void latency(void **state)
+{
+    (void)state;
+    static int64_t whole_us[LATENCY_ROUNDS], acknowledged_us[LATENCY_ROUNDS];
+    quote(SOLO, "a", 1000000);
+    follow(AGE_MS + 1000, false); /* so that a jump of the lone source is not in question */
+    for (int i = 0; i < 3; i++)
+        quote(SOLO, "a", 1000000);
+    wait_mark(SOLO, PL_MARK_LIVE, 1000000);
+    for (int i = 0; i < LATENCY_ROUNDS; i++) {
+        const int64_t begin_ns = pl_mono_ns();
+        quote(SOLO, "a", 1000001 + i);
+        const int64_t appended_ns = pl_mono_ns();
+        while (mark_of(SOLO)->mantissa != 1000001 + i)
+            assert_true(follow(WAIT_MS, true));
+        whole_us[i] = (pl_mono_ns() - begin_ns) / 1000;
+        acknowledged_us[i] = (pl_mono_ns() - appended_ns) / 1000;
+        usleep(3000 + i % 7 * 1000);
+    }
+    qsort(whole_us, LATENCY_ROUNDS, sizeof whole_us[0], compare);
+    qsort(acknowledged_us, LATENCY_ROUNDS, sizeof acknowledged_us[0], compare);
+    print_message("price sent to mark read: p50 %lld us, p99 %lld us; "
+                  "price acknowledged to mark read: p50 %lld us, p99 %lld us\n",
+                  (long long)whole_us[LATENCY_ROUNDS / 2],
+                  (long long)whole_us[LATENCY_ROUNDS * 99 / 100],
+                  (long long)acknowledged_us[LATENCY_ROUNDS / 2],
+                  (long long)acknowledged_us[LATENCY_ROUNDS * 99 / 100]);
+    assert_true(whole_us[LATENCY_ROUNDS / 2] < 500000);
+}
+
+static void without_a_broker_it_waits(void **state)
+{
+    (void)state;
+    static const char *const nowhere[] = {"kafka.bootstrap.servers=127.0.0.1:9", NULL};
+    struct process *lonely = pipeline_start(&pipeline, "price", 7, nowhere, NULL, NULL);
+    const char *answer = wait_answer(lonely, "/readyz", "no Kafka broker can be reached");
+    assert_non_null(strstr(answer, " 503 "));
+    assert_non_null(strstr(pipeline_get(lonely, "/livez"), " 200 "));
+    stop(lonely);
+}
+
+static void wrong_configuration_ends_it(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"price.restate=1000", NULL};
+    static const char *const missing[] = {"topic.prices=no-such-topic", NULL};
+    struct process *process = pipeline_start(&pipeline, "price", 8, wrong, NULL, NULL);
+    int status = 0;
+    assert_int_equal(waitpid(process->pid, &status, 0), process->pid);
+    assert_int_equal(WEXITSTATUS(status), 2);
+    process->pid = 0;
+    process = pipeline_start(&pipeline, "price", 8, missing, NULL, NULL);
+    assert_int_equal(waitpid(process->pid, &status, 0), process->pid);
+    assert_int_equal(WEXITSTATUS(status), 2);
+    process->pid = 0;
+}
+
+static void last_stop(void **state)
+{
+    (void)state;
+    stop(service);
+}
+
+/* ---- set-up -------------------------------------------------------------------------------------- */
+
+static int open_world(void **state)
+{
+    (void)state;
+    static struct pl_kafka_settings settings;
+    static char topic_names[PL_TOPIC_COUNT][256];
+    if (!pipeline_open(&pipeline, "price", 1))
+        exit(77);
+    settings = (struct pl_kafka_settings){.brokers = pipeline.brokers, .client_id = "test",
+                                          .group_id = "test"};
+    for (unsigned i = 0; i < PL_TOPIC_COUNT; i++)
+        settings.topic_names[i] = pipeline_topic(&pipeline, (enum pl_topic)i, topic_names[i]);
+    names = calloc(1, sizeof *names);
+    pl_names_init(names);
+    for (int i = 0; i < INSTRUMENT_COUNT; i++) {
+        struct pl_id id;
+        assert_int_equal(pl_id_set(&id, instruments[i], strlen(instruments[i])), PL_OK);
+        assert_int_equal(pl_names_intern(names, &id, &indexes[i]), PL_OK);
+    }
+    assert_int_equal(pl_reader_open(&marks_reader, &settings, false), PL_OK);
+    assert_int_equal(pl_reader_add(marks_reader, PL_TOPIC_MARKS, 0, 0), PL_OK);
+    return 0;
+}
+
+static int close_world(void **state)
+{
+    (void)state;
+    pl_reader_close(&marks_reader);
+    pipeline_close(&pipeline);
+    free(names);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parameters_make_it_ready),
+        cmocka_unit_test(marks_follow_quotes),
+        cmocka_unit_test(marks_are_restated_and_age),
+        cmocka_unit_test(restart_goes_on_above),
+        cmocka_unit_test(bad_records_go_to_dead_letter),
+        cmocka_unit_test(bad_parameters_are_refused),
+        cmocka_unit_test(old_effective_set_is_put_right),
+        cmocka_unit_test(restart_finds_its_parameters),
+        cmocka_unit_test(two_instances_share),
+        cmocka_unit_test(latency),
+        cmocka_unit_test(without_a_broker_it_waits),
+        cmocka_unit_test(wrong_configuration_ends_it),
+        cmocka_unit_test(last_stop),
+    };
+    return cmocka_run_group_tests_name("price", tests, open_world, close_world);
+}
