@@ -18,7 +18,7 @@ static const struct {
     {PL_OK, "OK", "nothing is wrong"},
 
     {PL_RETRY_TRANSPORT, "RETRY_TRANSPORT",
-     "broker or network not reachable now: check kafka.brokers, DNS, firewall, TLS and login"},
+     "broker or network not reachable now: check kafka.bootstrap.servers, DNS, firewall, TLS and login"},
     {PL_RETRY_UNSTABLE, "RETRY_UNSTABLE",
      "another worker's open transaction still holds the offsets: it ends within "
      "transaction.timeout.ms"},

@@ -18,6 +18,7 @@
 enum {
     CLOSE_WAIT_MS = 5000,
     UNSTABLE_PAUSE_MS = 20,
+    ASK_MS = 10000, /* of one question to the coordinator */
 };
 
 /*
@@ -342,14 +343,16 @@ static rd_kafka_resp_err_t ask_committed(struct pl_group *group, const char *top
 enum pl_err pl_group_committed(struct pl_group *group, enum pl_topic topic, int32_t partition,
                                int timeout_ms, int64_t *offset)
 {
+    /* The question itself always has time: in 2.0.2 an admin request that runs into its timeout can
+     * fail an assertion inside librdkafka. `timeout_ms` bounds the waiting for a stable answer. */
     const char *name = group->topic_names[topic];
     int64_t deadline_ms = pl_kafka_now_ms() + timeout_ms, found = 0;
-    rd_kafka_resp_err_t code = ask_committed(group, name, partition, timeout_ms, &found);
+    rd_kafka_resp_err_t code = ask_committed(group, name, partition, ASK_MS, &found);
 
     while (code == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT &&
            pl_kafka_now_ms() + UNSTABLE_PAUSE_MS < deadline_ms) {
         nanosleep(&(struct timespec){.tv_nsec = UNSTABLE_PAUSE_MS * 1000000L}, NULL);
-        code = ask_committed(group, name, partition, timeout_ms, &found);
+        code = ask_committed(group, name, partition, ASK_MS, &found);
     }
     if (code != 0)
         return pl_err_note(pl_kafka_error(code, "committed offset"), "%s[%d]", name, partition);

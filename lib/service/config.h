@@ -110,7 +110,7 @@ enum pl_config_request {
 };
 
 /*
- * All of it for a service's main: flags -c/--config FILE, -X KEY=VALUE (both may repeat),
+ * All of it for a service's main: flags -c/--config FILE, -X KEY=VALUE (may repeat),
  * --print-config[=markdown], --print-metrics, -h/--help, --version; then file, environment, flags.
  * FATAL_CONFIG also for a flag nobody knows.
  */

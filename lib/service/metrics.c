@@ -103,6 +103,19 @@ static unsigned label_count(const struct pl_metric_row *row)
     pl_assert_failed("a row's label is one of the enum", __FILE__, __LINE__);
 }
 
+/* Every row says all it has to, by Prometheus's rules for names: also catches a hole that an enum
+ * without a row leaves in a designated initialiser. */
+static void check_row(const struct pl_metric_row *row)
+{
+    pl_assert(row->name && strncmp(row->name, "plimsoll_", strlen("plimsoll_")) == 0);
+    pl_assert(row->help && row->help[0] != '\0' && !strpbrk(row->help, "\\\n"));
+    const char *last = strrchr(row->name, '_');
+    pl_assert((strcmp(last, "_total") == 0) == (row->kind == PL_METRIC_COUNTER));
+    pl_assert(row->kind != PL_METRIC_HISTOGRAM || strcmp(last, "_seconds") == 0);
+    pl_assert(row->kind != PL_METRIC_HISTOGRAM || row->label == PL_METRIC_PLAIN);
+    pl_assert((row->label == PL_METRIC_BY_WORD) == (row->label_name && row->words));
+}
+
 static void open_registry(struct registry *registry, const struct pl_metric_row *rows,
                           unsigned row_count)
 {
@@ -110,8 +123,8 @@ static void open_registry(struct registry *registry, const struct pl_metric_row 
     registry->rows = rows;
     registry->row_count = row_count;
     for (unsigned i = 0; i < row_count; i++) {
+        check_row(&rows[i]);
         bool is_histogram = rows[i].kind == PL_METRIC_HISTOGRAM;
-        pl_assert(!is_histogram || rows[i].label == PL_METRIC_PLAIN);
         unsigned count = is_histogram ? HISTOGRAM_CELLS : label_count(&rows[i]);
         pl_assert(cell_count + count <= PL_METRIC_CELLS_MAX);
         registry->first_cells[i] = cell_count;

@@ -42,7 +42,8 @@ struct pl_metric_row {
 };
 
 /* Takes the process's table: `row_count` rows, indexed by its enum, borrowed for good. Once, before
- * the first use and before a second thread. Cells beyond the limits assert. */
+ * the first use and before a second thread. A row that is incomplete or named against Prometheus's
+ * rules asserts, as do cells beyond the limits. */
 void pl_metrics_init(const char *service, const struct pl_metric_row *rows, unsigned row_count);
 
 /* Counters. A counter shows 0 from the start, with each of its words or topics; a partition's from

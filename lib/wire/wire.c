@@ -28,8 +28,8 @@
 
 enum {
     ALIGN_BYTES = 8,
-    /* Unpacking may take this many times the topic's size limit: a full ParameterSet takes about
-     * three, while a value made of empty sub-messages would take fifty (T23). */
+    /* Unpacking may take this many times the topic's size limit: a full ParameterSet takes less
+     * than seven times its size, a value made of empty sub-messages would take fifty (T23). */
     AMPLIFICATION_MAX = 8,
     PATH_BYTES_MAX = 160,
 };

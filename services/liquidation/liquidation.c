@@ -419,7 +419,8 @@ static enum pl_err encode_decision(struct liquidation *service, const struct par
     const struct pl_bytes_view key = { (const uint8_t *)account->id.text, account->id.size_bytes };
     const struct pl_wire_context context = {
         .names = service->names, .market = service->market, .marks = service->marks,
-        .account = account, .control_epoch = service->control_epoch };
+        .account = account, .legs = pl_book_legs(partition->book, decision->index),
+        .control_epoch = service->control_epoch };
     enum pl_err err = PL_OK;
     for (uint32_t i = 0; !err && decision->has_sale && i < decision->sale.leg_count; i++) {
         struct output *order = add_output(service, PL_TOPIC_ORDERS, partition->number);

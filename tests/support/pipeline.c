@@ -42,6 +42,23 @@ static void print_tail(const char *path)
 
 /* ---- processes ------------------------------------------------------------------------------ */
 
+/* The services take every PLIMSOLL_ variable for a configuration key; the tests' own are none. */
+static void forget_environment(void)
+{
+    static char name[128];
+    for (char **at = environ; *at;) {
+        size_t size = strcspn(*at, "=");
+        if (strncmp(*at, "PLIMSOLL_", 9) != 0 || size >= sizeof(name)) {
+            at++;
+            continue;
+        }
+        memcpy(name, *at, size);
+        name[size] = '\0';
+        unsetenv(name);
+        at = environ;
+    }
+}
+
 static pid_t spawn(char *const *arguments, const char *environment, const char *output,
                    const char *errors)
 {
@@ -54,6 +71,7 @@ static pid_t spawn(char *const *arguments, const char *environment, const char *
     int err = open(errors, O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(out, 1);
     dup2(err, 2);
+    forget_environment();
     if (environment)
         putenv((char *)(uintptr_t)environment);
     execv(arguments[0], arguments);

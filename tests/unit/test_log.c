@@ -114,6 +114,25 @@ static void test_fields(void **state)
     json_decref(object);
 }
 
+static void test_a_long_value_is_cut_and_says_so(void **state)
+{
+    (void)state;
+    for (size_t size = PL_LOG_VALUE_BYTES_MAX - 8; size < PL_LOG_VALUE_BYTES_MAX + 8; size++) {
+        char value[PL_LOG_VALUE_BYTES_MAX + 8] = "";
+        memset(value, 'x', size);
+        pl_log_init("s", "i", PL_LOG_INFO, PL_LOG_JSON);
+        capture_begin();
+        pl_log(PL_LOG_INFO, "LONG", "m", "value", PL_LOG_TEXT(value), "after", PL_LOG_INT(1), NULL);
+        const char *text = capture_end();
+        json_t *object = next_object(&text);
+        size_t written = strlen(text_of(object, "value"));
+        assert_in_range(written, PL_LOG_VALUE_BYTES_MAX - 8, PL_LOG_VALUE_BYTES_MAX);
+        assert_int_equal(json_is_true(json_object_get(object, "cut")), written < size);
+        assert_int_equal(json_integer_value(json_object_get(object, "after")), 1);
+        json_decref(object);
+    }
+}
+
 static void test_any_bytes_make_one_object(void **state)
 {
     (void)state;
@@ -260,6 +279,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_a_long_value_is_cut_and_says_so),
         cmocka_unit_test(test_any_bytes_make_one_object),
         cmocka_unit_test(test_text_for_terminals),
         cmocka_unit_test(test_floods_are_counted),

@@ -216,9 +216,12 @@ static void test_table_for_people(void **state)
     assert_non_null(strstr(output, "| `plimsoll_log_messages_total` | counter | level: "));
 }
 
+static pthread_barrier_t start;
+
 static void *count_many(void *argument)
 {
-    for (int i = 0; i < 100000; i++)
+    (void)pthread_barrier_wait(&start);
+    for (int i = 0; i < 1000000; i++)
         pl_metric_add(EVENTS, 1);
     return argument;
 }
@@ -227,12 +230,13 @@ static void test_threads_lose_nothing(void **state)
 {
     (void)state;
     pthread_t threads[4];
+    assert_int_equal(pthread_barrier_init(&start, NULL, 4), 0);
     for (int i = 0; i < 4; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, count_many, NULL), 0);
     for (int i = 0; i < 4; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     write_output(pl_metrics_write);
-    assert_line("plimsoll_test_events_total 400000");
+    assert_line("plimsoll_test_events_total 4000000");
 }
 
 int main(void)

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parameter sets: the golden set's values, each reject by its place, the largest set's memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/wire.h"
+
+static const struct pl_parameters *result(void)
+{
+    size_t size_bytes;
+    return test_result(TEST_RECORD_PARAMETERS, &size_bytes);
+}
+
+static void a_set_says_what_it_says(void **state)
+{
+    const struct pl_parameters *set = result();
+    (void)state;
+    enum pl_err err = test_decoder(TEST_RECORD_PARAMETERS)(test_key("base"),
+                                                           test_bytes_of(TEST_RECORD_PARAMETERS));
+    if (err)
+        fail_msg("%s", pl_err_text());
+    assert_int_equal(set->epoch, 5);
+    assert_int_equal(set->instrument_count, 2);
+    const struct pl_instrument *eth = &set->instruments[0], *btc = &set->instruments[1];
+    assert_true(eth->is_listed && btc->is_listed && !set->instruments[2].is_listed);
+    assert_int_equal(eth->kind, PL_INSTRUMENT_SPOT);
+    assert_int_equal(btc->kind, PL_INSTRUMENT_PERP);
+    assert_int_equal(eth->lot_decimals, 5);
+    assert_int_equal(eth->tick_decimals, 2);
+    assert_int_equal(eth->multiplier, 100000);
+    assert_int_equal(eth->haircut_long.at[PL_TIER_ALERT], 60000);
+    assert_int_equal(eth->haircut_long.at[PL_TIER_INITIAL], 50000);
+    assert_int_equal(eth->haircut_long.at[PL_TIER_END], 40000);
+    assert_int_equal(eth->haircut_long.at[PL_TIER_MAINTENANCE], 30000);
+    assert_int_equal(eth->haircut_short.at[PL_TIER_MAINTENANCE], 40000);
+    assert_int_equal(btc->loads[0].load.at[PL_TIER_ALERT], -60000);
+    assert_int_equal(eth->bracket_count, 2);
+    assert_int_equal(eth->brackets[1].threshold_usd, 5000000);
+    assert_int_equal(eth->brackets[1].rate.at[PL_TIER_END], 40000);
+    assert_int_equal(eth->losses[0].loss.at[PL_TIER_INITIAL], 8000);
+    assert_int_equal(eth->confidence_ppm, 1500);
+    assert_int_equal(eth->sale_discount_ppm, 5000);
+    assert_int_equal(eth->sale_rank, 2);
+    assert_int_equal(btc->sale_rank, 1);
+    assert_string_equal(eth->price_rules.sources[1].text, "coinbase");
+    assert_int_equal(eth->price_rules.quorum, 2);
+    assert_int_equal(eth->price_rules.age_ms_max, 5000);
+    assert_int_equal(eth->price_rules.bad_mark_high_ppm, 1500000);
+    assert_string_equal(eth->chain.text, "ethereum");
+    assert_int_equal(btc->chain.size_bytes, 0);
+    assert_string_equal(set->factors[0].text, "market");
+    assert_string_equal(set->dependencies[0].text, "lido");
+    assert_false(set->sources[0].settles_by_time);
+    assert_true(set->sources[1].settles_by_time);
+    assert_int_equal(set->policy.order_valid_ms, 30000);
+    assert_int_equal(set->policy.watermark_age_ms_max, 10000);
+    assert_int_equal(set->policy.alert_hysteresis_ppm, 10000);
+}
+
+static void bad_sets_are_refused(void **state)
+{
+    static const struct { const char *path, *text; } required[] = {
+        { "epoch", "field epoch is missing" },
+        { "instruments.0.instrument", "field instruments[0].instrument is missing" },
+        { "instruments.1.kind", "instruments[1] BTC-PERP: field kind is missing" },
+        { "instruments.1.lot_decimals", "instruments[1] BTC-PERP: field lot_decimals is missing" },
+        { "instruments.0.tick_decimals", "instruments[0] ETH: field tick_decimals is missing" },
+        { "instruments.0.haircut_long", "instruments[0] ETH: field haircut_long is missing" },
+        { "instruments.0.haircut_long.end",
+          "instruments[0] ETH: field haircut_long.end is missing" },
+        { "instruments.0.haircut_short.alert", "field haircut_short.alert is missing" },
+        { "instruments.0.factors.0.factor", "field factors[0].factor is missing" },
+        { "instruments.0.factors.0.load.initial", "field factors[0].load.initial is missing" },
+        { "instruments.0.brackets.1.threshold_usd", "field brackets[1].threshold_usd is missing" },
+        { "instruments.0.brackets.1.rate.maintenance",
+          "field brackets[1].rate.maintenance is missing" },
+        { "instruments.0.dependencies.0.loss", "field dependencies[0].loss is missing" },
+        { "instruments.0.confidence_ppm", "field confidence_ppm is missing" },
+        { "instruments.0.sale_discount_ppm", "field sale_discount_ppm is missing" },
+        { "instruments.0.price_rules", "field price_rules is missing" },
+        { "instruments.0.price_rules.quorum", "field price_rules.quorum is missing" },
+        { "instruments.0.price_rules.age_ms_max", "field price_rules.age_ms_max is missing" },
+        { "instruments.0.price_rules.band_ppm", "field price_rules.band_ppm is missing" },
+        { "instruments.0.price_rules.bad_mark_low_ppm", "bad_mark_low_ppm is missing" },
+        { "instruments.0.price_rules.bad_mark_high_ppm", "bad_mark_high_ppm is missing" },
+        { "factors.0.factor", "field factors[0].factor is missing" },
+        { "dependencies.0.dependency", "field dependencies[0].dependency is missing" },
+        { "sources.1.source", "field sources[1].source is missing" },
+        { "sources.1.settlement", "field sources[1].settlement is missing" },
+        { "policies.0.policy", "field policies[0].policy is missing" },
+        { "policies.0.order_valid_ms", "field policies[0].order_valid_ms is missing" },
+        { "policies.0.order_overdue_ms", "field policies[0].order_overdue_ms is missing" },
+        { "policies.0.revision_pause_ms", "field policies[0].revision_pause_ms is missing" },
+        { "policies.0.restricted_hold_ms", "field policies[0].restricted_hold_ms is missing" },
+        { "policies.0.alert_hysteresis_ppm", "field policies[0].alert_hysteresis_ppm is missing" },
+        { "policies.0.watermark_age_ms_max", "field policies[0].watermark_age_ms_max is missing" },
+    };
+    static const struct test_reject rejects[] = {
+        { "epoch", "0", PL_REJECT_RANGE, "field epoch: 0 is outside 1.." },
+        { "instruments.1.instrument", "'ETH'", PL_REJECT_CONFLICT,
+          "field instruments[1].instrument: ETH is listed twice" },
+        { "instruments.0.kind", "'KIND_UNSPECIFIED'", PL_REJECT_UNKNOWN,
+          "instruments[0] ETH: field kind: 0 is no value of it; write one of KIND_SPOT" },
+        { "instruments.0.factors.0.factor", "'weather'", PL_REJECT_UNKNOWN,
+          "instruments[0] ETH: field factors[0].factor: weather is not declared in the set" },
+        { "instruments.0.dependencies.0.dependency", "'x'", PL_REJECT_UNKNOWN,
+          "field dependencies[0].dependency: x is not declared" },
+        { "instruments.0.price_rules.age_ms_max", "-1", PL_REJECT_RANGE, "age_ms_max: -1" },
+        { "instruments.0.price_rules.sources.1", "''", PL_REJECT_KEY, "price_rules.sources" },
+        { "instruments.0.chain", "'a b'", PL_REJECT_RANGE, "instruments[0] ETH: field chain" },
+        { "policies", "[]", PL_REJECT_PARAMETERS, "write one named \"default\"" },
+        { "policies.0.policy", "'strict'", PL_REJECT_PARAMETERS, "one named \"default\"" },
+        { "policies.0.liquidity_order.0", "'SOL'", PL_REJECT_UNKNOWN,
+          "field policies[0].liquidity_order[0]: SOL is not among the instruments" },
+        { "policies.0.order_valid_ms", "-1", PL_REJECT_RANGE, "order_valid_ms" },
+        /* The rules themselves are lib/exposure's; one row shows that they are asked. */
+        { "instruments.0.haircut_long.maintenance", "50001", PL_REJECT_PARAMETERS, "V6" },
+        { "instruments.0.lot_decimals", "18", PL_REJECT_PARAMETERS, "V7" },
+    };
+    (void)state;
+    for (unsigned i = 0; i < TEST_COUNT(required); i++) {
+        const struct test_reject row = { required[i].path, NULL, PL_REJECT_MISSING,
+                                         required[i].text };
+        test_rejects(TEST_RECORD_PARAMETERS, &row, 1);
+    }
+    test_rejects(TEST_RECORD_PARAMETERS, rejects, TEST_COUNT(rejects));
+}
+
+static void lists_are_bounded(void **state)
+{
+    static const struct { const char *path, *element; unsigned max; } lists[] = {
+        { "factors", "+{'factor':'market'}", PL_FACTORS_MAX },
+        { "dependencies", "+{'dependency':'lido'}", PL_DEPENDENCIES_MAX },
+        { "sources", "+{'source':'s','settlement':'SETTLEMENT_APPLIED'}", PL_SOURCES_MAX },
+        { "instruments.0.factors", "+{}", PL_LOADS_MAX },
+        { "instruments.0.brackets", "+{}", PL_BRACKETS_MAX },
+        { "instruments.0.dependencies", "+{}", PL_LOSSES_MAX },
+        { "instruments.0.price_rules.sources", "+'s'", PL_PRICE_SOURCES_MAX },
+    };
+    (void)state;
+    for (unsigned i = 0; i < TEST_COUNT(lists); i++) {
+        json_t *json = test_changed(TEST_RECORD_PARAMETERS, lists[i].path, lists[i].element);
+        json_t *list = strchr(lists[i].path, '.')
+                           ? json_array_get(json_object_get(json, "instruments"), 0)
+                           : json_object_get(json, lists[i].path);
+        if (strstr(lists[i].path, "price_rules"))
+            list = json_object_get(list, "price_rules");
+        if (strchr(lists[i].path, '.'))
+            list = json_object_get(list, strrchr(lists[i].path, '.') + 1);
+        while (json_array_size(list) <= lists[i].max)
+            json_array_append(list, json_array_get(list, json_array_size(list) - 1));
+        assert_int_equal(test_decoder(TEST_RECORD_PARAMETERS)(
+                             test_key("base"), test_encode(PL_TOPIC_PARAMETERS, json)),
+                         PL_REJECT_SIZE);
+        assert_non_null(strstr(pl_err_text(), "are allowed"));
+    }
+}
+
+/* An instrument with every list full; the factors and dependencies are declared in `set`. */
+static json_t *full_instrument(json_t *set)
+{
+    json_t *instrument = json_array_get(json_object_get(set, "instruments"), 0);
+    json_t *loads = json_object_get(instrument, "factors");
+    json_t *brackets = json_object_get(instrument, "brackets");
+    json_t *losses = json_object_get(instrument, "dependencies");
+    for (int i = 1; i < PL_LOADS_MAX; i++) {
+        json_array_append_new(json_object_get(set, "factors"),
+                              json_pack("{s:o}", "factor", json_sprintf("f%d", i)));
+        json_array_append_new(loads, json_deep_copy(json_array_get(loads, 0)));
+        json_object_set_new(json_array_get(loads, (size_t)i), "factor", json_sprintf("f%d", i));
+    }
+    for (int i = 2; i < PL_BRACKETS_MAX; i++) {
+        json_array_append_new(brackets, json_deep_copy(json_array_get(brackets, 1)));
+        json_object_set_new(json_array_get(brackets, (size_t)i), "threshold_usd",
+                            json_integer(10000000 * i));
+    }
+    for (int i = 1; i < PL_LOSSES_MAX; i++) {
+        json_array_append_new(json_object_get(set, "dependencies"),
+                              json_pack("{s:o}", "dependency", json_sprintf("d%d", i)));
+        json_array_append_new(losses, json_deep_copy(json_array_get(losses, 0)));
+        json_object_set_new(json_array_get(losses, (size_t)i), "dependency",
+                            json_sprintf("d%d", i));
+    }
+    return instrument;
+}
+
+/* As many full instruments as there can be: they fit the limit and the cap of unpacking. */
+static void the_largest_set_fits(void **state)
+{
+    json_t *json = test_json(test_records[TEST_RECORD_PARAMETERS].json);
+    json_t *instrument = full_instrument(json);
+    (void)state;
+    for (unsigned i = 2; i < PL_INSTRUMENTS_MAX; i++) {
+        json_t *copy = json_copy(instrument);
+        json_object_set_new(copy, "instrument", json_sprintf("TOKEN-%u", i));
+        json_array_append_new(json_object_get(json, "instruments"), copy);
+    }
+    struct pl_bytes_view value = test_encode(PL_TOPIC_PARAMETERS, json);
+    assert_true(value.size_bytes > 2000000);
+    struct pl_wire *wire = test_wire();
+    static struct pl_parameters parameters;
+    enum pl_err err = pl_wire_parameters_decode(wire, test_names(), value, &parameters);
+    if (err)
+        fail_msg("%s", pl_err_text());
+    assert_int_equal(parameters.instrument_count, PL_INSTRUMENTS_MAX);
+    assert_true(wire->decode.used_bytes_max < 8 * (size_t)(4 << 20));
+    print_message("%zu bytes took %zu of the arena\n", value.size_bytes,
+                  wire->decode.used_bytes_max);
+}
+
+static void an_effective_set_names_its_base(void **state)
+{
+    struct pl_bytes_view effective;
+    json_t *json = NULL;
+    (void)state;
+    assert_int_equal(pl_wire_parameters_effective(test_wire(),
+                                                  test_bytes_of(TEST_RECORD_PARAMETERS),
+                                                  &effective), PL_OK);
+    assert_int_equal(pl_json_decode(PL_TOPIC_PARAMETERS, effective, &json), PL_OK);
+    json_t *expected = test_changed(TEST_RECORD_PARAMETERS, "base_epoch", "'5'");
+    assert_true(json_equal(json, expected));
+    json_decref(json);
+    json_decref(expected);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_set_says_what_it_says),
+        cmocka_unit_test(bad_sets_are_refused),
+        cmocka_unit_test(lists_are_bounded),
+        cmocka_unit_test(the_largest_set_fits),
+        cmocka_unit_test(an_effective_set_names_its_base),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
