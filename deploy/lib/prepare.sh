@@ -110,7 +110,8 @@ fetch_kafka() {
     rm -rf "$home.part"
     mkdir -p "$home.part"
     cp "$PLIMSOLL_ROOT/tests/support/kafka/pom.xml" "$home.part/"
-    mvn --batch-mode --quiet --strict-checksums --file "$home.part/pom.xml" \
+    mvn --batch-mode --quiet -Dstyle.color=never --strict-checksums \
+        --file "$home.part/pom.xml" \
         dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$home.part/libs" \
         </dev/null >&2 9>&- || { say "error: maven could not fetch Apache Kafka"; return 1; }
     rm -rf "$home"

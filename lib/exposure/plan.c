@@ -265,7 +265,8 @@ static bool cut_each(struct plan *plan)
     for (uint32_t i = plan->item_count; i-- > 0;) {
         struct item *item = &plan->items[i];
         int64_t lots = item->lots;
-        if (lots == 0) continue;
+        if (lots == 0)
+            continue;
         if (excess_with(plan, item, lots - 1) >= 0) {
             lower_to_least(plan, item);
             has_cut = true;
@@ -276,33 +277,59 @@ static bool cut_each(struct plan *plan)
     return has_cut;
 }
 
-/* Goes on from `from` through the present point as far as that reaches, in whole multiples. */
-static void cut_along(struct plan *plan, const struct point *from)
+/*
+ * Goes on in the direction in which the last rounds went, from `from` to the present point, as far as
+ * that reaches and no leg is below 0. True if it went at least half as far again.
+ */
+static bool cut_along(struct plan *plan, const struct point *from)
 {
-    struct point here = point_of(plan);
-    int64_t low = 0, high = INT64_MAX; /* low reaches */
+    struct point here = point_of(plan), beyond;
+    int64_t way_most = 0;
+    for (uint32_t i = 0; i < plan->item_count; i++)
+        if (from->lots[i] - here.lots[i] > way_most)
+            way_most = from->lots[i] - here.lots[i];
+    pl_i128 step_most = INT64_MAX; /* a step is one lot of the leg that went farthest */
     for (uint32_t i = 0; i < plan->item_count; i++) {
         int64_t way = from->lots[i] - here.lots[i];
-        if (way > 0 && here.lots[i] / way < high) high = here.lots[i] / way;
-    }
-    while (low < high) {
-        int64_t middle = high - (high - low) / 2;
-        for (uint32_t i = 0; i < plan->item_count; i++)
-            set_lots(plan, &plan->items[i], here.lots[i] - middle * (from->lots[i] - here.lots[i]));
-        if (excess_of(plan) >= 0) low = middle;
-        else high = middle - 1;
+        if (way > 0)
+            step_most = pl_min(step_most, (pl_i128)here.lots[i] * way_most / way);
     }
     for (uint32_t i = 0; i < plan->item_count; i++)
-        set_lots(plan, &plan->items[i], here.lots[i] - low * (from->lots[i] - here.lots[i]));
+        beyond.lots[i] = 2 * here.lots[i] - from->lots[i];
+    int64_t low = 0, high = (int64_t)step_most; /* low reaches */
+    while (low < high) {
+        int64_t middle = high - (high - low) / 2;
+        if (excess_between(plan, &here, &beyond, middle, way_most) >= 0)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    excess_between(plan, &here, &beyond, low, way_most);
+    return low >= way_most / 2;
 }
 
-static pl_i128 trim(struct plan *plan, pl_i128 excess)
+/*
+ * Cuts until no leg can give up a lot (G9). Where legs hedge each other one leg's cut allows another
+ * one's, and rounds of single cuts would creep down a narrow ridge, a few lots each. So after each
+ * round goes a leap along the way of the last ones: of all since the last leap, or, while leaps fail,
+ * of twice as many each time, since the way of few lots is a poor direction. This ends, as every round
+ * but the last takes lots away; leaps make it end soon.
+ */
+static pl_i128 trim(struct plan *plan)
 {
-    struct point from = point_of(plan);
+    struct point from = point_of(plan), next_from = from;
+    uint32_t round = 0, renewal = 2;
     while (cut_each(plan)) {
         struct point cut = point_of(plan);
-        cut_along(plan, &from);
-        from = cut;
+        if (cut_along(plan, &from)) {
+            from = next_from = cut;
+            round = 0;
+            renewal = 2;
+        } else if (++round == renewal) {
+            from = next_from;
+            next_from = cut;
+            renewal *= 2;
+        }
     }
     return excess_of(plan);
 }
@@ -318,7 +345,7 @@ static pl_i128 search(struct plan *plan, pl_i128 excess)
         else if (unwound_excess > excess) excess = unwound_excess;
         else excess = excess_between(plan, &raised, &raised, 0, 1);
     }
-    return excess >= 0 ? trim(plan, excess) : excess;
+    return excess >= 0 ? trim(plan) : excess;
 }
 
 /* ---- result --------------------------------------------------------------------------------- */

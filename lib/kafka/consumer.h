@@ -130,10 +130,10 @@ enum pl_err pl_reader_poll(struct pl_reader *reader, int timeout_ms, struct pl_r
  * AND past control markers and compacted gaps once the partition's end was reached. */
 int64_t pl_reader_position(const struct pl_reader *reader, enum pl_topic topic, int32_t partition);
 
-/* End of the partition as of the last fetch answer: the high watermark. For a committed reader whose
- * position met the end it is the last stable offset, so position == end means "all read", also below
- * an open transaction; before that the high watermark bounds it from above. Free; -1 when no
- * answer came yet. */
+/* End of the partition as of the last fetch answer: the high watermark. For a committed reader
+ * whose position met the end it is the last stable offset, so position == end means "all read",
+ * also below an open transaction; before that the high watermark bounds it from above. Free;
+ * -1 when no answer came yet. */
 int64_t pl_reader_end_cached(const struct pl_reader *reader, enum pl_topic topic,
                              int32_t partition);
 

@@ -362,8 +362,8 @@ enum pl_err pl_group_committed(struct pl_group *group, enum pl_topic topic, int3
 
 /*
  * A commit without a member id is accepted by the broker without checking any generation, and
- * librdkafka hands out such metadata whenever the group has thrown us out. The id is read before and
- * after: the broker never gives an id twice, so equal ones span the metadata between them.
+ * librdkafka hands out such metadata whenever the group has thrown us out. The id is read before
+ * and after: the broker never gives an id twice, so equal ones span the metadata between them.
  */
 enum pl_err pl_group_metadata(struct pl_group *group,
                               rd_kafka_consumer_group_metadata_t **metadata)

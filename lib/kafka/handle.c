@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One librdkafka handle: its creation, the state of its connections, and the one table that says
- * what an error code means to the loop. librdkafka reports a lost cluster once and its return never,
- * so a handle that is down asks for the brokers itself, and readiness can be told honestly (G11).
+ * what an error code means to the loop. librdkafka reports a lost cluster once and its return
+ * never, so a handle that is down asks for the brokers itself, and readiness can be told honestly
+ * (G11).
  */
 #include "lib/kafka/handle.h"
 
@@ -146,8 +147,8 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
         pl_kafka_link_fail(link, PL_FATAL_KAFKA, text);
         break;
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-        link->is_down = true;
-        link->probe_at_ms = pl_kafka_now_ms() + PROBE_INTERVAL_MS;
+        link->is_down = true; /* or was, when the news waited long: the next check asks at once */
+        link->probe_at_ms = 0;
         break;
     case RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE:
         pl_kafka_link_fail(link, PL_FATAL_SYSTEM, reason);

@@ -10,7 +10,7 @@
 
 #include "lib/kafka/consumer.h"
 
-/* ---- settings.c -------------------------------------------------------------------------------- */
+/* ---- settings.c -------------------------------------------------------------------------- */
 
 enum pl_kafka_role { PL_KAFKA_GROUP = 1, PL_KAFKA_READER = 2, PL_KAFKA_PRODUCER = 4 };
 
@@ -22,12 +22,12 @@ enum pl_err pl_kafka_conf(const struct pl_kafka_settings *settings, enum pl_kafk
 /* Sets one key that this library chooses itself. FATAL_CONFIG with librdkafka's text. */
 enum pl_err pl_kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value);
 
-/* ---- handle.c ---------------------------------------------------------------------------------- */
+/* ---- handle.c ---------------------------------------------------------------------------- */
 
 /*
- * One librdkafka handle and the state of its connections, kept by librdkafka's error callback, which
- * runs on the thread that polls the handle. It is the first member of each of our handles, because
- * librdkafka's opaque pointer serves the other callbacks as well.
+ * One librdkafka handle and the state of its connections, kept by librdkafka's error callback,
+ * which runs on the thread that polls the handle. It is the first member of each of our handles,
+ * because librdkafka's opaque pointer serves the other callbacks as well.
  */
 struct pl_kafka_link {
     rd_kafka_t *rk;
@@ -69,7 +69,7 @@ enum { PL_KAFKA_ADMIN_GRACE_MS = 100 };
 /* Monotonic milliseconds. */
 int64_t pl_kafka_now_ms(void);
 
-/* ---- group.c -------------------------------------------------------------------------------- */
+/* ---- group.c ----------------------------------------------------------------------------- */
 
 /* The group's metadata for a transaction; the caller owns *metadata. ABORT_REBALANCE while this
  * process is no member, FATAL_KAFKA. */

@@ -45,7 +45,7 @@ struct pl_producer {
     struct pl_output output;
 };
 
-/* ---- both kinds ------------------------------------------------------------------------------- */
+/* ---- both kinds ------------------------------------------------------------------------------ */
 
 /* Runs inside poll, flush, commit and abort, on the caller's thread. */
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
@@ -164,7 +164,7 @@ static rd_kafka_resp_err_t enqueue(struct pl_output *output, const struct pl_out
     return code;
 }
 
-/* ---- transactions ------------------------------------------------------------------------------ */
+/* ---- transactions ---------------------------------------------------------------------------- */
 
 enum call { CALL_INIT, CALL_BEGIN, CALL_SEND_OFFSETS, CALL_COMMIT, CALL_ABORT };
 
@@ -425,7 +425,7 @@ const char *pl_txn_id(const struct pl_txn *txn)
     return txn->id;
 }
 
-/* ---- plain producer ---------------------------------------------------------------------------- */
+/* ---- plain producer -------------------------------------------------------------------------- */
 
 enum pl_err pl_producer_open(struct pl_producer **producer,
                              const struct pl_kafka_settings *settings)

@@ -16,9 +16,12 @@
 
 enum {
     NAME_BYTES_MAX = 64,   /* longest field name that a guess is made for                          */
-    MEMORY_TIMES = 16,     /* memory for a message, as a multiple of the topic's size limit        */
+    MEMORY_TIMES = 128,    /* bytes of message that one byte of text or encoding can make: "{},"
+                              is an Instrument, of 250 bytes                                       */
+    MEMORY_BYTES_MIN = 4096,
     FIELDS_MAX = 64,
     LABEL_BYTES_MAX = 96,
+    TEXT_BYTES_MAX = 64 << 20, /* of JSON: the largest set is 6 MB of it                           */
 };
 
 /* ---- the nearest right word ---- */
@@ -317,20 +320,31 @@ static enum pl_err pack(enum pl_topic topic, const ProtobufCMessage *message, ui
     return PL_OK;
 }
 
+/* Memory for a message made from `size_bytes` of text or encoding; *block is the caller's. */
+static enum pl_err open_arena(size_t size_bytes, void **block, struct pl_arena *arena)
+{
+    size_t memory_bytes = size_bytes * MEMORY_TIMES + MEMORY_BYTES_MIN;
+    *block = malloc(memory_bytes);
+    if (!*block)
+        return pl_err_set(PL_FATAL_SYSTEM, "no memory for a message");
+    pl_arena_init(arena, *block, memory_bytes);
+    return PL_OK;
+}
+
 enum pl_err pl_json_encode(enum pl_topic topic, const struct json_t *json, uint8_t **value,
                            size_t *size_bytes)
 {
-    enum pl_err err = check_topic(topic);
-    if (err)
-        return err;
-    size_t memory_bytes = (size_t)pl_topic_value_bytes_max(topic) * MEMORY_TIMES;
-    void *block = malloc(memory_bytes);
-    if (!block)
-        return pl_err_set(PL_FATAL_SYSTEM, "no memory for a message");
+    void *block = NULL;
     struct pl_arena arena;
     ProtobufCMessage *message = NULL;
-    pl_arena_init(&arena, block, memory_bytes);
-    err = read_message(NULL, json, pl_wire_descriptor(topic), &arena, &message);
+    size_t text_bytes = json_dumpb(json, NULL, 0, JSON_COMPACT);
+    enum pl_err err = check_topic(topic);
+    if (!err && text_bytes > TEXT_BYTES_MAX)
+        err = pl_err_set(PL_REJECT_SIZE, "more than fits a record of any topic");
+    if (!err)
+        err = open_arena(text_bytes, &block, &arena);
+    if (!err)
+        err = read_message(NULL, json, pl_wire_descriptor(topic), &arena, &message);
     if (!err)
         err = pack(topic, message, value, size_bytes);
     free(block);
@@ -436,16 +450,14 @@ static json_t *write_message(const ProtobufCMessage *message)
 
 enum pl_err pl_json_decode(enum pl_topic topic, struct pl_bytes_view value, struct json_t **json)
 {
-    enum pl_err err = check_topic(topic);
-    if (err)
-        return err;
-    size_t memory_bytes = (size_t)pl_topic_value_bytes_max(topic) * MEMORY_TIMES;
-    void *block = malloc(memory_bytes);
-    if (!block)
-        return pl_err_set(PL_FATAL_SYSTEM, "no memory for a message");
+    void *block = NULL;
     struct pl_arena arena;
-    pl_arena_init(&arena, block, memory_bytes);
-    const ProtobufCMessage *message = pl_wire_unpack(&arena, topic, value, &err);
+    size_t max = pl_topic_value_bytes_max(topic);
+    enum pl_err err = check_topic(topic);
+    if (!err)
+        err = open_arena(value.size_bytes < max ? value.size_bytes : max, &block, &arena);
+    const ProtobufCMessage *message =
+        err ? NULL : pl_wire_unpack(&arena, topic, value, &err);
     if (message) {
         *json = write_message(message);
         if (!*json)

@@ -21,7 +21,8 @@ enum { MARKS_PER_WORLD = 4, PORTFOLIOS_PER_MARKS = 10, COMBINATIONS_MAX = 4000 }
 static struct world world;
 static struct model_box box;
 static struct {
-    uint64_t plans, reaching, bankrupt, several, uncertain, first, evaluations, evaluations_max;
+    uint64_t plans, reaching, bankrupt, several, uncertain, first, exact;
+    uint64_t evaluations, evaluations_max;
 } met;
 
 static void print_sale(const struct pl_sale *sale)
@@ -201,9 +202,38 @@ static void check_plan(void)
     met.bankrupt += sale.is_bankrupt;
     met.several += sale.reaches && sale.leg_count > 1;
     met.uncertain += box.is_open;
+    met.exact += sale.leg_count > 0 && sale.end_after == 0;
     met.evaluations += sale.evaluation_count;
     if (sale.evaluation_count > met.evaluations_max)
         met.evaluations_max = sale.evaluation_count;
+}
+
+/* Makes some sale, most often of one leg, end at exactly 0: dust takes up what cash cannot. */
+static void sink_to_zero(const struct pl_sale_leg *whole, uint32_t count)
+{
+    struct pl_sale_leg sold[PL_LEGS_MAX];
+    uint32_t sold_count = 0, first = (uint32_t)world_below(&world, count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (i != first && !world_chance(&world, 6))
+            continue;
+        sold[sold_count] = whole[i];
+        sold[sold_count++].lots = world_between(&world, 1, whole[i].lots);
+    }
+    pl_i128 rest = excess_after(PL_TIER_END, sold, sold_count) % PL_PPM;
+    int64_t lots = (int64_t)(rest < 0 ? rest + PL_PPM : rest);
+    world.legs[world.portfolio.leg_count++] =
+        (struct pl_leg){.instrument = world.dust, .lots = lots, .final_lots = lots};
+    pl_i128 shift = excess_after(PL_TIER_END, sold, sold_count) / PL_PPM;
+    world.portfolio.cash_vu -= shift;
+    world.portfolio.final_cash_vu -= shift;
+}
+
+static bool has_dust(void)
+{
+    for (uint32_t i = 0; i < world.portfolio.leg_count; i++)
+        if (world.legs[i].instrument == world.dust)
+            return true;
+    return false;
 }
 
 /* Takes cash away so that something lacks: between a speck and somewhat more than everything sold
@@ -213,6 +243,10 @@ static void sink(void)
     static struct pl_sale_leg whole[PL_LEGS_MAX];
     model_box_fill(&box, &world.market, &world.portfolio);
     uint32_t count = model_unwind(&world.market, &world.portfolio, whole);
+    if (count && !has_dust() && world_chance(&world, 4)) {
+        sink_to_zero(whole, count);
+        return;
+    }
     pl_i128 start = excess_after(PL_TIER_END, NULL, 0);
     pl_i128 gain = excess_after(PL_TIER_END, whole, count) - start;
     pl_i128 lack = 1 + (pl_i128)world_magnitude(&world, 60);
@@ -268,12 +302,13 @@ static void sales_are_legal_exact_and_smallest(void **state)
         }
     }
     printf("plans=%" PRIu64 " reaching=%" PRIu64 " several=%" PRIu64 " bankrupt=%" PRIu64
-           " uncertain=%" PRIu64 " first=%" PRIu64 " evaluations=%" PRIu64 " (at most %" PRIu64 ")\n",
+           " uncertain=%" PRIu64 " first=%" PRIu64 " exact=%" PRIu64
+           " evaluations=%" PRIu64 " (at most %" PRIu64 ")\n",
            met.plans, met.reaching, met.several, met.bankrupt, met.uncertain, met.first,
-           met.evaluations / met.plans, met.evaluations_max);
+           met.exact, met.evaluations / met.plans, met.evaluations_max);
     assert_true(met.reaching > met.plans / 4 && met.several > met.plans / 20);
     assert_true(met.bankrupt > met.plans / 50 && met.uncertain > met.plans / 20);
-    assert_true(met.first > met.plans / 50);
+    assert_true(met.first > met.plans / 50 && met.exact > met.plans / 50);
 }
 
 /* Counts of one search that tries everything. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The test's own hands on a real Kafka: make topics, put records, look at what is there. It uses
- * librdkafka directly and nothing of lib/kafka, so that tests of lib/kafka and of the services judge
- * with other eyes. Any failure ends the test program with a message.
+ * librdkafka directly and nothing of lib/kafka but names, so that tests of lib/kafka and of the
+ * services judge with other eyes. Any failure ends the test program with a message.
  */
 #ifndef TEST_SUPPORT_KAFKA_ADMIN_H
 #define TEST_SUPPORT_KAFKA_ADMIN_H
@@ -23,8 +23,8 @@ void kafka_admin_unique(const char *stem, char name[64]);
 void kafka_admin_settings(struct pl_kafka_settings *settings, const char *prefix,
                           const char *group_id);
 
-/* Creates the topic and waits until its partitions have leaders. `configs` is a NULL-terminated list
- * of name, value, name, value …, or NULL. */
+/* Creates the topic and waits until its partitions have leaders. `configs` is a NULL-terminated
+ * list of name, value, name, value …, or NULL. */
 void kafka_admin_create(const char *topic, int partitions, const char *const *configs);
 
 /* Deletes the records before `offset`. */
@@ -45,9 +45,9 @@ struct kafka_admin_place kafka_admin_produce(const char *topic, int32_t partitio
 struct kafka_admin_place kafka_admin_put(const char *topic, int32_t partition, const char *key,
                                          const char *value);
 
-/* Everything in a topic from its first offset to its end at the time of the call, in offset order
- * partition by partition; `committed` hides aborted and open transactions. The rows own their bytes;
- * kafka_admin_free releases them all. */
+/* Everything in a topic from its first offset to its end, in offset order partition by partition;
+ * `committed` hides aborted and open transactions. The rows own their bytes, values end with a NUL
+ * past their size, `topic` is not set; kafka_admin_free releases them all. */
 size_t kafka_admin_read(const char *topic, bool committed, struct pl_record **rows);
 void kafka_admin_free(struct pl_record *rows, size_t row_count);
 

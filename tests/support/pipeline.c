@@ -121,7 +121,7 @@ struct process *pipeline_start(struct pipeline *pipeline, const char *name, int 
     for (; settings && *settings; settings++)
         snprintf(texts[text++], sizeof(texts[0]), "%s", *settings);
     for (int i = 0; i < text; i++) {
-        arguments[count++] = (char[]){ "-X" };
+        arguments[count++] = (char *)(uintptr_t)"-X";
         arguments[count++] = texts[i];
     }
     arguments[count] = NULL;

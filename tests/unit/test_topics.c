@@ -76,7 +76,7 @@ static void keys_hash_as_in_java(void **state)
     }
 }
 
-/* Bytes above 127 and every length of the tail, at every alignment: the same key, the same place. */
+/* Bytes above 127 and every length of the tail, at every alignment: same key, same place. */
 static void alignment_does_not_matter(void **state)
 {
     uint8_t buffer[64];
