@@ -93,8 +93,9 @@ bool pl_group_joined(const struct pl_group *group);
 /*
  * Safe assign: the committed offset of (topic, partition) in this group, waiting at most
  * `timeout_ms`. *offset is PL_OFFSET_NONE when the group never committed one.
- * RETRY_UNSTABLE while a pending transaction holds it, RETRY_TRANSPORT; per-partition errors are
- * never taken for "none" (T3). FATAL_KAFKA.
+ * RETRY_UNSTABLE while a pending transaction holds it (no stable answer in time though a broker
+ * answers), RETRY_TRANSPORT; per-partition errors are never taken for "none" (T3). FATAL_CONFIG,
+ * FATAL_KAFKA.
  */
 enum pl_err pl_group_committed(struct pl_group *group, enum pl_topic topic, int32_t partition,
                                int timeout_ms, int64_t *offset);

@@ -184,13 +184,20 @@ void pl_kafka_link_fail(struct pl_kafka_link *link, enum pl_err err, const char 
     snprintf(link->failure_text, sizeof(link->failure_text), "%s", text);
 }
 
-/* One metadata request of the topics in use tells whether a broker answers again. */
-static void probe(struct pl_kafka_link *link)
+/* One metadata request of the topics in use. */
+bool pl_kafka_link_answers(struct pl_kafka_link *link)
 {
     const struct rd_kafka_metadata *metadata = NULL;
 
-    if (rd_kafka_metadata(link->rk, 0, NULL, &metadata, PROBE_WAIT_MS) == 0) {
-        rd_kafka_metadata_destroy(metadata);
+    if (rd_kafka_metadata(link->rk, 0, NULL, &metadata, PROBE_WAIT_MS) != 0)
+        return false;
+    rd_kafka_metadata_destroy(metadata);
+    return true;
+}
+
+static void probe(struct pl_kafka_link *link)
+{
+    if (pl_kafka_link_answers(link)) {
         link->is_down = false;
         link->connect_text[0] = '\0';
     }

@@ -46,6 +46,9 @@ enum pl_err pl_kafka_link_open(struct pl_kafka_link *link, enum pl_kafka_role ro
  * once a second for at most 100 ms; else OK. */
 enum pl_err pl_kafka_link_check(struct pl_kafka_link *link);
 
+/* True when a broker answers now, within 100 ms. */
+bool pl_kafka_link_answers(struct pl_kafka_link *link);
+
 /* Remembers the first failure of the handle; later ones are its consequences. */
 void pl_kafka_link_fail(struct pl_kafka_link *link, enum pl_err err, const char *text);
 

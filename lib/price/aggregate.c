@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Quotes of several sources become one mark per instrument. Path: wire/price -> here -> wire/mark.
- * The rules stand in price.h. Carries G4: a mark is LIVE only while a quorum of fresh sources agrees,
- * whatever one source alone may say. All arithmetic is exact and all of it is integer.
+ * The rules stand in price.h. Carries G4: a mark is LIVE only while a quorum of fresh sources
+ * agrees, whatever one source alone may say. All arithmetic is exact and all of it is integer.
  */
 #include <assert.h>
 #include <string.h>
@@ -198,8 +198,8 @@ static enum pl_drop check_order(const struct pl_source_quote *last,
     return PL_DROP_NONE;
 }
 
-/* A lone source's quote outside the band of the last mark begins a run, or continues one if it agrees
- * with all of it; a quote back in band, or a second fresh source, ends it. */
+/* A lone source's quote outside the band of the last mark begins a run, or continues one if it
+ * agrees with all of it; a quote back in band, or a second fresh source, ends it. */
 static void follow_jump(struct pl_aggregate *aggregate, const struct pl_instrument *rules,
                         const struct pl_source_quote *quote, uint32_t fresh_count)
 {
@@ -299,8 +299,8 @@ static void raise_offset(const struct fresh *accepted, struct pl_mark *mark)
 static void fill_live(const struct fresh *accepted, const struct pl_instrument *rules,
                       struct pl_mark *mark)
 {
-    /* Both terms are at most PL_PRICE_TICKS_MAX = 2^62: the sum fits. A price is never 0, so the lower
-     * end stops at the smallest price there is. */
+    /* Both terms are at most PL_PRICE_TICKS_MAX = 2^62: the sum fits. A price is never 0, so the
+     * lower end stops at the smallest price there is. */
     const int64_t price = median_ticks(accepted);
     const int64_t confidence = median_confidence(accepted);
     const int64_t lowest = accepted->quotes[0]->ticks;

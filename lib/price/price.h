@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From quotes of several sources to one mark per instrument (DESIGN section 4). Pure: the clock is an
- * argument. Path: prices topic -> aggregate -> marks topic.
+ * From quotes of several sources to one mark per instrument (DESIGN section 4). Pure: the clock is
+ * an argument. Path: prices topic -> aggregate -> marks topic.
  *
  * A quote is dropped when it is zero or negative, crossed (bid > ask), late or a duplicate by its
  * source's sequence, older than age_ms_max, from the future, of a source that the parameters do not
- * name, or out of band. What is dropped says why, as a counter. (A service also sends to dead letter
- * what nobody can ever use: an unlisted instrument, an unknown source, a price out of range.)
+ * name, or out of band. What is dropped says why, as a counter. (A service also sends to dead
+ * letter what nobody can ever use: an unlisted instrument, an unknown source, a price out of
+ * range.)
  *
  * Out of band is what lies further than band_ppm from the reference. The reference is
  *   - the median of all fresh quotes, if there are three or more, or two that agree with it;
  *   - otherwise, with a lone source or two that contradict each other, the last LIVE mark;
  *   - for a lone source that was never marked, its own quote.
- * Quotes out of band stay among the fresh ones and the test is made anew for all of them whenever one
- * arrives or ages: a quorum of sources that all moved is believed at once, however far they moved,
- * and one source alone is not.
+ * Quotes out of band stay among the fresh ones and the test is made anew for all of them whenever
+ * one arrives or ages: a quorum of sources that all moved is believed at once, however far they
+ * moved, and one source alone is not.
  *
- * A lone source must not halt its instrument for good. Its jump out of band is HALTED, with the last
- * LIVE price, until its quotes return into the band, or until both the last LIVE mark is older than
- * age_ms_max (whoever needs it has stopped trusting it anyway) and PL_PRICE_CONFIRMATIONS consecutive
- * quotes lie within the band of each other: then the new level is the reference.
+ * A lone source must not halt its instrument for good. Its jump out of band is HALTED, with the
+ * last LIVE price, until its quotes return into the band, or until both the last LIVE mark is older
+ * than age_ms_max (whoever needs it has stopped trusting it anyway) and PL_PRICE_CONFIRMATIONS
+ * consecutive quotes lie within the band of each other: then the new level is the reference.
  *
  * The mark is the median of the fresh, in-band sources, exactly: for an even number the mean of the
  * middle two rounded half-even to ticks. With at least `quorum` of them it is LIVE; else, with the
@@ -33,8 +34,8 @@
 #include "lib/plimsoll.h"
 
 enum {
-    PL_PRICE_AHEAD_MS_MAX = 1000,  /* a source's clock may run ahead of ours by this much          */
-    PL_PRICE_CONFIRMATIONS = 3,    /* agreeing quotes after which a lone source's jump is believed */
+    PL_PRICE_AHEAD_MS_MAX = 1000,  /* a source's clock may run ahead of ours by this much         */
+    PL_PRICE_CONFIRMATIONS = 3,    /* agreeing quotes that make a lone source's jump believed      */
     PL_PRICE_BAR_MS = 5 * 60 * 1000,
 };
 /* Prices and confidences above this are out of range, so that no interval overflows. */
@@ -66,7 +67,7 @@ struct pl_source_quote {
     uint64_t sequence;
     int64_t ticks, confidence_ticks;
     int64_t event_time_ms;
-    uint64_t offset;             /* of its Price record                                            */
+    uint64_t offset;             /* of its record                                                 */
     int32_t partition;
 };
 
@@ -78,27 +79,28 @@ struct pl_jump {
 
 /* Daily variance by EWMA, fast (half-life 1 day) and slow (11.2023 days), on bars of 5 minutes. */
 struct pl_volatility {
-    int64_t bar_start_ms;        /* 0: no bar yet                                                  */
-    int64_t bar_ticks;           /* mark at the start of the bar                                   */
-    uint32_t bar_count;          /* bars folded in so far, see pl_volatility_update                */
-    double fast_variance, slow_variance; /* per bar                                                */
+    int64_t bar_start_ms;        /* 0: no bar yet                                                 */
+    int64_t bar_ticks;           /* mark at the start of the bar                                  */
+    uint32_t bar_count;          /* bars folded in so far, see pl_volatility_update               */
+    double fast_variance, slow_variance; /* per bar                                               */
 };
 
 /* State of one instrument; zeroed to begin with. */
 struct pl_aggregate {
-    struct pl_source_quote quotes[PL_PRICE_SOURCES_MAX]; /* in the order of the rules' sources     */
+    struct pl_source_quote quotes[PL_PRICE_SOURCES_MAX]; /* in the order of the rules' sources    */
     struct pl_jump jump;
-    struct pl_mark mark;         /* last published; status NONE: never had a price                 */
+    struct pl_mark mark;         /* last published; status NONE: never had a price                */
     struct pl_volatility volatility;
 };
 
 /*
- * Takes a quote in, or says why not. The mark does not change until pl_aggregate_mark. OUT_OF_BAND is
- * an answer about this moment: the quote is kept and may be believed when others follow.
+ * Takes a quote in, or says why not. The mark does not change until pl_aggregate_mark. OUT_OF_BAND
+ * is an answer about this moment: the quote is kept and may be believed when others follow.
  *
  * A source's sequence counts as long as its last quote is fresh; after that any quote with a later
- * event time begins a new sequence, so that an adapter which counts from 1 again is heard again after
- * age_ms_max, and nothing old is: what is older than age_ms_max is late whatever its sequence.
+ * event time begins a new sequence, so that an adapter which counts from 1 again is heard again
+ * after age_ms_max, and nothing old is: what is older than age_ms_max is late whatever its
+ * sequence.
  */
 enum pl_drop pl_aggregate_quote(struct pl_aggregate *aggregate, const struct pl_instrument *rules,
                                 const struct pl_price *price, int64_t now_ms, uint64_t offset,
@@ -108,16 +110,16 @@ enum pl_drop pl_aggregate_quote(struct pl_aggregate *aggregate, const struct pl_
  * Derives the mark at now_ms. True when it is to be published: price, interval or status changed,
  * or `restate` is set and there ever was a price. `mark` is the aggregate's own.
  *
- * Its number is above every earlier one: source_offset is the highest offset among the quotes behind
- * it but never falls, and the tick always rises, to now_ms at least. Therefore numbers also go on
- * above a predecessor's marks that recovery did not see, and above those of a partition whose offsets
- * began anew.
+ * Its number is above every earlier one: source_offset is the highest offset among the quotes
+ * behind it but never falls, and the tick always rises, to now_ms at least. Therefore numbers also
+ * go on above a predecessor's marks that recovery did not see, and above those of a partition whose
+ * offsets began anew.
  */
 bool pl_aggregate_mark(struct pl_aggregate *aggregate, const struct pl_instrument *rules,
                        int64_t now_ms, bool restate);
 
-/* Takes up where another stopped: a mark read from the topic. Ignored unless its number is above the
- * last; the volatility goes on from the published one. */
+/* Takes up where another stopped: a mark read from the topic. Ignored unless its number is above
+ * the last; the volatility goes on from the published one. */
 void pl_aggregate_recover(struct pl_aggregate *aggregate, const struct pl_mark *mark);
 
 /* New rules: quotes of sources that both sets name move to their new places, others are forgotten.
@@ -129,9 +131,9 @@ void pl_aggregate_follow(struct pl_aggregate *aggregate, const struct pl_instrum
 void pl_aggregate_forget(struct pl_aggregate *aggregate);
 
 /*
- * Feeds the EWMA with the mark's ticks at now_ms (ln returns). A return over n bars, because there was
- * no mark in between, counts as n bars of the same variance. Until there are enough bars the estimate
- * is their plain mean: an EWMA begun at one return would be that return for days.
+ * Feeds the EWMA with the mark's ticks at now_ms (ln returns). A return over n bars, because there
+ * was no mark in between, counts as n bars of the same variance. Until there are enough bars the
+ * estimate is their plain mean: an EWMA begun at one return would be that return for days.
  *
  * Floating point, and libm's log and sqrt, here only: volatilities are published measurements that
  * become parameters upstream of every decision; no decision computes them anew.

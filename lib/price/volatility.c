@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * EWMA volatility of a mark on 5-minute bars, fast and slow (RISK 1.6). Path: aggregate -> here -> mark.
+ * EWMA volatility of a mark on 5-minute bars, fast and slow (RISK 1.6). Path: aggregate, here, mark.
  *
- * The one place of the pure library with floating point and libm. What it yields is published as whole
- * ppm inside the mark and is an input of whatever follows, like a price: replay reads it and never
- * computes it again, so it carries no guarantee of bit-equality (G2) and needs none.
+ * The one place of the pure library with floating point and libm. What it yields is published as
+ * whole ppm inside the mark and is an input of whatever follows, like a price: replay reads it and
+ * never computes it again, so it carries no guarantee of bit-equality (G2) and needs none.
  */
 #include <math.h>
 
@@ -15,7 +15,7 @@ enum { BARS_PER_DAY = 24 * 60 * 60 * 1000 / PL_PRICE_BAR_MS };
 /* A published estimate counts as one that has forgotten its beginning. */
 enum { BARS_RIPE = 1 << 24 };
 
-/* lambda per bar = 2^(-bar / half-life), for half-lives of 1 day and of 11.2023 days (0.94 daily). */
+/* lambda per bar = 2^(-bar / half-life): half-lives of 1 day and of 11.2023 days (0.94 a day). */
 static const double FAST_LAMBDA = 0.9975961328836203;
 static const double SLOW_LAMBDA = 0.9997851779257679;
 
@@ -85,7 +85,7 @@ void pl_volatility_recover(struct pl_volatility *volatility, const struct pl_mar
 
 static uint32_t daily_ppm(double variance)
 {
-    /* A millionth of a ppm is float noise: without it a recovered estimate would grow by one ppm. */
+    /* A millionth of a ppm is noise: without it a recovered estimate would grow by one ppm. */
     const double ppm = sqrt(variance * BARS_PER_DAY) * PL_PPM - 1e-6;
     if (ppm <= 0)
         return 0;

@@ -10,9 +10,10 @@
 #include "lib/base/assert.h"
 #include "lib/wire/wire.h"
 
-/* Where our headers are collected; `wire` lends memory for numbers. */
+/* Where our headers are collected; `wire` lends memory for numbers and for the error's text. */
 struct headers {
     struct pl_wire *wire;
+    const char *text;
     struct pl_header *list;
     unsigned count, count_max;
     enum pl_err err;
@@ -38,6 +39,13 @@ static void *take(struct headers *headers, size_t size_bytes)
     if (!taken)
         headers->err = pl_err_set(PL_REJECT_CAPACITY, "the encoder's memory is full");
     return taken;
+}
+
+/* The caller's text is mostly pl_err_text(), which the next error overwrites. */
+static const char *keep_text(struct headers *headers, const char *text)
+{
+    char *kept = take(headers, strlen(text) + 1);
+    return kept ? memcpy(kept, text, strlen(text) + 1) : NULL;
 }
 
 static void add_decimal(struct headers *headers, const char *name, int64_t number)
@@ -90,7 +98,7 @@ static void add_connect(struct headers *headers, const struct pl_dead_letter *le
     add_text(headers, "__connect.errors.stage", stage_of(letter->err));
     add_text(headers, "__connect.errors.class.name", letter->service);
     add_text(headers, "__connect.errors.exception.class.name", pl_err_name(letter->err));
-    add_text(headers, "__connect.errors.exception.message", letter->text);
+    add_text(headers, "__connect.errors.exception.message", headers->text);
 }
 
 static void add_spring(struct headers *headers, const struct pl_dead_letter *letter)
@@ -101,7 +109,7 @@ static void add_spring(struct headers *headers, const struct pl_dead_letter *let
     add_binary(headers, "kafka_dlt-original-timestamp", letter->timestamp_ms, 8);
     add_text(headers, "kafka_dlt-original-timestamp-type", letter->timestamp_type);
     add_text(headers, "kafka_dlt-exception-fqcn", pl_err_name(letter->err));
-    add_text(headers, "kafka_dlt-exception-message", letter->text);
+    add_text(headers, "kafka_dlt-exception-message", headers->text);
 }
 
 enum pl_err pl_wire_dead_letter_headers(struct pl_wire *wire, const struct pl_dead_letter *letter,
@@ -110,6 +118,7 @@ enum pl_err pl_wire_dead_letter_headers(struct pl_wire *wire, const struct pl_de
 {
     struct headers all = { .wire = wire, .list = headers,
                            .count_max = origin_count + PL_DEAD_LETTER_HEADERS_MAX };
+    all.text = letter->text ? keep_text(&all, letter->text) : NULL;
     for (unsigned i = 0; i < origin_count; i++)
         if (!is_ours(origin[i].name))
             headers[all.count++] = origin[i];

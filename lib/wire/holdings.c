@@ -272,6 +272,7 @@ enum pl_err pl_wire_record_decode(struct pl_wire *wire, struct pl_bytes_view key
                            &record->positions_offset);
     if (!err)
         err = pl_field_time(NULL, PL_SCALAR(from, written_ms), &record->written_ms);
+    record->is_tainted = from->has_tainted && from->tainted;
     if (!err)
         err = read_sources(from, record);
     if (!err)
@@ -394,6 +395,8 @@ enum pl_err pl_wire_record_encode(struct pl_wire *wire, const struct pl_record_h
     PL_PUT(&to, version, record->version);
     PL_PUT(&to, positions_offset, record->positions_offset);
     PL_PUT(&to, written_ms, record->written_ms);
+    if (record->is_tainted)
+        PL_PUT(&to, tainted, 1);
     to.legs = pl_wire_take(wire, record->leg_count * sizeof(*to.legs));
     size_t tail_count = 0;
     for (uint32_t i = 0; i < record->leg_count; i++) {

@@ -8,6 +8,22 @@
  * counts after it. An encoding that protobuf-c would not write back at the same size is refused as
  * malformed: that catches duplicate fields and ids cut by an embedded NUL (T24). Unknown fields pass.
  * The record key must be the id that the value names.
+ *
+ * Every decoder answers PL_OK or a reject, with a text that names the field and the cure; what it has
+ * written to its result by then is unspecified:
+ *   REJECT_MALFORMED  no value, no message of the schema, no canonical encoding, a number or UUID in
+ *                     text that is none
+ *   REJECT_SIZE       value above the topic's limit, more elements than their maximum
+ *   REJECT_MISSING    a field that the struct needs is absent (which ones may be is in the schemas)
+ *   REJECT_RANGE      a number, time or text outside its range
+ *   REJECT_OVERFLOW   an amount outside 128 bits
+ *   REJECT_UNKNOWN    an enum value, topic word, factor, … that nobody declared
+ *   REJECT_CONFLICT   fields that contradict each other: the same instrument, source or order twice
+ *   REJECT_KEY        the key is not the id that the value names, or an id is empty, too long or an
+ *                     account that begins with the reserved '~'
+ *   REJECT_CAPACITY   the table of names is full (decoders that take `names`)
+ * Every encoder answers PL_OK, REJECT_SIZE (above the topic's limit: no counts within their maxima get
+ * there) or REJECT_CAPACITY (the encode arena is exhausted). Equal arguments give equal bytes (G2).
  */
 #ifndef PL_WIRE_WIRE_H
 #define PL_WIRE_WIRE_H
@@ -20,14 +36,15 @@
 #include "lib/price/price.h"
 
 /* Working memory of a decoder and encoder: one per process. Encoded views are borrowed from it until
- * the next pl_wire_reset; decoding frees what it took before it returns. */
+ * the next pl_wire_reset; decoding and building take from `decode`, which every call starts anew. */
 struct pl_wire {
     struct pl_arena decode;
     struct pl_arena encode;
     struct pl_record_holdings record; /* scratch                                               */
 };
 
-/* 64 MiB of address space is plenty: the largest topic value times eight, plus a step's outputs. */
+/* Halves `block`, which is borrowed. 64 MiB of address space is plenty: the largest topic value times
+ * eight, and as much for a step's outputs. With less, large values are refused for their size. */
 void pl_wire_init(struct pl_wire *wire, void *block, size_t size_bytes);
 void pl_wire_reset(struct pl_wire *wire);
 
@@ -55,12 +72,14 @@ enum pl_err pl_wire_watermark_decode(struct pl_wire *wire, struct pl_bytes_view 
                                      struct pl_watermark *watermark);
 enum pl_err pl_wire_watermark_encode(struct pl_wire *wire, const struct pl_watermark *watermark,
                                      struct pl_bytes_view *value);
+/* The tail comes back by source and sequence; changes of one source keep the order in which they were
+ * applied. Writing what was read gives the same bytes. */
 enum pl_err pl_wire_record_decode(struct pl_wire *wire, struct pl_bytes_view key,
                                   struct pl_bytes_view value, struct pl_record_holdings *record);
 enum pl_err pl_wire_record_encode(struct pl_wire *wire, const struct pl_record_holdings *record,
                                   struct pl_bytes_view *value);
-/* Decodes a record and derives what is evaluated from it (pl_record_to_holdings); the digest is of
- * key and value as received. */
+/* Decodes a record and derives what is evaluated from it (pl_record_to_holdings). The digest is
+ * XXH3-128 of the value as received, seeded with XXH3-64 of the key. */
 enum pl_err pl_wire_holdings_decode(struct pl_wire *wire, struct pl_names *names,
                                     struct pl_bytes_view key, struct pl_bytes_view value,
                                     struct pl_holdings *holdings);
@@ -104,14 +123,15 @@ enum pl_err pl_wire_execution_decode(struct pl_wire *wire, struct pl_bytes_view 
 
 /* forced_sale_order.c */
 struct pl_plan_id { uint8_t bytes[PL_ORDER_ID_BYTES]; };
-/* SHA-256 of "plimsoll.plan.v1" and the length-prefixed account, bucket, episode and revision, cut to
- * 128 bits in the shape of UUIDv8. */
+/* SHA-256 of "plimsoll.plan.v1" and account, bucket, episode (8 bytes) and revision (4 bytes), each
+ * after its length in 4 bytes, all numbers big-endian; cut to 128 bits in the shape of UUIDv8. */
 void pl_plan_id(const struct pl_id *account, const char *bucket, uint64_t episode,
                 uint32_t revision, struct pl_plan_id *plan_id);
-/* SHA-256 of the plan id and the instrument, cut and shaped alike. */
+/* SHA-256 of the plan id's 16 bytes and the instrument's, cut and shaped alike. */
 void pl_order_id(const struct pl_plan_id *plan_id, const struct pl_id *instrument,
                  uint8_t order_id[PL_ORDER_ID_BYTES]);
 enum { PL_UUID_TEXT_BYTES = 37 };
+/* Lower case with dashes; nothing else is read (REJECT_MALFORMED). */
 void pl_uuid_print(const uint8_t id[PL_ORDER_ID_BYTES], char text[PL_UUID_TEXT_BYTES]);
 enum pl_err pl_uuid_parse(const char *text, uint8_t id[PL_ORDER_ID_BYTES]);
 
@@ -146,7 +166,7 @@ struct pl_order {
 enum pl_err pl_wire_order_decode(struct pl_wire *wire, struct pl_bytes_view key,
                                  struct pl_bytes_view value, struct pl_order *order);
 
-/* margin_call.c */
+/* margin_call.c. Numbers are the verdict's lower bounds; those without a bound are left out. */
 enum pl_err pl_wire_alert_encode(struct pl_wire *wire, const struct pl_wire_context *context,
                                  const struct pl_decision *decision, uint32_t alert,
                                  struct pl_bytes_view *value);
@@ -167,7 +187,7 @@ enum pl_readiness { PL_READINESS_LOADING = 1, PL_READINESS_DECIDING, PL_READINES
 struct pl_coordinate { enum pl_topic topic; int32_t partition; int64_t offset; };
 struct pl_journal {
     int32_t partition, partition_count;
-    uint64_t sequence;
+    uint64_t sequence; /* from 1 */
     uint8_t previous_hash[PL_HASH_BYTES], outputs_digest[PL_HASH_BYTES];
     enum pl_journal_kind kind;
     enum pl_readiness readiness;
@@ -186,8 +206,9 @@ enum pl_err pl_wire_journal_decode(struct pl_wire *wire, struct pl_bytes_view va
 /* SHA-256 of bytes, for the journal's chain. */
 void pl_wire_hash(struct pl_bytes_view bytes, uint8_t hash[PL_HASH_BYTES]);
 
-/* The outputs' digest: SHA-256 over the length-prefixed (topic word, key, value) of each output in
- * produce order. Opaque state of libcrypto; begin, add*, end. */
+/* The outputs' digest: SHA-256 over topic word, key and value of each output in produce order, each
+ * after its length in 4 bytes, big-endian (all ones for an absent one). Opaque state of libcrypto:
+ * begin, add*, end; nothing is left to free after end or an error, which is FATAL_SYSTEM. */
 struct pl_outputs_digest { void *context; uint32_t count; };
 enum pl_err pl_outputs_digest_begin(struct pl_outputs_digest *digest);
 enum pl_err pl_outputs_digest_add(struct pl_outputs_digest *digest, enum pl_topic topic,
@@ -213,18 +234,25 @@ struct pl_dead_letter {
 };
 enum { PL_DEAD_LETTER_HEADERS_MAX = 24 };
 /* `headers` has room for origin_count + PL_DEAD_LETTER_HEADERS_MAX; *count receives how many there
- * are. Names are static or the origin's, texts the caller's or in the encode arena.
- * REJECT_CAPACITY when that is exhausted. */
+ * are. `text` and numbers are copied to the encode arena, all else is borrowed from the letter and the
+ * origin. REJECT_CAPACITY when the arena is exhausted. */
 enum pl_err pl_wire_dead_letter_headers(struct pl_wire *wire, const struct pl_dead_letter *letter,
                                         const struct pl_header *origin, unsigned origin_count,
                                         struct pl_header *headers, unsigned *count);
 
-/* json.c. The schemas' JSON form (64-bit integers as text or number, enums by name, bytes base64,
+/*
+ * json.c. The schemas' JSON form (64-bit integers as text or number, enums by name, bytes base64,
  * lowerCamelCase and snake_case both read, snake_case written), by descriptor. Needs jansson and the
- * heap: for tools only, never in a service's step. */
+ * heap: for tools only, never in a service's step. No field is required here: the decoders say what
+ * is missing. Errors name the place in the JSON and the cure: REJECT_UNKNOWN (field, enum value, a
+ * topic without schema), REJECT_CONFLICT (a field given twice), REJECT_MALFORMED (another kind of
+ * JSON than the field's), REJECT_RANGE (a number that does not fit it), REJECT_SIZE (more than the
+ * topic takes), FATAL_SYSTEM (no memory).
+ */
 struct json_t;
 enum pl_err pl_json_encode(enum pl_topic topic, const struct json_t *json, uint8_t **value,
                            size_t *size_bytes); /* *value is the caller's, free()               */
+/* *json is the caller's reference. */
 enum pl_err pl_json_decode(enum pl_topic topic, struct pl_bytes_view value, struct json_t **json);
 
 #endif

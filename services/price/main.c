@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * plimsoll-price: opens everything in one order, runs the step, closes in reverse. A fatal error ends
- * the process without closing anything (crash-only): everything needed to go on is in the topics.
+ * plimsoll-price: opens everything in one order, runs the step, closes in reverse. A fatal error
+ * ends the process without closing anything (crash-only): everything needed to go on is in the
+ * topics.
  */
 #include <stdio.h>
 

@@ -2,11 +2,11 @@
 /*
  * How a partition of prices comes to be owned, loaded and given up.
  *
- * No offset is ever committed. A price counts for age_ms_max, so a partition is read from twice that
- * long ago; a mark is restated every second, so its last one stands in the tail of marks. Nothing is
- * published for a partition before both were read to the ends seen when loading began: half of the
- * sources would look like a quorum lost. The marks topic is read on for good, so that a partition
- * that comes later finds its marks known already.
+ * No offset is ever committed. A price counts for age_ms_max, so a partition is read from twice
+ * that long ago; a mark is restated every second, so its last one stands in the tail of marks.
+ * Nothing is published for a partition before both were read to the ends seen when loading began:
+ * half of the sources would look like a quorum lost. The marks topic is read on for good, so that a
+ * partition that comes later finds its marks known already.
  */
 #include "services/price/price.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One pass of the price service, top to bottom in the order it runs: poll, decode, aggregate, publish.
+ * One pass of the price service, in the order it runs: poll, decode, aggregate, publish.
  *
- * Prices of one pass are conflated: an instrument gets at most one mark for all of them. Whatever is
- * lost on the way out, because a queue is full or a broker is gone, is healed by the next restatement.
- * Carries G4 (a mark is LIVE only by its rules, price.h of lib/price) and G7 (what can't be applied
- * goes to dead letter with reason and origin).
+ * Prices of one pass are conflated: an instrument gets at most one mark for all of them. Whatever
+ * is lost on the way out, because a queue is full or a broker is gone, is healed by the next
+ * restatement. Carries G4 (a mark is LIVE only by its rules, price.h of lib/price) and G7 (what
+ * can't be applied goes to dead letter with reason and origin).
  */
 #include "services/price/price.h"
 
@@ -28,7 +28,7 @@ enum {
 
 /* ---- records that can't be applied ---------------------------------------------------------- */
 
-/* Sends the record to dead letter, waiting while the local queue is full: this one is not restated. */
+/* Sends the record to dead letter; waits while the local queue is full, as nobody restates it. */
 static enum pl_err bury(struct price_service *service, const struct pl_record *record,
                         enum pl_err reason)
 {
@@ -256,12 +256,12 @@ static enum pl_err apply_parameters(struct price_service *service, const struct 
     if (!is_key(record, "base") && !is_key(record, "effective"))
         return pl_err_set(PL_REJECT_KEY, "key is none of base, effective, shadow");
     if (!record->value.data)
-        return pl_err_set(PL_REJECT_MALFORMED, "no value: a set cannot be withdrawn, only replaced");
+        return pl_err_set(PL_REJECT_MALFORMED, "no value: a set can only be replaced");
     return is_key(record, "base") ? apply_base(service, record)
                                   : apply_effective(service, record);
 }
 
-/* ---- poll ------------------------------------------------------------------------------------- */
+/* ---- poll ------------------------------------------------------------------------------------ */
 
 static enum pl_err apply_record(struct price_service *service, const struct pl_record *record)
 {
@@ -299,7 +299,7 @@ static enum pl_err read_batch(struct price_service *service)
     return PL_OK;
 }
 
-/* ---- publish ---------------------------------------------------------------------------------- */
+/* ---- publish --------------------------------------------------------------------------------- */
 
 /* The effective set follows the newest valid base set, once the topic is known to its end. It takes
  * effect here, too, when it is read back. */

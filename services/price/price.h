@@ -5,9 +5,10 @@
  *   partition.c   how a partition of prices comes to be owned, loaded and given up
  *   price.c       one pass: poll, decode, aggregate, publish
  *
- * Neither transaction nor committed offsets: a mark's number says which is newer, so a zombie's marks
- * are harmless; and everything needed to go on stands in the tails of prices and marks. A record that
- * is read twice is dropped as a duplicate or, if it is bad, goes to dead letter again (at least once).
+ * Neither transaction nor committed offsets: a mark's number says which is newer, so a zombie's
+ * marks are harmless; and everything needed to go on stands in the tails of prices and marks. A
+ * record that is read twice is dropped as a duplicate or, if it is bad, goes to dead letter again
+ * (at least once).
  */
 #ifndef PL_SERVICES_PRICE_PRICE_H
 #define PL_SERVICES_PRICE_PRICE_H
@@ -87,9 +88,9 @@ struct price_service {
 
 /* ---- partition.c ---- */
 
-/* The topics are there, and what nobody partitions has one partition. RETRY_TRANSPORT, FATAL_CONFIG. */
+/* Topics are there, and broadcasts have one partition. RETRY_TRANSPORT, FATAL_CONFIG. */
 enum pl_err price_check_topics(struct price_service *service);
-/* Follows the group and goes on with loading: bounded work, once per pass. RETRY_TRANSPORT, FATAL_*. */
+/* Follows the group and loads what is new: once per pass. RETRY_TRANSPORT, FATAL_*. */
 enum pl_err price_follow(struct price_service *service);
 /* The broadcast topics were read to the ends seen when they were opened. */
 bool price_has_read_parameters(const struct price_service *service);

@@ -3,8 +3,8 @@
 #include "services/price/settings.h"
 
 static const struct pl_config_row rows[] = {
-    {"price.restate_ms", PL_CONFIG_INT, PL_CONFIG_FIELD(struct pl_price_settings, restate_ms), "1000",
-     100, 60000,
+    {"price.restate_ms", PL_CONFIG_INT, PL_CONFIG_FIELD(struct pl_price_settings, restate_ms),
+     "1000", 100, 60000,
      "A mark that does not change is published again after so long; raise it where thousands of "
      "instruments crowd the marks topic, but keep it below the smallest age_ms_max.", NULL},
     {"price.marks_window_ms", PL_CONFIG_INT,

@@ -5,8 +5,8 @@
  *   test (sources a, b, c; risk desk) ─► prices, parameters ─► plimsoll-price ─► marks ─► test
  *                                                                    └─► deadletter ─► test
  *
- * All tests share one set of topics and go on where the last one stopped. Whatever they do, every mark
- * that comes must have a number above the instrument's last one, and none may be unreadable.
+ * All tests share one set of topics and go on where the last one stopped. Whatever they do, every
+ * mark that comes must have a number above the instrument's last one, and none may be unreadable.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -124,7 +124,7 @@ static void put_parameters(const char *key, unsigned epoch, int end_ppm, unsigne
     json_decref(json);
 }
 
-/* ---- what comes out of it ---------------------------------------------------------------------- */
+/* ---- what comes out of it -------------------------------------------------------------------- */
 
 /* Takes the marks that come within `wait_ms`, or the next one only. */
 static bool follow(int wait_ms, bool only_one)
@@ -272,7 +272,7 @@ static void wait_effective(uint64_t epoch)
     assert_int_equal(base_epoch, epoch);
 }
 
-/* ---- tests --------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 /* Red with a reason while there is no set; the base set becomes effective; then green. */
 static void parameters_make_it_ready(void **state)
@@ -477,7 +477,8 @@ static int compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* From handing a price to a producer until its mark is read, and from the price's acknowledgement. */
+/* From handing a price to a producer until its mark is read, and from the price's
+ * acknowledgement. */
 static void latency(void **state)
 {
     (void)state;
@@ -541,7 +542,7 @@ static void last_stop(void **state)
     stop(service);
 }
 
-/* ---- set-up -------------------------------------------------------------------------------------- */
+/* ---- set-up ---------------------------------------------------------------------------------- */
 
 static int open_world(void **state)
 {

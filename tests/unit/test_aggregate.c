@@ -43,6 +43,12 @@ static struct pl_price make_price(uint32_t source, int64_t ticks, int64_t time_m
     };
 }
 
+static enum pl_drop take(struct pl_aggregate *aggregate, const struct pl_instrument *rules,
+                         struct pl_price price, int64_t now_ms, uint64_t offset)
+{
+    return pl_aggregate_quote(aggregate, rules, &price, now_ms, offset, 7);
+}
+
 /* ---- dropping ----------------------------------------------------------------------------- */
 
 static void zero(struct pl_price *price) { price->mantissa = 0; }
@@ -113,11 +119,11 @@ static void drops(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct pl_aggregate aggregate = {0};
         struct pl_price price = make_price(0, 50000, NOW - 1000);
-        assert_int_equal(pl_aggregate_quote(&aggregate, &rules, &price, NOW - 1000, 1, 0), 0);
+        assert_int_equal(take(&aggregate, &rules, price, NOW - 1000, 1), 0);
         assert_true(pl_aggregate_mark(&aggregate, &rules, NOW - 1000, false));
         price = make_price(0, 50000, NOW);
         rows[i].spoil(&price);
-        const enum pl_drop drop = pl_aggregate_quote(&aggregate, &rules, &price, NOW, 2, 0);
+        const enum pl_drop drop = take(&aggregate, &rules, price, NOW, 2);
         if (drop != rows[i].expect)
             fail_msg("row %zu: %s", i, pl_drop_name(drop));
         /* Whatever was dropped, except for the band, left the source's good quote in place. */
@@ -127,8 +133,7 @@ static void drops(void **state)
     struct pl_aggregate aggregate = {0};
     const struct pl_price price = make_price(0, 50000, NOW);
     const struct pl_instrument unlisted = {0};
-    assert_int_equal(pl_aggregate_quote(&aggregate, &unlisted, &price, NOW, 0, 0),
-                     PL_DROP_UNLISTED);
+    assert_int_equal(take(&aggregate, &unlisted, price, NOW, 0), PL_DROP_UNLISTED);
 }
 
 static void drop_names_are_distinct(void **state)
@@ -195,7 +200,7 @@ static void mark_of_given(const struct given *given)
         price.has_confidence = given->confidence[s] != 0;
         price.confidence_mantissa = given->confidence[s];
         price.confidence_exponent = -4;
-        const enum pl_drop drop = pl_aggregate_quote(&aggregate, &rules, &price, NOW, 10 + s, 7);
+        const enum pl_drop drop = take(&aggregate, &rules, price, NOW, 10 + s);
         assert_true(drop == PL_DROP_NONE || drop == PL_DROP_OUT_OF_BAND);
     }
     const bool is_published = pl_aggregate_mark(&aggregate, &rules, NOW, true);
@@ -309,8 +314,7 @@ static void tell(const struct line *line, const struct pl_instrument *rules,
         struct pl_price price = make_price(line->source, line->ticks, now_ms);
         if (line->what == 'R')
             price.source_sequence = (uint64_t)line->at_s;
-        const enum pl_drop drop =
-            pl_aggregate_quote(aggregate, rules, &price, now_ms, offset++, 0);
+        const enum pl_drop drop = take(aggregate, rules, price, now_ms, offset++);
         if ((int)drop != line->expect)
             fail_msg("at %lld s: drop %s", (long long)line->at_s, pl_drop_name(drop));
         return;
@@ -342,7 +346,7 @@ static struct pl_aggregate make_live(const struct pl_instrument *rules)
     struct pl_aggregate aggregate = {0};
     for (uint32_t s = 0; s < rules->price_rules.source_count; s++) {
         const struct pl_price price = make_price(s, 50000 + s, NOW);
-        assert_int_equal(pl_aggregate_quote(&aggregate, rules, &price, NOW, 100 + s, 2), 0);
+        assert_int_equal(take(&aggregate, rules, price, NOW, 100 + s), 0);
     }
     assert_true(pl_aggregate_mark(&aggregate, rules, NOW, false));
     return aggregate;
@@ -375,7 +379,7 @@ static void interval_alone_is_a_change(void **state)
     for (size_t i = 0; i < 2; i++) {
         struct pl_aggregate aggregate = make_live(&rules);
         const struct pl_price price = make_price((uint32_t)moved[i][0], moved[i][1], NOW + 1);
-        assert_int_equal(pl_aggregate_quote(&aggregate, &rules, &price, NOW + 1, 200, 2), 0);
+        assert_int_equal(take(&aggregate, &rules, price, NOW + 1, 200), 0);
         assert_true(pl_aggregate_mark(&aggregate, &rules, NOW + 1, false));
         assert_int_equal(aggregate.mark.mantissa, 50001);
     }
@@ -388,8 +392,7 @@ static void offset_is_of_what_the_mark_rests_on(void **state)
     const struct pl_instrument rules = make_rules(3, 2);
     struct pl_aggregate aggregate = make_live(&rules);
     const struct pl_price bad = make_price(1, 1, NOW + 1000);
-    assert_int_equal(pl_aggregate_quote(&aggregate, &rules, &bad, NOW + 1000, 200, 2),
-                     PL_DROP_OUT_OF_BAND);
+    assert_int_equal(take(&aggregate, &rules, bad, NOW + 1000, 200), PL_DROP_OUT_OF_BAND);
     assert_true(pl_aggregate_mark(&aggregate, &rules, NOW + 1000, true));
     assert_int_equal(aggregate.mark.source_offset, 102);
 }
@@ -421,7 +424,7 @@ static void recovery_goes_on_above(void **state)
     /* Quotes of a topic that was made anew: offsets begin at 0, the mark's number does not fall. */
     for (uint32_t s = 0; s < 3; s++) {
         const struct pl_price price = make_price(s, 50000, NOW);
-        assert_int_equal(pl_aggregate_quote(&aggregate, &rules, &price, NOW, s, 1), 0);
+        assert_int_equal(take(&aggregate, &rules, price, NOW, s), 0);
     }
     assert_true(pl_aggregate_mark(&aggregate, &rules, NOW, false));
     assert_int_equal(aggregate.mark.status, PL_MARK_LIVE);
@@ -440,14 +443,13 @@ static void lone_source_is_compared_with_the_recovered_mark(void **state)
     struct pl_aggregate aggregate = {0};
     pl_aggregate_recover(&aggregate, &tail);
     const struct pl_price price = make_price(0, 30000, NOW);
-    assert_int_equal(pl_aggregate_quote(&aggregate, &rules, &price, NOW, 0, 0),
-                     PL_DROP_OUT_OF_BAND);
+    assert_int_equal(take(&aggregate, &rules, price, NOW, 0), PL_DROP_OUT_OF_BAND);
     /* One in another scale of prices is nothing to compare with. */
     struct pl_mark scaled = tail;
     scaled.exponent = -2;
     aggregate = (struct pl_aggregate){0};
     pl_aggregate_recover(&aggregate, &scaled);
-    assert_int_equal(pl_aggregate_quote(&aggregate, &rules, &price, NOW, 0, 0), PL_DROP_NONE);
+    assert_int_equal(take(&aggregate, &rules, price, NOW, 0), PL_DROP_NONE);
 }
 
 static void new_rules_keep_quotes_with_their_sources(void **state)

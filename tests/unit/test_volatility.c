@@ -25,7 +25,8 @@ static void step_hull(void **state)
     const double variance = pl_volatility_step(0.0001, 0.90, 0.02 * 0.02);
     assert_near(variance, 0.00013, 1e-15);
     assert_near(sqrt(variance), 0.0114018, 5e-8);
-    /* His covariance example's two volatilities: lambda 0.95, 1 % and 2 %, moves 0.5 % and 2.5 %. */
+    /* His covariance example's two volatilities: lambda 0.95, 1 % and 2 %, moves 0.5 % and 2.5
+     * %. */
     assert_near(sqrt(pl_volatility_step(0.0001, 0.95, 0.005 * 0.005)), 0.00981071, 5e-9);
     assert_near(sqrt(pl_volatility_step(0.0004, 0.95, 0.025 * 0.025)), 0.02027930, 5e-9);
 }
@@ -61,7 +62,8 @@ static void update_half_life(void **state)
     assert_near(volatility.slow_variance, 0.94 * 4e-6, 1e-12);
 }
 
-/* The first mark of a bar counts, later ones of the same bar do not, nor does a clock going back. */
+/* The first mark of a bar counts, later ones of the same bar do not, nor does a clock going
+ * back. */
 static void update_once_a_bar(void **state)
 {
     (void)state;

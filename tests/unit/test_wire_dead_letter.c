@@ -110,6 +110,23 @@ static void what_is_not_known_has_no_header(void **state)
     }
 }
 
+/* The text at hand is usually the last error's, which the next one overwrites. */
+static void the_text_outlives_the_error(void **state)
+{
+    struct pl_dead_letter said = letter;
+    struct pl_header headers[HEADERS_MAX];
+    unsigned count = 0;
+    (void)state;
+    said.err = pl_err_set(PL_REJECT_RANGE, "first");
+    said.text = pl_err_text();
+    assert_int_equal(pl_wire_dead_letter_headers(test_wire(), &said, NULL, 0, headers, &count),
+                     PL_OK);
+    (void)pl_err_set(PL_REJECT_RANGE, "other");
+    assert_memory_equal(find(headers, count, "kafka_dlt-exception-message")->value.data, "first", 5);
+    assert_memory_equal(find(headers, count, "__connect.errors.exception.message")->value.data,
+                        "first", 5);
+}
+
 static void full_memory_is_said(void **state)
 {
     static _Alignas(16) uint8_t block[32];
@@ -128,6 +145,7 @@ int main(void)
         cmocka_unit_test(the_facts_stand_in_both_dialects),
         cmocka_unit_test(the_origin_keeps_its_headers),
         cmocka_unit_test(what_is_not_known_has_no_header),
+        cmocka_unit_test(the_text_outlives_the_error),
         cmocka_unit_test(full_memory_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
