@@ -274,7 +274,8 @@ enum pl_err pl_reader_poll(struct pl_reader *reader, int timeout_ms, struct pl_r
 int64_t pl_reader_position(const struct pl_reader *reader, enum pl_topic topic, int32_t partition)
 {
     pl_assert((unsigned)topic < PL_TOPIC_COUNT && partition >= 0 && partition < PL_PARTITIONS_MAX);
-    return reader->readings[topic][partition].position;
+    return reader->readings[topic][partition].is_reading
+               ? reader->readings[topic][partition].position : -1;
 }
 
 int64_t pl_reader_end_cached(const struct pl_reader *reader, enum pl_topic topic,

@@ -128,7 +128,8 @@ enum pl_err pl_reader_poll(struct pl_reader *reader, int timeout_ms, struct pl_r
                            bool *found);
 
 /* Offset of the next record that poll may deliver for the partition: past everything delivered
- * AND past control markers and compacted gaps once the partition's end was reached. */
+ * AND past control markers and compacted gaps once the partition's end was reached. -1 where the
+ * partition is not being read. */
 int64_t pl_reader_position(const struct pl_reader *reader, enum pl_topic topic, int32_t partition);
 
 /* End of the partition as of the last fetch answer: the high watermark. For a committed reader

@@ -363,6 +363,8 @@ void pl_aggregate_recover(struct pl_aggregate *aggregate, const struct pl_mark *
 {
     if (aggregate->mark.status != PL_MARK_NONE && !pl_mark_is_newer(mark, &aggregate->mark))
         return;
+    if (mark->tick > INT64_MAX)
+        return;
     aggregate->mark = *mark;
     pl_volatility_recover(&aggregate->volatility, mark);
 }

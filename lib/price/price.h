@@ -35,7 +35,7 @@
 
 enum {
     PL_PRICE_AHEAD_MS_MAX = 1000,  /* a source's clock may run ahead of ours by this much         */
-    PL_PRICE_CONFIRMATIONS = 3,    /* agreeing quotes that make a lone source's jump believed      */
+    PL_PRICE_CONFIRMATIONS = 3,    /* agreeing quotes that make a lone source's jump believed     */
     PL_PRICE_BAR_MS = 5 * 60 * 1000,
 };
 /* Prices and confidences above this are out of range, so that no interval overflows. */
@@ -119,7 +119,8 @@ bool pl_aggregate_mark(struct pl_aggregate *aggregate, const struct pl_instrumen
                        int64_t now_ms, bool restate);
 
 /* Takes up where another stopped: a mark read from the topic. Ignored unless its number is above
- * the last; the volatility goes on from the published one. */
+ * the last, and if its tick is above 2^63 - 1, which nobody could raise; the volatility goes on from
+ * the published one. */
 void pl_aggregate_recover(struct pl_aggregate *aggregate, const struct pl_mark *mark);
 
 /* New rules: quotes of sources that both sets name move to their new places, others are forgotten.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * EWMA volatility of a mark on 5-minute bars, fast and slow (RISK 1.6). Path: aggregate, here, mark.
+ * EWMA volatility of a mark on 5-minute bars, fast and slow (RISK 1.6). Path: aggregate to mark.
  *
  * The one place of the pure library with floating point and libm. What it yields is published as
  * whole ppm inside the mark and is an input of whatever follows, like a price: replay reads it and

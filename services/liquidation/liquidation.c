@@ -444,16 +444,13 @@ static enum pl_err encode_decision(struct liquidation *service, const struct par
     return PL_OK;
 }
 
-static void stage_state(struct liquidation *service, const struct partition *partition,
-                        const struct pl_decision *decision)
+static struct pl_exposure exposure_of(const struct liquidation *service,
+                                      const struct partition *partition,
+                                      const struct pl_decision *decision)
 {
     const struct pl_account *account = pl_book_at(partition->book, decision->index);
     const struct pl_verdict *verdict = &decision->verdict;
-    pl_assert(service->staged_count < service->staged_capacity);
-    struct staged_state *staged = &service->staged[service->staged_count++];
-    staged->index = decision->index;
-    staged->state = decision->state;
-    staged->exposure = (struct pl_exposure){
+    struct pl_exposure exposure = {
         .account = account->id, .partition = partition->number,
         .sequence = partition->has_entry ? partition->last.sequence + 1 : 1,
         .clock_ms = service->now_ms, .holdings_version = account->version,
@@ -462,7 +459,28 @@ static void stage_state(struct liquidation *service, const struct partition *par
         .equity_vu = verdict->equity_vu.low, .gross_vu = verdict->gross_vu,
         .pending_count = decision->state.pending_count };
     for (unsigned tier = 0; tier < PL_TIER_COUNT; tier++)
-        staged->exposure.excess[tier] = verdict->excess[tier].low;
+        exposure.excess[tier] = verdict->excess[tier].low;
+    return exposure;
+}
+
+static void stage_state(struct liquidation *service, const struct partition *partition,
+                        const struct pl_decision *decision)
+{
+    pl_assert(service->staged_count < service->staged_capacity);
+    service->staged[service->staged_count++] = (struct staged_state){
+        .index = decision->index, .state = decision->state,
+        .exposure = exposure_of(service, partition, decision) };
+}
+
+/* An account that was evaluated and needed nothing can be looked up at once: nothing of it waits for
+ * a commit. Without a cause, as while an episode waits, there is no news to show. */
+static void show_unchanged(struct liquidation *service, const struct partition *partition,
+                           const struct pl_decision *decision)
+{
+    bool has_cause = partition->touched_count > 0 || partition->changed_mask != 0;
+    const struct pl_exposure exposure = exposure_of(service, partition, decision);
+    if (has_cause)
+        pl_cache_put_exposure(service->cache, &exposure);
 }
 
 static int by_expected_loss(const void *left, const void *right)
@@ -566,6 +584,8 @@ static enum pl_err decide_partition(struct liquidation *service, struct partitio
         decision->rank = i; /* candidates come in order of account id */
         if (decision->has_changed)
             changed[changed_count++] = decision;
+        else
+            show_unchanged(service, partition, decision);
     }
     pl_metric_add(PL_METRIC_EVALUATED, count);
     qsort(changed, changed_count, sizeof(*changed), by_expected_loss);

@@ -37,6 +37,8 @@ static const int64_t MARKS_MARGIN_MS = 2000;
 static enum pl_err add_from_start(struct liquidation *service, enum pl_topic topic, int64_t *end)
 {
     int64_t first = 0;
+    if (pl_reader_position(service->broadcast, topic, 0) >= 0)
+        return PL_OK; /* an earlier attempt got this far */
     enum pl_err err = pl_reader_watermarks(service->broadcast, topic, 0, QUERY_WAIT_MS, &first, end);
     return err ? err : pl_reader_add(service->broadcast, topic, 0, first);
 }

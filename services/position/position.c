@@ -125,20 +125,24 @@ static enum pl_err restore(struct position_service *service, struct partition *p
     return PL_OK;
 }
 
-static enum pl_err follow_broadcast(struct position_service *service)
+static enum pl_err add_broadcast(struct position_service *service, enum pl_topic topic,
+                                 int64_t *end)
 {
     int64_t first = 0;
+    if (pl_reader_position(service->broadcast, topic, 0) >= 0)
+        return PL_OK; /* an earlier attempt got this far */
+    enum pl_err err =
+        pl_reader_watermarks(service->broadcast, topic, 0, QUERY_WAIT_MS, &first, end);
+    return err ? err : pl_reader_add(service->broadcast, topic, 0, first);
+}
+
+static enum pl_err follow_broadcast(struct position_service *service)
+{
     if (service->broadcast_added)
         return PL_OK;
-    enum pl_err err = pl_reader_watermarks(service->broadcast, PL_TOPIC_PARAMETERS, 0,
-                                           QUERY_WAIT_MS, &first, &service->parameters_end);
+    enum pl_err err = add_broadcast(service, PL_TOPIC_PARAMETERS, &service->parameters_end);
     if (!err)
-        err = pl_reader_add(service->broadcast, PL_TOPIC_PARAMETERS, 0, first);
-    if (!err)
-        err = pl_reader_watermarks(service->broadcast, PL_TOPIC_CHAINS, 0, QUERY_WAIT_MS, &first,
-                                   &service->chains_end);
-    if (!err)
-        err = pl_reader_add(service->broadcast, PL_TOPIC_CHAINS, 0, first);
+        err = add_broadcast(service, PL_TOPIC_CHAINS, &service->chains_end);
     service->broadcast_added = !err;
     return err;
 }

@@ -9,6 +9,7 @@
  */
 #include "services/price/price.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/assert.h"
@@ -32,10 +33,12 @@ enum {
 static enum pl_err bury(struct price_service *service, const struct pl_record *record,
                         enum pl_err reason)
 {
+    char text[PL_ERR_TEXT_BYTES_MAX]; /* a full queue sets a text of its own */
+    snprintf(text, sizeof text, "%s", pl_err_text());
     const struct pl_dead_letter dead = {
         .topic = record->topic, .topic_name = service->kafka.topic_names[record->topic],
         .partition = record->partition, .offset = record->offset,
-        .timestamp_ms = record->timestamp_ms, .err = reason, .text = pl_err_text(),
+        .timestamp_ms = record->timestamp_ms, .err = reason, .text = text,
         .service = "plimsoll-price", .slot = service->settings->common.slot, .build = pl_version};
     struct pl_header headers[PL_HEADERS_MAX + PL_DEAD_LETTER_HEADERS_MAX];
     /* A value beyond every limit cannot be sent anywhere: its origin says where it is. */

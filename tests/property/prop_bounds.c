@@ -102,8 +102,8 @@ static void check_tier(enum pl_tier tier, const struct pl_bounds *bounds)
         fail_with("tier %d: a shield: high %s, interval arithmetic has %s", tier,
                   world_text_i128(bounds->high), world_text(high));
     if (bounds->low < bounded(low))
-        fail_with("tier %d: low %s, interval arithmetic has %s", tier,
-                  world_text_i128(bounds->low), world_text(low));
+        fail_with("tier %d: low %s, interval arithmetic has %s", tier, world_text_i128(bounds->low),
+                  world_text(low));
     if (!box.is_open && bounds->low != bounds->high)
         fail_with("tier %d: bounds of a certain portfolio differ", tier);
     if (model_box_grows(&box, tier))
@@ -160,8 +160,7 @@ static void check_verdict(const struct pl_bounds bounds[PL_TIER_COUNT])
     for (int t = 0; t < PL_TIER_COUNT; t++)
         if (verdict.excess[t].low != bounds[t].low || verdict.excess[t].high != bounds[t].high)
             fail_with("tier %d: the verdict has other bounds", t);
-    bool straddles =
-        bounds[PL_TIER_MAINTENANCE].low < 0 && bounds[PL_TIER_MAINTENANCE].high >= 0;
+    bool straddles = bounds[PL_TIER_MAINTENANCE].low < 0 && bounds[PL_TIER_MAINTENANCE].high >= 0;
     if ((verdict.certainty == PL_UNCERTAIN) != straddles)
         fail_with("certainty %d, maintenance %s .. %s", verdict.certainty,
                   world_text_i128(bounds[PL_TIER_MAINTENANCE].low),
@@ -184,14 +183,13 @@ static void check_terms(enum pl_tier tier, const struct pl_bounds *bounds)
     static struct pl_term shown[PL_TERMS_MAX];
     if (bounds->high >= PL_EXCESS_UNBOUNDED || box.is_unbounded)
         return;
-    uint32_t count = pl_explain(&world.market, &world.portfolio, tier, shown,
-                                PL_TERMS_MAX);
+    uint32_t count = pl_explain(&world.market, &world.portfolio, tier, shown, PL_TERMS_MAX);
     pl_i128 sum = 0;
     for (uint32_t i = 0; i < count; i++)
         sum += shown[i].amount;
     if (sum != bounds->high)
-        fail_with("tier %d: terms sum to %s, not to the upper bound %s", tier,
-                  world_text_i128(sum), world_text_i128(bounds->high));
+        fail_with("tier %d: terms sum to %s, not to the upper bound %s", tier, world_text_i128(sum),
+                  world_text_i128(bounds->high));
 }
 
 /* An asset that nobody lists is worth nothing: holding it changes no bound and hides no deficit. */
@@ -203,8 +201,8 @@ static void check_worthless(const struct pl_bounds bounds[PL_TIER_COUNT])
         if (world.legs[i].instrument == world.unlisted[0])
             return;
     struct pl_leg *leg = &world.legs[world.portfolio.leg_count++];
-    *leg = (struct pl_leg){.instrument = world.unlisted[0], .lots = INT64_MAX,
-                           .final_lots = INT64_MAX};
+    *leg = (struct pl_leg){
+        .instrument = world.unlisted[0], .lots = INT64_MAX, .final_lots = INT64_MAX};
     for (int t = 0; t < PL_TIER_COUNT; t++) {
         struct pl_bounds with;
         if (!pl_evaluate_bounds(&world.market, &world.portfolio, (enum pl_tier)t, &with) ||
@@ -222,7 +220,8 @@ static void check_portfolio(void)
     bool is_answered = true;
     for (int t = 0; t < PL_TIER_COUNT; t++)
         is_answered = pl_evaluate_bounds(&world.market, &world.portfolio, (enum pl_tier)t,
-                                         &bounds[t]) && is_answered;
+                                         &bounds[t]) &&
+                      is_answered;
     met.portfolios++;
     met.open += box.is_open;
     met.unbounded += box.is_unbounded;

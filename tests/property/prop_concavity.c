@@ -120,8 +120,7 @@ static bool check_deposit(const pl_i128 excess[PL_TIER_COUNT])
         bool charges_interval = t == PL_TIER_ALERT || t == PL_TIER_INITIAL;
         if (more_excess[t] < excess[t] && !(has_interval && charges_interval))
             fail_with("tier %d: %" PRId64 " more of instrument %u: %s, before %s", t, deposit,
-                      leg->instrument, world_text_i128(more_excess[t]),
-                      world_text_i128(excess[t]));
+                      leg->instrument, world_text_i128(more_excess[t]), world_text_i128(excess[t]));
     }
     return true;
 }

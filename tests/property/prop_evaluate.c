@@ -72,12 +72,24 @@ static enum pl_mark_status worsen(struct pl_mark *mark, const struct pl_instrume
     bool is_exact = mark->exponent + (int)rules->tick_decimals >= 0;
     mark->tick++;
     switch (world_below(&world, 10)) {
-    case 0: mark->status = PL_MARK_STALE; return PL_MARK_STALE;
-    case 1: mark->status = PL_MARK_HALTED; return PL_MARK_HALTED;
-    case 2: mark->event_time_ms = world.now_ms - age_ms - 1; return PL_MARK_STALE;
-    case 3: mark->event_time_ms = world.now_ms + age_ms + 1; return PL_MARK_STALE;
-    case 4: mark->event_time_ms = world.now_ms - age_ms; return PL_MARK_LIVE;
-    case 5: mark->event_time_ms = world.now_ms + age_ms; return PL_MARK_LIVE;
+    case 0:
+        mark->status = PL_MARK_STALE;
+        return PL_MARK_STALE;
+    case 1:
+        mark->status = PL_MARK_HALTED;
+        return PL_MARK_HALTED;
+    case 2:
+        mark->event_time_ms = world.now_ms - age_ms - 1;
+        return PL_MARK_STALE;
+    case 3:
+        mark->event_time_ms = world.now_ms + age_ms + 1;
+        return PL_MARK_STALE;
+    case 4:
+        mark->event_time_ms = world.now_ms - age_ms;
+        return PL_MARK_LIVE;
+    case 5:
+        mark->event_time_ms = world.now_ms + age_ms;
+        return PL_MARK_LIVE;
     case 6: /* no tick is left after rounding: half of one goes to the even 0 */
         mark->mantissa = mark->low_mantissa = mark->high_mantissa = 5;
         mark->exponent = -(int32_t)rules->tick_decimals - 1;
@@ -250,10 +262,10 @@ static void verdicts_are_those_of_the_model(void **state)
             }
         }
     }
-    printf("portfolios=%" PRIu64 " outside=%" PRIu64 " zero=%" PRIu64
-           " one_short=%" PRIu64 " healthy=%" PRIu64 "/%" PRIu64 "/%" PRIu64 "/%" PRIu64 "\n",
-           met.portfolios, met.outside, met.zero, met.one_short, met.healthy[0],
-           met.healthy[1], met.healthy[2], met.healthy[3]);
+    printf("portfolios=%" PRIu64 " outside=%" PRIu64 " zero=%" PRIu64 " one_short=%" PRIu64
+           " healthy=%" PRIu64 "/%" PRIu64 "/%" PRIu64 "/%" PRIu64 "\n",
+           met.portfolios, met.outside, met.zero, met.one_short, met.healthy[0], met.healthy[1],
+           met.healthy[2], met.healthy[3]);
     assert_true(met.portfolios >= 200000);
     assert_true(met.outside > met.portfolios / 1000 && met.zero > met.portfolios / 100 &&
                 met.one_short > met.portfolios / 100);

@@ -70,10 +70,18 @@ static void spoil_threshold(void)
     uint64_t b = world_below(&world, chosen->bracket_count);
     int64_t *threshold = &chosen->brackets[b].threshold_usd;
     switch (world_below(&world, 4)) {
-    case 0: *threshold += world_between(&world, -1, 1); break;
-    case 1: *threshold = b ? chosen->brackets[b - 1].threshold_usd : 1; break;
-    case 2: *threshold = b ? chosen->brackets[b - 1].threshold_usd + 1 : 0; break;
-    default: *threshold = -*threshold; break;
+    case 0:
+        *threshold += world_between(&world, -1, 1);
+        break;
+    case 1:
+        *threshold = b ? chosen->brackets[b - 1].threshold_usd : 1;
+        break;
+    case 2:
+        *threshold = b ? chosen->brackets[b - 1].threshold_usd + 1 : 0;
+        break;
+    default:
+        *threshold = -*threshold;
+        break;
     }
 }
 
@@ -83,7 +91,10 @@ static void spoil_rate(void)
         nudge_tiers(&chosen->brackets[world_below(&world, chosen->bracket_count)].rate);
 }
 
-static void spoil_confidence(void) { chosen->confidence_ppm = nudge(chosen->confidence_ppm); }
+static void spoil_confidence(void)
+{
+    chosen->confidence_ppm = nudge(chosen->confidence_ppm);
+}
 
 /* V3 and V7 to the unit: the long side is filled up to the line, or one beyond. */
 static void spoil_sum(void)
@@ -99,8 +110,8 @@ static void spoil_sum(void)
             loss = chosen->losses[i].loss.at[PL_TIER_ALERT];
     if (chosen->bracket_count)
         sum += chosen->brackets[chosen->bracket_count - 1].rate.at[PL_TIER_ALERT];
-    chosen->haircut_long.at[PL_TIER_ALERT] =
-        (int32_t)(most - sum - loss + world_between(&world, 0, 1));
+    chosen->haircut_long.at[PL_TIER_ALERT] = (int32_t)(most - sum - loss +
+                                                       world_between(&world, 0, 1));
     if (world_chance(&world, 4))
         chosen->kind = PL_INSTRUMENT_PERP;
 }
@@ -124,9 +135,15 @@ static bool has_true_counts(const struct pl_instrument *rules)
 static void spoil_count(void)
 {
     switch (world_below(&world, 3)) {
-    case 0: chosen->load_count = PL_LOADS_MAX + 1; break;
-    case 1: chosen->loss_count = PL_LOSSES_MAX + 1; break;
-    default: chosen->bracket_count = PL_BRACKETS_MAX + 1; break;
+    case 0:
+        chosen->load_count = PL_LOADS_MAX + 1;
+        break;
+    case 1:
+        chosen->loss_count = PL_LOSSES_MAX + 1;
+        break;
+    default:
+        chosen->bracket_count = PL_BRACKETS_MAX + 1;
+        break;
     }
 }
 
@@ -148,14 +165,30 @@ static void spoil_price_rules(void)
 {
     struct pl_price_rules *rules = &chosen->price_rules;
     switch (world_below(&world, 8)) {
-    case 0: rules->quorum = 0; break;
-    case 1: rules->quorum = rules->source_count + 1; break;
-    case 2: rules->age_ms_max = world_between(&world, -1, 1); break;
-    case 3: rules->band_ppm = (int32_t)world_between(&world, -1, 1); break;
-    case 4: rules->bad_mark_low_ppm = (int32_t)world_between(&world, -1, 0); break;
-    case 5: rules->bad_mark_low_ppm = PL_PPM + (int32_t)world_between(&world, 0, 1); break;
-    case 6: rules->bad_mark_high_ppm = PL_PPM + (int32_t)world_between(&world, -1, 0); break;
-    default: rules->source_count = PL_PRICE_SOURCES_MAX + 1; break;
+    case 0:
+        rules->quorum = 0;
+        break;
+    case 1:
+        rules->quorum = rules->source_count + 1;
+        break;
+    case 2:
+        rules->age_ms_max = world_between(&world, -1, 1);
+        break;
+    case 3:
+        rules->band_ppm = (int32_t)world_between(&world, -1, 1);
+        break;
+    case 4:
+        rules->bad_mark_low_ppm = (int32_t)world_between(&world, -1, 0);
+        break;
+    case 5:
+        rules->bad_mark_low_ppm = PL_PPM + (int32_t)world_between(&world, 0, 1);
+        break;
+    case 6:
+        rules->bad_mark_high_ppm = PL_PPM + (int32_t)world_between(&world, -1, 0);
+        break;
+    default:
+        rules->source_count = PL_PRICE_SOURCES_MAX + 1;
+        break;
     }
 }
 
@@ -184,9 +217,10 @@ static void spoil_ids(void)
 }
 
 static void (*const SPOILS[])(void) = {
-    spoil_haircut, spoil_haircut, spoil_signs, spoil_load, spoil_load, spoil_loss, spoil_threshold,
-    spoil_rate, spoil_rate, spoil_confidence, spoil_sum, spoil_sum, spoil_decimals, spoil_count,
-    spoil_reference, spoil_discount, spoil_price_rules, spoil_kind, spoil_order, spoil_ids,
+    spoil_haircut,  spoil_haircut,     spoil_signs,    spoil_load,  spoil_load,
+    spoil_loss,     spoil_threshold,   spoil_rate,     spoil_rate,  spoil_confidence,
+    spoil_sum,      spoil_sum,         spoil_decimals, spoil_count, spoil_reference,
+    spoil_discount, spoil_price_rules, spoil_kind,     spoil_order, spoil_ids,
 };
 
 static void check_derived(void)
@@ -251,8 +285,8 @@ static void sets_are_refused_for_the_rule_they_break(void **state)
         check_set(met, named);
     }
     printf("accepted=%" PRIu64 " refused=%" PRIu64 " for fields=%" PRIu64 " V1=%" PRIu64
-           " V2=%" PRIu64 " V3=%" PRIu64 " V6=%" PRIu64 " V7=%" PRIu64 "\n", met[0], met[1],
-           named[0], named[1], named[2], named[3], named[6], named[7]);
+           " V2=%" PRIu64 " V3=%" PRIu64 " V6=%" PRIu64 " V7=%" PRIu64 "\n",
+           met[0], met[1], named[0], named[1], named[2], named[3], named[6], named[7]);
     assert_true(met[0] > sets / 10 && met[1] > sets / 10);
     assert_true(named[0] && named[1] && named[2] && named[3] && named[6] && named[7]);
 }

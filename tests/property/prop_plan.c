@@ -221,8 +221,8 @@ static void sink_to_zero(const struct pl_sale_leg *whole, uint32_t count)
     }
     pl_i128 rest = excess_after(PL_TIER_END, sold, sold_count) % PL_PPM;
     int64_t lots = (int64_t)(rest < 0 ? rest + PL_PPM : rest);
-    world.legs[world.portfolio.leg_count++] =
-        (struct pl_leg){.instrument = world.dust, .lots = lots, .final_lots = lots};
+    world.legs[world.portfolio.leg_count++] = (struct pl_leg){
+        .instrument = world.dust, .lots = lots, .final_lots = lots};
     pl_i128 shift = excess_after(PL_TIER_END, sold, sold_count) / PL_PPM;
     world.portfolio.cash_vu -= shift;
     world.portfolio.final_cash_vu -= shift;
@@ -284,7 +284,8 @@ static void sales_are_legal_exact_and_smallest(void **state)
     uint64_t wanted = world_runs(30000);
     for (uint64_t w = 0; met.plans < wanted; w++) {
         world.options = (struct world_options){
-            .no_discount = w % 8 == 1, .all_sellable = w % 4 == 2,
+            .no_discount = w % 8 == 1,
+            .all_sellable = w % 4 == 2,
             .bad_marks = w % 5 == 3 ? 3 : 0,
         };
         world_begin(&world, seed + w);
@@ -302,10 +303,10 @@ static void sales_are_legal_exact_and_smallest(void **state)
         }
     }
     printf("plans=%" PRIu64 " reaching=%" PRIu64 " several=%" PRIu64 " bankrupt=%" PRIu64
-           " uncertain=%" PRIu64 " first=%" PRIu64 " exact=%" PRIu64
-           " evaluations=%" PRIu64 " (at most %" PRIu64 ")\n",
-           met.plans, met.reaching, met.several, met.bankrupt, met.uncertain, met.first,
-           met.exact, met.evaluations / met.plans, met.evaluations_max);
+           " uncertain=%" PRIu64 " first=%" PRIu64 " exact=%" PRIu64 " evaluations=%" PRIu64
+           " (at most %" PRIu64 ")\n",
+           met.plans, met.reaching, met.several, met.bankrupt, met.uncertain, met.first, met.exact,
+           met.evaluations / met.plans, met.evaluations_max);
     assert_true(met.reaching > met.plans / 4 && met.several > met.plans / 20);
     assert_true(met.bankrupt > met.plans / 50 && met.uncertain > met.plans / 20);
     assert_true(met.first > met.plans / 50 && met.exact > met.plans / 50);
@@ -321,8 +322,8 @@ static void print_missed(const struct pl_sale *sale, const struct pl_sale_leg *f
 {
     printf("a sale that reaches, but is not found:\n");
     for (uint32_t i = 0; i < found_count; i++)
-        printf("  instrument %u side=%d lots=%" PRId64 " limit=%" PRId64 "\n",
-               found[i].instrument, found[i].side, found[i].lots, found[i].limit_ticks);
+        printf("  instrument %u side=%d lots=%" PRId64 " limit=%" PRId64 "\n", found[i].instrument,
+               found[i].side, found[i].lots, found[i].limit_ticks);
     print_sale(sale);
     world_print(&world);
 }
@@ -352,8 +353,8 @@ static void a_sale_is_found_whenever_there_is_one(void **state)
     uint64_t seed = test_random_start(20211204).state, wanted = world_runs(6000);
     struct tally tally = {0};
     for (uint64_t w = 0; tally.tried < wanted; w++) {
-        world.options = (struct world_options){.coarse = true, .all_sellable = true,
-                                               .instrument_count_max = 5};
+        world.options = (struct world_options){
+            .coarse = true, .all_sellable = true, .instrument_count_max = 5};
         world_begin(&world, seed + w);
         world_mark(&world);
         for (int i = 0; i < 4; i++) {
@@ -387,8 +388,11 @@ static void begin_hedged(uint64_t seed)
         int32_t own = (int32_t)world_between(&world, 0, 40000);
         int32_t load = (int32_t)world_between(&world, 100000, 600000);
         int32_t rate = (int32_t)world_between(&world, 0, 150000);
-        *rules = (struct pl_instrument){.is_listed = true, .kind = PL_INSTRUMENT_PERP,
-                                        .tick_decimals = 4, .load_count = 1, .bracket_count = 2,
+        *rules = (struct pl_instrument){.is_listed = true,
+                                        .kind = PL_INSTRUMENT_PERP,
+                                        .tick_decimals = 4,
+                                        .load_count = 1,
+                                        .bracket_count = 2,
                                         .price_rules = price_rules};
         rules->brackets[1].threshold_usd = world_between(&world, 1, 20);
         rules->sale_discount_ppm = (int32_t)world_between(&world, 0, 90000);
@@ -402,8 +406,14 @@ static void begin_hedged(uint64_t seed)
         world_fail(&world, "a valid set is refused: %s", pl_err_text());
     for (uint32_t i = 0; i < world.instrument_count; i++)
         world.marks[world.instruments[i]] = (struct pl_mark){
-            .status = PL_MARK_LIVE, .source_offset = 1, .mantissa = 100, .low_mantissa = 100,
-            .high_mantissa = 100, .exponent = -2, .event_time_ms = world.now_ms, .source_count = 1,
+            .status = PL_MARK_LIVE,
+            .source_offset = 1,
+            .mantissa = 100,
+            .low_mantissa = 100,
+            .high_mantissa = 100,
+            .exponent = -2,
+            .event_time_ms = world.now_ms,
+            .source_count = 1,
         };
     pl_market_update(&world.market, set, world.marks, world.now_ms);
 }
@@ -415,7 +425,8 @@ static void hold_hedged(void)
     for (uint32_t i = 0; i < world.instrument_count && i < 4; i++) {
         int64_t lots = world_between(&world, 1, world.instrument_count > 2 ? 9 : 40);
         world.legs[world.portfolio.leg_count++] = (struct pl_leg){
-            .instrument = world.instruments[i], .lots = i % 2 ? -lots : lots,
+            .instrument = world.instruments[i],
+            .lots = i % 2 ? -lots : lots,
             .final_lots = i % 2 ? -lots : lots,
         };
     }

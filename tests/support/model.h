@@ -34,17 +34,17 @@ pl_i128 model_get_i128(const mpz_t number);
  * VU (lot = 1, fall = rise = 0), and "no bound" is 10^60 VU, far beyond everything real.
  */
 struct model_leg {
-    const struct pl_instrument *rules; /* NULL: unlisted, worth its value and charged nothing     */
+    const struct pl_instrument *rules; /* NULL: unlisted, worth its value and charged nothing */
     mpz_t x[2], lot, fall, rise;
-    mpz_t charge[2];                   /* least and greatest unc that any reading of it allows    */
+    mpz_t charge[2]; /* least and greatest unc that any reading of it allows */
 };
 
 struct model_box {
     uint32_t leg_count;
     struct model_leg legs[PL_LEGS_MAX];
     mpz_t cash[2];
-    bool is_open;                      /* some leg or the cash is not certain                     */
-    bool is_unbounded;                 /* some leg has no bound                                   */
+    bool is_open;      /* some leg or the cash is not certain */
+    bool is_unbounded; /* some leg has no bound */
 };
 
 /* One way things may be: a point of the box. */
@@ -70,8 +70,8 @@ void model_sheet_place(struct model_sheet *sheet, uint32_t leg, uint32_t part);
 
 /* Contributions to the excess in VU * ppm: what costs margin is negative. */
 struct model_terms {
-    mpz_t by_kind[PL_TERM_CONFIDENCE + 1]; /* by enum pl_term_kind                                */
-    mpz_t excess;                          /* their sum                                           */
+    mpz_t by_kind[PL_TERM_CONFIDENCE + 1]; /* by enum pl_term_kind */
+    mpz_t excess;                          /* their sum */
 };
 
 void model_terms_init(struct model_terms *terms);
@@ -141,8 +141,8 @@ int model_find_sale(const struct pl_market *market, const struct pl_portfolio *p
 
 /* One bit per rule, V1 at bit 1 and so on; bit 0: a field out of its range. */
 struct model_faults {
-    uint32_t must;   /* broken under every reading: the set is refused, for one of `may`          */
-    uint32_t may;    /* broken under some reading; contains `must`                                */
+    uint32_t must; /* broken under every reading: the set is refused, for one of `may` */
+    uint32_t may;  /* broken under some reading; contains `must` */
 };
 
 void model_rules(const struct pl_parameters *parameters, struct model_faults *faults);

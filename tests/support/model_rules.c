@@ -35,7 +35,10 @@ static int64_t larger(int64_t a, int64_t b)
 
 /* Tiers from the least demanding to the most. */
 static const enum pl_tier TIERS[PL_TIER_COUNT] = {
-    PL_TIER_MAINTENANCE, PL_TIER_END, PL_TIER_INITIAL, PL_TIER_ALERT,
+    PL_TIER_MAINTENANCE,
+    PL_TIER_END,
+    PL_TIER_INITIAL,
+    PL_TIER_ALERT,
 };
 
 static bool is_nested(const struct pl_tier_ppm *ppm)
@@ -76,8 +79,7 @@ static void check_fields(const struct pl_parameters *set, const struct pl_instru
         }
     }
     for (int t = 0; t < PL_TIER_COUNT; t++)
-        may(faults, RULE_FIELD,
-            rules->haircut_long.at[t] < 0 || rules->haircut_short.at[t] < 0);
+        may(faults, RULE_FIELD, rules->haircut_long.at[t] < 0 || rules->haircut_short.at[t] < 0);
     must(faults, RULE_FIELD, rules->confidence_ppm < 0);
     may(faults, RULE_FIELD, rules->confidence_ppm > PL_PPM);
     must(faults, RULE_FIELD, rules->sale_discount_ppm < 0 || rules->sale_discount_ppm >= PL_PPM);
@@ -115,7 +117,8 @@ static void check_sums(const struct pl_instrument *rules, enum pl_tier tier,
     int64_t size_short = size_of(rules->haircut_short.at[tier]);
     must(faults, RULE_V7,
          larger(size_long, size_short) + loads + loss_top + rate_top +
-                 (is_charged ? confidence : 0) > COEFFICIENTS_MAX);
+                 (is_charged ? confidence : 0) >
+             COEFFICIENTS_MAX);
     may(faults, RULE_V7,
         size_long + size_short + loads + loss_sum + rate_sum + confidence + 2 * PL_PPM >
             COEFFICIENTS_MAX);
@@ -141,12 +144,10 @@ static void check_instrument(const struct pl_parameters *set, const struct pl_in
         must(faults, RULE_V2, i == 0 && bracket->threshold_usd < 0);
         must(faults, RULE_V2, i > 0 && bracket->threshold_usd <= bracket[-1].threshold_usd);
         for (int t = 0; t < PL_TIER_COUNT; t++)
-            must(faults, RULE_V2,
-                 bracket->rate.at[t] < (i > 0 ? bracket[-1].rate.at[t] : 0));
+            must(faults, RULE_V2, bracket->rate.at[t] < (i > 0 ? bracket[-1].rate.at[t] : 0));
     }
     for (int t = 0; t < PL_TIER_COUNT; t++) {
-        must(faults, RULE_V1,
-             (int64_t)rules->haircut_long.at[t] + rules->haircut_short.at[t] < 0);
+        must(faults, RULE_V1, (int64_t)rules->haircut_long.at[t] + rules->haircut_short.at[t] < 0);
         check_sums(rules, (enum pl_tier)t, faults);
     }
 }
@@ -189,8 +190,7 @@ static void check_set(const struct pl_parameters *set, struct model_faults *faul
             must(faults, RULE_FIELD, pl_id_equal(&set->sources[i].id, &set->sources[j].id));
     for (uint32_t i = 0; i < set->policy.liquidity_count; i++) {
         uint32_t named = set->policy.liquidity_order[i];
-        must(faults, RULE_FIELD,
-             named >= PL_INSTRUMENTS_MAX || !set->instruments[named].is_listed);
+        must(faults, RULE_FIELD, named >= PL_INSTRUMENTS_MAX || !set->instruments[named].is_listed);
         for (uint32_t j = 0; j < i; j++)
             must(faults, RULE_FIELD, set->policy.liquidity_order[j] == named);
     }

@@ -177,8 +177,8 @@ void model_excess(const struct pl_market *market, const struct pl_portfolio *por
     mpz_set(excess, terms.excess);
 }
 
-__attribute__((format(printf, 2, 3)))
-static const char *fault(char text[MODEL_TEXT_BYTES], const char *format, ...)
+__attribute__((format(printf, 2, 3))) static const char *fault(char text[MODEL_TEXT_BYTES],
+                                                               const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);

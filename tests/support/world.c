@@ -183,8 +183,9 @@ static void fill_instrument(struct world *world, struct pl_instrument *rules,
     memset(rules, 0, sizeof *rules);
     rules->is_listed = true;
     uint64_t kind = world_below(world, 8);
-    rules->kind = kind < 5 ? PL_INSTRUMENT_SPOT : kind < 7 ? PL_INSTRUMENT_PERP
-                                                           : PL_INSTRUMENT_FUTURE;
+    rules->kind = kind < 5   ? PL_INSTRUMENT_SPOT
+                  : kind < 7 ? PL_INSTRUMENT_PERP
+                             : PL_INSTRUMENT_FUTURE;
     fill_decimals(world, rules);
     /* V3 allows a long spot 10^6 in all; a derivative may have more, up to V7's 2^23. */
     int64_t budget = world_between(world, 0, world_chance(world, 3) ? 200000 : PL_PPM);
@@ -196,11 +197,21 @@ static void fill_instrument(struct world *world, struct pl_instrument *rules,
     rules->haircut_short = nested_ppm(world, short_top);
     for (uint64_t turn = world_below(world, 5), i = 0; i < 5; i++) {
         switch ((turn + i) % 5) {
-        case 0: rules->haircut_long = nested_ppm(world, take_share(world, &budget)); break;
-        case 1: fill_loads(world, rules, &budget, growth); break;
-        case 2: fill_brackets(world, rules, &budget); break;
-        case 3: fill_losses(world, rules, &budget); break;
-        default: rules->confidence_ppm = (int32_t)take_share(world, &budget); break;
+        case 0:
+            rules->haircut_long = nested_ppm(world, take_share(world, &budget));
+            break;
+        case 1:
+            fill_loads(world, rules, &budget, growth);
+            break;
+        case 2:
+            fill_brackets(world, rules, &budget);
+            break;
+        case 3:
+            fill_losses(world, rules, &budget);
+            break;
+        default:
+            rules->confidence_ppm = (int32_t)take_share(world, &budget);
+            break;
         }
     }
     rules->sale_discount_ppm = draw_discount(world);
@@ -279,10 +290,10 @@ void world_fill_parameters(struct world *world, uint64_t seed)
     world->now_ms = 1700000000000;
     struct pl_parameters *set = &world->parameters;
     set->epoch++;
-    set->factor_count =
-        (uint32_t)world_below(world, world_chance(world, 6) ? PL_FACTORS_MAX + 1 : 4);
-    set->dependency_count =
-        (uint32_t)world_below(world, world_chance(world, 6) ? PL_DEPENDENCIES_MAX + 1 : 4);
+    set->factor_count = (uint32_t)world_below(world,
+                                              world_chance(world, 6) ? PL_FACTORS_MAX + 1 : 4);
+    set->dependency_count = (uint32_t)world_below(
+        world, world_chance(world, 6) ? PL_DEPENDENCIES_MAX + 1 : 4);
     set->source_count = 1;
     int32_t growth[PL_FACTORS_MAX][PL_TIER_COUNT];
     for (uint32_t i = 0; i < set->factor_count; i++) {
@@ -402,14 +413,21 @@ static void draw_mark(struct world *world, const struct pl_instrument *rules, st
     }
 }
 
-static void spoil_mark(struct world *world, const struct pl_instrument *rules,
-                       struct pl_mark *mark)
+static void spoil_mark(struct world *world, const struct pl_instrument *rules, struct pl_mark *mark)
 {
     switch (world_below(world, 4)) {
-    case 0: mark->status = PL_MARK_STALE; break;
-    case 1: mark->status = PL_MARK_HALTED; break;
-    case 2: mark->event_time_ms = world->now_ms + rules->price_rules.age_ms_max + 1; break;
-    default: mark->event_time_ms = world->now_ms - rules->price_rules.age_ms_max - 1; break;
+    case 0:
+        mark->status = PL_MARK_STALE;
+        break;
+    case 1:
+        mark->status = PL_MARK_HALTED;
+        break;
+    case 2:
+        mark->event_time_ms = world->now_ms + rules->price_rules.age_ms_max + 1;
+        break;
+    default:
+        mark->event_time_ms = world->now_ms - rules->price_rules.age_ms_max - 1;
+        break;
     }
     mark->tick++;
 }
@@ -433,8 +451,8 @@ void world_mark(struct world *world)
         mark->source_offset++;
         mark->source_count = 1;
         /* Exactly as old as is allowed, or new. */
-        mark->event_time_ms =
-            world->now_ms - (world_chance(world, 2) ? rules->price_rules.age_ms_max : 0);
+        mark->event_time_ms = world->now_ms -
+                              (world_chance(world, 2) ? rules->price_rules.age_ms_max : 0);
     }
     pl_market_update(&world->market, &world->parameters, world->marks, world->now_ms);
     if (!world->options.bad_marks)
@@ -504,8 +522,9 @@ static void hold_legs(struct world *world, uint32_t count)
             worth = common;
         if (shape == 3)
             worth = edge_of(world, instrument);
-        bool is_short = shape == 1 ? false : !world_chance(world, 3) ? world_chance(world, 4)
-                                                                     : world_chance(world, 2);
+        bool is_short = shape == 1                ? false
+                        : !world_chance(world, 3) ? world_chance(world, 4)
+                                                  : world_chance(world, 2);
         last = worth = is_short ? -worth : worth;
         int64_t lots = lots_worth(world, instrument, worth);
         if (world->options.coarse && lots > 12)
@@ -594,10 +613,18 @@ void world_hold(struct world *world)
         return;
     enum pl_tier tier = (enum pl_tier)world_below(world, PL_TIER_COUNT);
     switch (world_below(world, 6)) {
-    case 0: level_exactly(world, tier, 0); break;
-    case 1: level_exactly(world, tier, -1); break;
-    case 2: world_level(world, tier, world_between(world, -2, 2)); break;
-    case 3: world_level(world, tier, draw_worth(world) / 64); break;
+    case 0:
+        level_exactly(world, tier, 0);
+        break;
+    case 1:
+        level_exactly(world, tier, -1);
+        break;
+    case 2:
+        world_level(world, tier, world_between(world, -2, 2));
+        break;
+    case 3:
+        world_level(world, tier, draw_worth(world) / 64);
+        break;
     default:
         world->portfolio.cash_vu = world_chance(world, 2) ? draw_worth(world) : -draw_worth(world);
         if (!world->options.coarse && world_chance(world, 64)) /* beyond anything that is right */
@@ -650,12 +677,13 @@ static void print_leg(const struct world *world, const struct pl_leg *leg)
         printf(" unlisted\n");
         return;
     }
-    printf(" kind=%d decimals=%u/%u rank=%u discount=%d confidence=%d\n  quote status=%d ticks=%"
-           PRId64 " lot=%" PRId64 " low=%" PRId64 " high=%" PRId64 " bad=%" PRId64 "..%" PRId64
-           "\n  ppm alert/initial/end/maintenance:", rules->kind, rules->lot_decimals,
-           rules->tick_decimals, rules->sale_rank, rules->sale_discount_ppm, rules->confidence_ppm,
-           quote->status, quote->ticks, quote->lot_vu, quote->low_lot_vu, quote->high_lot_vu,
-           quote->bad_low_lot_vu, quote->bad_high_lot_vu);
+    printf(" kind=%d decimals=%u/%u rank=%u discount=%d confidence=%d\n  quote status=%d "
+           "ticks=%" PRId64 " lot=%" PRId64 " low=%" PRId64 " high=%" PRId64 " bad=%" PRId64
+           "..%" PRId64 "\n  ppm alert/initial/end/maintenance:",
+           rules->kind, rules->lot_decimals, rules->tick_decimals, rules->sale_rank,
+           rules->sale_discount_ppm, rules->confidence_ppm, quote->status, quote->ticks,
+           quote->lot_vu, quote->low_lot_vu, quote->high_lot_vu, quote->bad_low_lot_vu,
+           quote->bad_high_lot_vu);
     print_ppm("long", &rules->haircut_long);
     print_ppm("short", &rules->haircut_short);
     for (uint32_t i = 0; i < rules->load_count; i++) {

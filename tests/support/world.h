@@ -13,12 +13,12 @@ enum { WORLD_INSTRUMENTS_MAX = 64, WORLD_UNLISTED = 3 };
 
 /* What a test wants to do without. */
 struct world_options {
-    bool no_brackets;   /* requirements are homogeneous                                           */
-    bool no_discount;   /* sales are free of cost                                                 */
-    bool all_sellable;  /* the liquidity order names every instrument                             */
-    bool coarse;        /* few lots per leg: small enough to try every sale                       */
-    uint32_t bad_marks; /* of 16: instruments whose mark is not LIVE                              */
-    uint32_t instrument_count_max; /* 0: the usual number                                         */
+    bool no_brackets;   /* requirements are homogeneous */
+    bool no_discount;   /* sales are free of cost */
+    bool all_sellable;  /* the liquidity order names every instrument */
+    bool coarse;        /* few lots per leg: small enough to try every sale */
+    uint32_t bad_marks; /* of 16: instruments whose mark is not LIVE */
+    uint32_t instrument_count_max; /* 0: the usual number */
 };
 
 struct world {
@@ -30,14 +30,14 @@ struct world {
     struct pl_mark marks[PL_INSTRUMENTS_MAX];
     struct pl_market market;
     int64_t now_ms;
-    uint32_t instruments[WORLD_INSTRUMENTS_MAX]; /* listed, in random order                       */
+    uint32_t instruments[WORLD_INSTRUMENTS_MAX]; /* listed, in random order */
     uint32_t instrument_count;
     bool is_never_priced[WORLD_INSTRUMENTS_MAX];
-    uint32_t dust;       /* an instrument whose lots are worth 1 VU and 1 VU less 1 ppm of margin */
+    uint32_t dust; /* an instrument whose lots are worth 1 VU and 1 VU less 1 ppm of margin */
     uint32_t unlisted[WORLD_UNLISTED];
     struct pl_leg legs[PL_LEGS_MAX];
-    struct pl_portfolio portfolio;               /* of `legs`                                     */
-    const char *shape;                           /* of the portfolio, for messages                */
+    struct pl_portfolio portfolio; /* of `legs` */
+    const char *shape;             /* of the portfolio, for messages */
 };
 
 /* Size of a run: PLIMSOLL_LONG=1 makes it ten times as long. */

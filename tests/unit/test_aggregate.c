@@ -412,6 +412,9 @@ static void recovery_goes_on_above(void **state)
     struct pl_mark older = tail;
     older.tick--, older.mantissa = 1;
     pl_aggregate_recover(&aggregate, &older);
+    struct pl_mark poison = tail;
+    poison.tick = UINT64_MAX, poison.mantissa = 2;
+    pl_aggregate_recover(&aggregate, &poison);
     assert_int_equal(aggregate.mark.mantissa, 49000);
 
     /* Nobody quotes: the predecessor's price, no longer live, under a higher number. */
