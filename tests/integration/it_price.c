@@ -86,11 +86,12 @@ static struct kafka_admin_place quote(int instrument, const char *source, int64_
     return put(PL_TOPIC_PRICES, -1, instruments[instrument], bytes, size);
 }
 
+/* All say the same, so that the mark does not move when one of them ages before the others. */
 static void quote_all(int instrument, int64_t ticks)
 {
-    quote(instrument, "a", ticks - 10);
+    quote(instrument, "a", ticks);
     quote(instrument, "b", ticks);
-    quote(instrument, "c", ticks + 10);
+    quote(instrument, "c", ticks);
 }
 
 /* A set of the four instruments; `end_ppm` below 30000 breaks V6, tick decimals should be 4. */
@@ -290,7 +291,9 @@ static void parameters_make_it_ready(void **state)
 static void marks_follow_quotes(void **state)
 {
     (void)state;
-    quote_all(LINK, 23100);
+    quote(LINK, "a", 23090);
+    quote(LINK, "b", 23100);
+    quote(LINK, "c", 23110);
     wait_mark(LINK, PL_MARK_LIVE, 23100);
     assert_int_equal(mark_of(LINK)->low_mantissa, 23090);
     assert_int_equal(mark_of(LINK)->high_mantissa, 23110);
@@ -315,12 +318,11 @@ static void marks_are_restated_and_age(void **state)
     const int64_t live_ms = pl_mono_ms();
     const unsigned count = mark_counts[indexes[ETH]];
     wait_mark(ETH, PL_MARK_STALE, 2000000);
-    const int64_t stale_ms = pl_mono_ms() - live_ms;
-    assert_in_range(stale_ms, AGE_MS - 500, AGE_MS + 1000);
-    assert_in_range(mark_counts[indexes[ETH]] - count, 2, 5);
+    assert_in_range(pl_mono_ms() - live_ms, AGE_MS - 1000, 2 * AGE_MS);
     follow(2500, false);
-    assert_in_range(mark_counts[indexes[ETH]] - count, 4, 8);
     assert_int_equal(mark_of(ETH)->status, PL_MARK_STALE);
+    const unsigned seconds = (unsigned)(pl_mono_ms() - live_ms) / 1000;
+    assert_in_range(mark_counts[indexes[ETH]] - count, seconds - 1, seconds + 3);
 }
 
 static void restart_goes_on_above(void **state)
