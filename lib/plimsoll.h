@@ -52,6 +52,7 @@ enum {
     PL_APPLIED_MAX = 64,       /* order fills that holdings remember       */
     PL_PENDING_MAX = 16,       /* orders of an account in flight           */
     PL_SALE_LEGS_MAX = 16,     /* legs of one plan                         */
+    PL_SALE_EVALUATIONS_MAX = 1 << 20, /* after which a plan is trimmed no further */
     PL_DOUBTS_MAX = 8,         /* reasons of uncertainty that are listed   */
     PL_ORDER_ID_BYTES = 16,
 };
@@ -467,7 +468,8 @@ struct pl_sale_leg {
     enum pl_side side;
     int64_t lots;                /* magnitude, > 0, <= the leg's size                              */
     int64_t limit_ticks;         /* sell: floor(ticks (1 - discount)), buy: ceil(ticks (1 + discount)) */
-    pl_i128 one_lot_less;        /* end excess with this leg one lot smaller; < 0 if it reaches     */
+    pl_i128 one_lot_less;        /* end excess with this leg one lot smaller; < 0 if the sale
+                                    reaches and took no more than PL_SALE_EVALUATIONS_MAX          */
 };
 
 struct pl_sale {

@@ -66,12 +66,11 @@ static enum pl_err read_mark(const Plimsoll__V1__Mark *from, struct pl_mark *mar
     if (!err)
         err = pl_field_u32(NULL, PL_SCALAR(from, source_count), 0, UINT32_MAX,
                            &mark->source_count);
+    /* Nothing is decided on them: a mark without is a mark. */
     if (!err)
-        err = pl_field_u32(NULL, PL_SCALAR(from, volatility_fast_ppm), 0, UINT32_MAX,
-                           &mark->volatility_fast_ppm);
+        mark->volatility_fast_ppm = from->has_volatility_fast_ppm ? from->volatility_fast_ppm : 0;
     if (!err)
-        err = pl_field_u32(NULL, PL_SCALAR(from, volatility_slow_ppm), 0, UINT32_MAX,
-                           &mark->volatility_slow_ppm);
+        mark->volatility_slow_ppm = from->has_volatility_slow_ppm ? from->volatility_slow_ppm : 0;
     return err;
 }
 

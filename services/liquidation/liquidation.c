@@ -20,10 +20,7 @@
 #include "lib/service/version.h"
 #include "services/liquidation/metrics.h"
 
-enum {
-    BROADCAST_RECORDS_MAX = 200000, /* of one step, should the end run away from us             */
-    REPUBLISH_MAX = 3,
-};
+enum { REPUBLISH_MAX = 3 };
 
 /* ---- 1, 2, 3: poll, decode, apply ----------------------------------------------------------- */
 
@@ -300,21 +297,37 @@ enum pl_err broadcast_record(struct liquidation *service, const struct pl_record
     pl_metric_add_labelled(PL_METRIC_CONSUMED, (unsigned)record->topic, 1);
     if (pl_err_action(err) != PL_ACTION_REJECT)
         return err;
+    /* Everybody reads it, the owner of partition 0 tells of it, and only if no journaled vector has
+     * passed it before. */
     struct partition *writer = &service->partitions[0];
-    bool is_writer = writer->stage == STAGE_LOADED && writer->has_entry &&
-                     service->broadcast_loaded && writer->dead_count < writer->dead_capacity;
+    bool is_writer = writer->stage == STAGE_LOADED && writer->dead_count < writer->dead_capacity &&
+                     record->offset >= journal_offset(&writer->last, record->topic);
     reject(service, is_writer ? writer : NULL, record, err);
     return PL_OK;
 }
 
-/* Drains the broadcasts to the ends seen now: only the newest mark counts, so a backlog costs
- * intermediate ticks, never memory. Waits for the first record if there is nothing at all to do. */
+static const enum pl_topic broadcasts[] = { PL_TOPIC_CONTROL, PL_TOPIC_PARAMETERS,
+                                            PL_TOPIC_CHAINS, PL_TOPIC_MARKS };
+enum { BROADCASTS = sizeof(broadcasts) / sizeof(broadcasts[0]) };
+
+static bool is_drained(const struct liquidation *service, const int64_t ends[BROADCASTS])
+{
+    for (unsigned i = 0; i < BROADCASTS; i++)
+        if (pl_reader_position(service->broadcast, broadcasts[i], 0) < ends[i])
+            return false;
+    return true;
+}
+
+/* Drains the broadcasts to the ends seen now, control among them: only the newest mark counts, so a
+ * backlog costs intermediate ticks, never memory, and what comes meanwhile waits for the next step.
+ * Waits for the first record if there is nothing at all to do. */
 static enum pl_err poll_broadcast(struct liquidation *service)
 {
-    int64_t end = service->marks_added
-                      ? pl_reader_end_cached(service->broadcast, PL_TOPIC_MARKS, 0) : -1;
+    int64_t ends[BROADCASTS];
     int wait_ms = service->settings->poll_wait_ms;
-    for (unsigned i = 0; i < BROADCAST_RECORDS_MAX; i++, wait_ms = 0) {
+    for (unsigned i = 0; i < BROADCASTS; i++)
+        ends[i] = pl_reader_end_cached(service->broadcast, broadcasts[i], 0);
+    do {
         struct pl_record record;
         bool found = false;
         enum pl_err err = pl_reader_poll(service->broadcast, wait_ms, &record, &found);
@@ -322,14 +335,16 @@ static enum pl_err poll_broadcast(struct liquidation *service)
             err = broadcast_record(service, &record);
         if (err || !found)
             return err;
-        if (end >= 0 && i > 1000 && pl_reader_position(service->broadcast, PL_TOPIC_MARKS, 0) >= end)
-            break;
-    }
+        wait_ms = 0;
+    } while (!is_drained(service, ends));
     return PL_OK;
 }
 
 static bool has_room(const struct liquidation *service)
 {
+    size_t left_bytes = service->letters.size_bytes - service->letters.used_bytes;
+    if (left_bytes < 4 * (size_t)pl_topic_value_bytes_max(PL_TOPIC_DEADLETTER))
+        return false; /* bad records are published before more are read */
     for (int32_t i = 0; i < service->partition_count; i++) {
         const struct partition *partition = &service->partitions[i];
         if (partition->stage != STAGE_FREE &&
@@ -627,9 +642,6 @@ static enum pl_err decide_partitions(struct liquidation *service)
             err = stage_dead_letters(service, partition);
         partition->output_count = service->output_count - partition->output_first;
         partition->staged_count = service->staged_count - partition->staged_first;
-        if (!err && readiness == PL_READINESS_DECIDING)
-            partition->executions_next =
-                pl_reader_position(service->data, PL_TOPIC_EXECUTIONS, partition->number);
     }
     return err;
 }
@@ -683,11 +695,14 @@ static enum pl_err build_entry(struct liquidation *service, struct partition *pa
         memcpy(entry->previous_hash, partition->last_hash, PL_HASH_BYTES);
     partition->holdings_next =
         pl_reader_position(service->data, PL_TOPIC_HOLDINGS, partition->number);
+    /* Reports that wait undecided are not behind us. */
+    partition->executions_staged =
+        readiness == PL_READINESS_DECIDING
+            ? pl_reader_position(service->data, PL_TOPIC_EXECUTIONS, partition->number)
+            : partition->executions_next;
     coordinate(entry, PL_TOPIC_HOLDINGS, partition->number, partition->holdings_next);
-    coordinate(entry, PL_TOPIC_EXECUTIONS, partition->number, partition->executions_next);
-    static const enum pl_topic broadcasts[] = { PL_TOPIC_CONTROL, PL_TOPIC_PARAMETERS,
-                                                PL_TOPIC_CHAINS, PL_TOPIC_MARKS };
-    for (unsigned i = 0; i < 4; i++)
+    coordinate(entry, PL_TOPIC_EXECUTIONS, partition->number, partition->executions_staged);
+    for (unsigned i = 0; i < BROADCASTS; i++)
         coordinate(entry, broadcasts[i], 0, pl_reader_position(service->broadcast, broadcasts[i], 0));
     strncpy(entry->slot, pl_txn_id(service->txn), PL_SLOT_BYTES_MAX);
     strncpy(entry->build, pl_version, PL_SLOT_BYTES_MAX);
@@ -734,7 +749,7 @@ static enum pl_err transact(struct liquidation *service)
             continue;
         err = produce_partition(service, partition);
         offsets[count++] = (struct pl_offset){ PL_TOPIC_HOLDINGS, i, partition->holdings_next };
-        offsets[count++] = (struct pl_offset){ PL_TOPIC_EXECUTIONS, i, partition->executions_next };
+        offsets[count++] = (struct pl_offset){ PL_TOPIC_EXECUTIONS, i, partition->executions_staged };
     }
     return err ? err : pl_txn_commit(service->txn, offsets, count);
 }
@@ -749,6 +764,7 @@ static enum pl_err settle(struct liquidation *service, struct partition *partiti
             return pl_err_note(PL_FATAL_SYSTEM, "raise book.accounts_max");
         pl_cache_put_exposure(service->cache, &staged->exposure);
     }
+    partition->executions_next = partition->executions_staged;
     partition->readiness = partition->entry.readiness;
     partition->last = partition->entry;
     memcpy(partition->last_hash, partition->entry_hash, PL_HASH_BYTES);

@@ -64,7 +64,8 @@ struct partition {
      * start. Ends are high watermarks seen at assignment. */
     int64_t holdings_committed, executions_committed;
     int64_t accounts_end, journal_end, holdings_end;
-    int64_t holdings_next, executions_next;
+    int64_t holdings_next, executions_next; /* as of the last commit */
+    int64_t executions_staged;
     bool accounts_done, journal_done, executions_paused;
 
     /* The journal's tail. */
@@ -126,8 +127,7 @@ struct liquidation {
     uint32_t output_count, output_capacity;
     struct staged_state *staged;
     uint32_t staged_count, staged_capacity;
-    uint64_t oldest_mark_ms; /* newest event time among the changed marks, for the latency figure */
-    int64_t cause_ms;
+    int64_t cause_ms; /* newest event time among the step's marks, for the latency figure */
 };
 
 /* ---- partition.c ---- */
@@ -138,6 +138,8 @@ enum pl_err liquidation_follow(struct liquidation *service);
 enum pl_err partition_record(struct liquidation *service, const struct pl_record *record);
 enum pl_err broadcast_record(struct liquidation *service, const struct pl_record *record);
 void partition_drop(struct liquidation *service, struct partition *partition);
+/* Where the entry's vector stands in a topic; -1 where it has no coordinate. */
+int64_t journal_offset(const struct pl_journal *journal, enum pl_topic topic);
 enum pl_readiness partition_readiness(const struct liquidation *service,
                                       const struct partition *partition);
 

@@ -223,7 +223,7 @@ static enum pl_err resolve(struct liquidation *service, struct partition *partit
     return err;
 }
 
-static int64_t vector_at(const struct pl_journal *journal, enum pl_topic topic)
+int64_t journal_offset(const struct pl_journal *journal, enum pl_topic topic)
 {
     for (uint32_t i = 0; i < journal->vector_count; i++)
         if (journal->vector[i].topic == topic)
@@ -246,13 +246,13 @@ static enum pl_err check_tail(const struct liquidation *service, const struct pa
                           "%d now: accounts would change owners without their state; restore the "
                           "count or migrate to new topics", (int)last->partition_count,
                           (int)service->partition_count);
-    if (vector_at(last, PL_TOPIC_HOLDINGS) != partition->holdings_committed ||
-        vector_at(last, PL_TOPIC_EXECUTIONS) != partition->executions_committed)
+    if (journal_offset(last, PL_TOPIC_HOLDINGS) != partition->holdings_committed ||
+        journal_offset(last, PL_TOPIC_EXECUTIONS) != partition->executions_committed)
         return pl_err_set(PL_FATAL_DIVERGED, "partition %d: journal entry %llu is at holdings %lld, "
                           "executions %lld, but the group has committed %lld, %lld",
                           (int)partition->number, (unsigned long long)last->sequence,
-                          (long long)vector_at(last, PL_TOPIC_HOLDINGS),
-                          (long long)vector_at(last, PL_TOPIC_EXECUTIONS),
+                          (long long)journal_offset(last, PL_TOPIC_HOLDINGS),
+                          (long long)journal_offset(last, PL_TOPIC_EXECUTIONS),
                           (long long)partition->holdings_committed,
                           (long long)partition->executions_committed);
     return PL_OK;
@@ -351,7 +351,7 @@ enum pl_readiness partition_readiness(const struct liquidation *service,
                                                 PL_TOPIC_CHAINS, PL_TOPIC_MARKS };
     for (unsigned i = 0; partition->has_entry && i < 4; i++)
         if (pl_reader_position(service->broadcast, broadcasts[i], 0) <
-            vector_at(&partition->last, broadcasts[i]))
+            journal_offset(&partition->last, broadcasts[i]))
             return PL_READINESS_LOADING;
     int64_t age_ms = service->now_ms - partition->watermark.time_ms;
     if (age_ms > service->parameters->policy.watermark_age_ms_max)

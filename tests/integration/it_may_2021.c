@@ -29,8 +29,8 @@
 enum {
     MINUTES = 1440,
     SPEED = 800,              /* a minute in 75 ms                                                  */
-    SHORT_MINUTES = 30,       /* who is below for less (2 s here) may be missed: marks are conflated */
-    LATE_MINUTES = 40,        /* a first order may quote a price so long after the crossing (3 s)    */
+    SHORT_MINUTES = 30,       /* who dips for less (2 s here) may be missed: marks are conflated     */
+    LATE_MINUTES = 40,        /* a first order may quote a price so long after that (3 s)            */
     ACCOUNTS_MAX = 1024, ORDERS_MAX = 16384, SAMPLES = 8,
     NEVER = INT32_MAX,
 };
@@ -61,7 +61,7 @@ static struct account {
     int64_t lots, debt_lots;
     bool is_healthy;          /* made up by us; never crosses                                     */
     int cross_minute;         /* NEVER: stays above                                               */
-    int below_minutes;        /* longest run below                                                */
+    int stay_minute;          /* from here on below for SHORT_MINUTES at least; NEVER: at no time */
     int real_minute;
     int sold_minute;          /* of the first order, by the price it quotes; NEVER: none          */
     int64_t sold_ticks, real_ticks;
@@ -132,13 +132,13 @@ static bool is_below(const struct account *account, int64_t ticks)
 static void find_crossing(struct account *account)
 {
     int run = 0;
-    account->cross_minute = account->sold_minute = NEVER;
+    account->cross_minute = account->stay_minute = account->sold_minute = NEVER;
     for (int minute = 0; minute <= MINUTES; minute++) {
         run = is_below(account, account->coin->close[minute]) ? run + 1 : 0;
         if (run > 0 && account->cross_minute == NEVER)
             account->cross_minute = minute;
-        if (run > account->below_minutes)
-            account->below_minutes = run;
+        if (run == SHORT_MINUTES && account->stay_minute == NEVER)
+            account->stay_minute = minute - run + 1;
     }
 }
 
@@ -366,19 +366,17 @@ static void check_account(const struct account *account)
         return;
     }
     if (account->order_count == 0) {
-        CHECK(account->below_minutes < SHORT_MINUTES,
-              "%s crosses at minute %d, stays below for %d minutes, and is not sold",
-              account->name, account->cross_minute, account->below_minutes);
+        CHECK(account->stay_minute == NEVER, "%s stays below from minute %d and is not sold",
+              account->name, account->stay_minute);
         return;
     }
     CHECK(is_below(account, account->sold_ticks), "%s is sold at %lld, above its line",
           account->name, (long long)account->sold_ticks);
     CHECK(account->sold_minute != NEVER, "%s is sold at %lld, which is no price after its crossing",
           account->name, (long long)account->sold_ticks);
-    CHECK(account->sold_minute - account->cross_minute <= LATE_MINUTES ||
-          account->below_minutes < SHORT_MINUTES,
-          "%s crosses at minute %d and is first sold at minute %d", account->name,
-          account->cross_minute, account->sold_minute);
+    CHECK(account->stay_minute == NEVER || account->sold_minute <= account->stay_minute + LATE_MINUTES,
+          "%s stays below from minute %d and is first sold at minute %d", account->name,
+          account->stay_minute, account->sold_minute);
 }
 
 static void print_clock(const char *title, int minute)
@@ -409,8 +407,9 @@ static void print_samples(void)
 
 static void print_against_reality(void)
 {
-    static long double differences[ACCOUNTS_MAX], delays[ACCOUNTS_MAX];
-    unsigned earlier = 0, same = 0, later = 0, count = 0, near = 0, delay_count = 0;
+    static long double differences[ACCOUNTS_MAX], close[ACCOUNTS_MAX], delays[ACCOUNTS_MAX];
+    unsigned earlier = 0, same = 0, later = 0, count = 0, close_count = 0, near = 0;
+    unsigned delay_count = 0;
     for (unsigned i = 0; i < account_count; i++) {
         const struct account *account = &accounts[i];
         if (account->sold_minute != NEVER)
@@ -423,13 +422,16 @@ static void print_against_reality(void)
         later += difference > 0;
         near += difference >= -5 && difference <= 5;
         differences[count++] = difference;
+        if (difference >= -60 && difference <= 60)
+            close[close_count++] = difference;
     }
     printf("our crossing against the real liquidation, %u accounts: %u earlier, %u in the same "
            "minute, %u later; within 5 minutes %u\n"
-           "  difference in minutes: p10 %.0Lf  median %.0Lf  p90 %.0Lf\n", count, earlier, same,
-           later, near, quantile(differences, count, 0.1L), quantile(differences, count, 0.5L),
-           quantile(differences, count, 0.9L));
-    printf("first order after our crossing, in minutes of the day (%d ms each): median %.0Lf  p90 "
+           "  difference in minutes: p10 %.0Lf  median %.0Lf  p90 %.0Lf; of the %u within an hour: "
+           "median %.0Lf\n", count, earlier, same, later, near,
+           quantile(differences, count, 0.1L), quantile(differences, count, 0.5L),
+           quantile(differences, count, 0.9L), close_count, quantile(close, close_count, 0.5L));
+    printf("price quoted by the first order, after our crossing in minutes of the day (%d ms each): median %.0Lf  p90 "
            "%.0Lf  max %.0Lf\n", 60000 / SPEED, quantile(delays, delay_count, 0.5L),
            quantile(delays, delay_count, 0.9L), quantile(delays, delay_count, 1));
 }
@@ -439,7 +441,7 @@ static void judge(unsigned order_count)
     unsigned crossing = 0, shortly = 0, sold = 0, shortly_sold = 0, healthy = 0, above = 0;
     for (unsigned i = 0; i < account_count; i++) {
         const struct account *account = &accounts[i];
-        bool is_short = account->cross_minute != NEVER && account->below_minutes < SHORT_MINUTES;
+        bool is_short = account->cross_minute != NEVER && account->stay_minute == NEVER;
         healthy += account->is_healthy;
         above += !account->is_healthy && account->cross_minute == NEVER;
         crossing += account->cross_minute != NEVER;

@@ -108,8 +108,7 @@ static void bad_marks_are_refused(void **state)
 {
     static const char *const required[] = {
         "instrument", "source_offset", "source_partition", "tick", "status", "price", "low", "high",
-        "price.mantissa", "low.exponent", "event_time_ms", "source_count", "volatility_fast_ppm",
-        "volatility_slow_ppm" };
+        "price.mantissa", "low.exponent", "event_time_ms", "source_count" };
     static const struct test_reject rejects[] = {
         { "status", "'STATUS_UNSPECIFIED'", PL_REJECT_UNKNOWN,
           "field status: 0 is no value of it; write one of STATUS_LIVE, STATUS_STALE, "
