@@ -21,7 +21,8 @@ static void add_losses(struct failures *failures, const struct pl_instrument *in
     for (uint32_t k = 0; k < instrument->loss_count; k++) {
         const struct pl_loss *loss = &instrument->losses[k];
         uint64_t bit = (uint64_t)1 << loss->dependency;
-        if (!(failures->used & bit)) failures->losses[loss->dependency] = 0;
+        if (!(failures->used & bit))
+            failures->losses[loss->dependency] = 0;
         failures->used |= bit;
         failures->losses[loss->dependency] += value * loss->loss.at[tier];
     }
@@ -41,7 +42,8 @@ static __attribute__((noinline)) pl_i128 add_steps(struct failures *failures,
                                                    const struct pl_instrument *instrument,
                                                    enum pl_tier tier, pl_i128 value)
 {
-    if (value > 0) add_losses(failures, instrument, tier, value);
+    if (value > 0)
+        add_losses(failures, instrument, tier, value);
     return pl_concentration(instrument, tier, pl_abs(value));
 }
 
@@ -49,8 +51,8 @@ enum outcome { OUTCOME_EXACT, OUTCOME_OUT_OF_RANGE, OUTCOME_TOO_WIDE };
 
 /* The variants that are compiled of the one loop below. */
 struct variant {
-    bool charges_doubt; /* the tier has unc                                                        */
-    bool is_narrow;     /* no leg is worth 2^63 VU (9.2 million USD) or more                       */
+    bool charges_doubt; /* the tier has unc */
+    bool is_narrow;     /* no leg is worth 2^63 VU (9.2 million USD) or more */
 };
 
 /*
@@ -58,14 +60,14 @@ struct variant {
  * leg, its haircut and its confidence charge into one weight.
  *
  * Bounds: |lots| <= 2^63 and lot_vu < 2^63, so a first product is at most 2^126 and is looked at
- * before anything is built on it; from there on every sum is below 2^105 (terms.h). Narrow legs need
- * no look at their sum, since 2^7 legs below 2^63 stay below PL_VALUE_VU_MAX > 2^79, and each of
- * their products is one multiplication of machine words: most accounts are narrow, which halves the
- * time. A leg that is too wide sends the account to the other variant.
+ * before anything is built on it; from there on every sum is below 2^105 (terms.h). Narrow legs
+ * need no look at their sum, since 2^7 legs below 2^63 stay below PL_VALUE_VU_MAX > 2^79, and each
+ * of their products is one multiplication of machine words: most accounts are narrow, which halves
+ * the time. A leg that is too wide sends the account to the other variant.
  */
-static inline __attribute__((always_inline)) enum outcome evaluate(
-    const struct pl_market *market, const struct pl_portfolio *portfolio, enum pl_tier tier,
-    struct variant variant, pl_i128 *excess)
+static inline __attribute__((always_inline)) enum outcome
+evaluate(const struct pl_market *market, const struct pl_portfolio *portfolio, enum pl_tier tier,
+         struct variant variant, pl_i128 *excess)
 {
     const struct pl_parameters *parameters = market->parameters;
     pl_i128 factors[PL_FACTORS_MAX];
@@ -85,12 +87,14 @@ static inline __attribute__((always_inline)) enum outcome evaluate(
         pl_i128 value;
         if (variant.is_narrow) {
             int64_t narrow;
-            if (__builtin_mul_overflow(leg->lots, quote->lot_vu, &narrow)) return OUTCOME_TOO_WIDE;
+            if (__builtin_mul_overflow(leg->lots, quote->lot_vu, &narrow))
+                return OUTCOME_TOO_WIDE;
             value = narrow;
         } else {
             value = (pl_i128)leg->lots * quote->lot_vu;
             gross += pl_abs(value);
-            if (gross > PL_VALUE_VU_MAX) return OUTCOME_OUT_OF_RANGE;
+            if (gross > PL_VALUE_VU_MAX)
+                return OUTCOME_OUT_OF_RANGE;
         }
         own += value * (is_short ? weights->own_short : weights->own_long);
         for (uint32_t k = 0; k < weights->load_count; k++)
@@ -106,7 +110,8 @@ static inline __attribute__((always_inline)) enum outcome evaluate(
     pl_i128 result = (portfolio->cash_vu - doubt) * PL_PPM + own - steps;
     for (uint32_t k = 0; k < parameters->factor_count; k++)
         result -= pl_abs(factors[k]);
-    if (failures.used) result -= worst_loss(&failures);
+    if (failures.used)
+        result -= worst_loss(&failures);
     *excess = result;
     return OUTCOME_EXACT;
 }
@@ -129,22 +134,26 @@ bool pl_evaluate(const struct pl_market *market, const struct pl_portfolio *port
 {
     pl_assert(portfolio->cash_vu == portfolio->final_cash_vu);
     pl_assert(portfolio->leg_count <= PL_LEGS_MAX);
-    if (pl_abs(portfolio->cash_vu) > PL_CASH_VU_MAX) return false;
-    enum outcome outcome =
-        pl_tier_charges_doubt(tier)
-            ? evaluate(market, portfolio, tier, (struct variant){true, true}, excess)
-            : evaluate(market, portfolio, tier, (struct variant){false, true}, excess);
+    if (pl_abs(portfolio->cash_vu) > PL_CASH_VU_MAX)
+        return false;
+    enum outcome outcome = pl_tier_charges_doubt(tier)
+                               ? evaluate(market, portfolio, tier, (struct variant){true, true},
+                                          excess)
+                               : evaluate(market, portfolio, tier, (struct variant){false, true},
+                                          excess);
     return outcome == OUTCOME_EXACT ||
            (outcome == OUTCOME_TOO_WIDE && evaluate_wide(market, portfolio, tier, excess));
 }
 
 bool pl_portfolio_is_certain(const struct pl_market *market, const struct pl_portfolio *portfolio)
 {
-    if (portfolio->cash_vu != portfolio->final_cash_vu) return false;
+    if (portfolio->cash_vu != portfolio->final_cash_vu)
+        return false;
     for (uint32_t i = 0; i < portfolio->leg_count; i++) {
         const struct pl_leg *leg = &portfolio->legs[i];
         pl_assert(leg->instrument < PL_INSTRUMENTS_MAX);
-        if (!pl_leg_is_certain(leg, &market->quotes[leg->instrument])) return false;
+        if (!pl_leg_is_certain(leg, &market->quotes[leg->instrument]))
+            return false;
     }
     return true;
 }

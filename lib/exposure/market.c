@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Marks to quotes: the last step before evaluation. Outside prices become ticks here (half-even, one
- * of the two roundings there are) and whatever cannot be trusted loses its LIVE status (G4). Weights
- * are folded once per parameter set, so that evaluating a leg touches one quote and one half cache
- * line instead of a whole instrument.
+ * Marks to quotes: the last step before evaluation. Outside prices become ticks here (half-even,
+ * one of the two roundings there are) and whatever cannot be trusted loses its LIVE status (G4).
+ * Weights are folded once per parameter set, so that evaluating a leg touches one quote and one
+ * half cache line instead of a whole instrument.
  */
 #include "lib/base/assert.h"
 #include "lib/exposure/terms.h"
@@ -39,7 +39,8 @@ static void lay_out(struct pl_market *market, const struct pl_parameters *parame
         market->quotes[i] = (struct pl_quote){.status = PL_MARK_NONE};
         for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++)
             market->weights[tier][i] = (struct pl_weights){0};
-        if (!instrument->is_listed) continue;
+        if (!instrument->is_listed)
+            continue;
         market->listed[market->listed_count++] = i;
         for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++)
             fold_weights(instrument, tier, &market->weights[tier][i]);
@@ -65,7 +66,7 @@ static bool price_quote(const struct pl_instrument *instrument, const struct pl_
         !ticks_of(mark->high_mantissa, mark, instrument->tick_decimals, &high_ticks))
         return false;
     if (ticks <= 0 || low_ticks < 0 || low_ticks > ticks || high_ticks < ticks ||
-        high_ticks / PL_INTERVAL_TIMES_MAX > ticks)
+        high_ticks > (pl_i128)ticks * PL_INTERVAL_TIMES_MAX)
         return false;
 
     const struct pl_price_rules *rules = &instrument->price_rules;
@@ -73,7 +74,8 @@ static bool price_quote(const struct pl_instrument *instrument, const struct pl_
     pl_i128 high_lot_vu = (pl_i128)high_ticks * instrument->multiplier;
     pl_i128 bad_low = pl_div_floor(lot_vu * rules->bad_mark_low_ppm, PL_PPM);
     pl_i128 bad_high = pl_div_ceil(lot_vu * rules->bad_mark_high_ppm, PL_PPM);
-    if (high_lot_vu > INT64_MAX || bad_high > INT64_MAX) return false;
+    if (high_lot_vu > INT64_MAX || bad_high > INT64_MAX)
+        return false;
 
     quote->ticks = ticks;
     quote->lot_vu = (int64_t)lot_vu;
@@ -96,7 +98,8 @@ static struct pl_quote derive_quote(const struct pl_instrument *instrument,
                                     int64_t now_ms)
 {
     struct pl_quote quote = {.status = PL_MARK_NONE};
-    if (mark->status == PL_MARK_NONE) return quote;
+    if (mark->status == PL_MARK_NONE)
+        return quote;
     if (!price_quote(instrument, mark, &quote)) {
         quote = *last;
         quote.status = PL_MARK_HALTED;
@@ -128,16 +131,18 @@ void pl_market_update(struct pl_market *market, const struct pl_parameters *para
 {
     pl_assert(parameters != NULL);
     market->now_ms = now_ms;
-    market->parameters_changed =
-        market->parameters != parameters || market->epoch != parameters->epoch;
+    market->parameters_changed = market->parameters != parameters ||
+                                 market->epoch != parameters->epoch;
     market->changed_mask = market->parameters_changed ? UINT64_MAX : 0;
-    if (market->parameters_changed) lay_out(market, parameters);
+    if (market->parameters_changed)
+        lay_out(market, parameters);
 
     for (uint32_t k = 0; k < market->listed_count; k++) {
         uint32_t i = market->listed[k];
-        struct pl_quote quote =
-            derive_quote(&parameters->instruments[i], &marks[i], &market->quotes[i], now_ms);
-        if (quotes_are_equal(&quote, &market->quotes[i])) continue;
+        struct pl_quote quote = derive_quote(&parameters->instruments[i], &marks[i],
+                                             &market->quotes[i], now_ms);
+        if (quotes_are_equal(&quote, &market->quotes[i]))
+            continue;
         market->quotes[i] = quote;
         market->changed_mask |= (uint64_t)1 << (i % 64); /* G3 */
     }

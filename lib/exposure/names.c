@@ -14,13 +14,15 @@ void pl_names_init(struct pl_names *names)
 enum pl_err pl_names_intern(struct pl_names *names, const struct pl_id *id, uint32_t *index)
 {
     pl_assert(!pl_id_is_none(id));
-    if (pl_map_find(&names->map, id, index)) return PL_OK;
+    if (pl_map_find(&names->map, id, index))
+        return PL_OK;
     if (names->count == PL_INSTRUMENTS_MAX)
         return pl_err_set(PL_REJECT_CAPACITY, "instrument %s: %d are known already", id->text,
                           PL_INSTRUMENTS_MAX);
     names->ids[names->count] = *id;
     enum pl_err err = pl_map_insert(&names->map, names->count);
-    if (err) return err;
+    if (err)
+        return err;
     *index = names->count++;
     return PL_OK;
 }

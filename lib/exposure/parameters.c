@@ -9,8 +9,8 @@
 enum { COEFFICIENTS_PPM_MAX = 1 << 23 };
 
 /* From the least demanding tier to the most. */
-static const enum pl_tier tiers[PL_TIER_COUNT] = {PL_TIER_MAINTENANCE, PL_TIER_END,
-                                                  PL_TIER_INITIAL, PL_TIER_ALERT};
+static const enum pl_tier tiers[PL_TIER_COUNT] = {PL_TIER_MAINTENANCE, PL_TIER_END, PL_TIER_INITIAL,
+                                                  PL_TIER_ALERT};
 static const char *const tier_names[PL_TIER_COUNT] = {
     [PL_TIER_ALERT] = "alert",
     [PL_TIER_INITIAL] = "initial",
@@ -28,7 +28,8 @@ struct checked {
 static enum pl_err refused(enum pl_err err, const struct checked *checked, const char *rule,
                            const char *field, const char *name)
 {
-    if (!err) return PL_OK;
+    if (!err)
+        return PL_OK;
     return pl_err_note(err, "%s%sinstrument %s %s%s%s", rule, rule[0] ? " " : "", checked->id,
                        field, name[0] ? " " : "", name);
 }
@@ -52,7 +53,8 @@ struct range {
 
 static enum pl_err check_range(int64_t value, int64_t low, int64_t high)
 {
-    if (value >= low && value <= high) return PL_OK;
+    if (value >= low && value <= high)
+        return PL_OK;
     if (high == INT64_MAX || high == INT32_MAX)
         return pl_err_set(PL_REJECT_PARAMETERS, "%lld is below %lld", (long long)value,
                           (long long)low);
@@ -66,7 +68,8 @@ static enum pl_err check_ids(const struct pl_id *first, size_t stride_bytes, uin
     const uint8_t *bytes = (const uint8_t *)first;
     for (uint32_t i = 0; i < count; i++) {
         const struct pl_id *id = (const void *)(bytes + i * stride_bytes);
-        if (pl_id_is_none(id)) return pl_err_set(PL_REJECT_PARAMETERS, "entry %u has no id", i);
+        if (pl_id_is_none(id))
+            return pl_err_set(PL_REJECT_PARAMETERS, "entry %u has no id", i);
         for (uint32_t j = 0; j < i; j++)
             if (pl_id_equal(id, (const void *)(bytes + j * stride_bytes)))
                 return pl_err_set(PL_REJECT_PARAMETERS, "%s is there twice", id->text);
@@ -94,7 +97,8 @@ static enum pl_err check_instrument_ranges(const struct checked *checked)
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
         enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);
-        if (err) return refused(err, checked, "", ranges[i].field, "");
+        if (err)
+            return refused(err, checked, "", ranges[i].field, "");
     }
     enum pl_err err = check_ids(rules->sources, sizeof rules->sources[0], rules->source_count);
     return refused(err, checked, "", "price_rules.sources", "");
@@ -140,7 +144,8 @@ static enum pl_err check_losses(const struct checked *checked)
         const char *name = checked->parameters->dependencies[loss->dependency].text;
         for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
             enum pl_err err = check_range(loss->loss.at[tier], 0, INT32_MAX);
-            if (err) return refused(err, checked, "", "dependency", name);
+            if (err)
+                return refused(err, checked, "", "dependency", name);
         }
     }
     return PL_OK;
@@ -152,10 +157,12 @@ static enum pl_err check_v1(const struct checked *checked)
 {
     const struct pl_instrument *instrument = checked->instrument;
     for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
-        int64_t sum = (int64_t)instrument->haircut_long.at[tier] + instrument->haircut_short.at[tier];
+        int64_t sum = (int64_t)instrument->haircut_long.at[tier] +
+                      instrument->haircut_short.at[tier];
         if (sum < 0)
-            return refused(pl_err_set(PL_REJECT_PARAMETERS, "%s %d and haircut_short %d are below 0",
-                                      tier_names[tier], instrument->haircut_long.at[tier],
+            return refused(pl_err_set(PL_REJECT_PARAMETERS,
+                                      "%s %d and haircut_short %d are below 0", tier_names[tier],
+                                      instrument->haircut_long.at[tier],
                                       instrument->haircut_short.at[tier]),
                            checked, "V1", "haircut_long", "");
     }
@@ -184,13 +191,14 @@ static enum pl_err check_v2(const struct checked *checked)
     const struct pl_bracket *brackets = checked->instrument->brackets;
     for (uint32_t b = 0; b < checked->instrument->bracket_count; b++) {
         enum pl_err err = check_bracket(&brackets[b], b > 0 ? &brackets[b - 1] : NULL);
-        if (err) return refused(pl_err_note(err, "bracket %u", b), checked, "V2", "brackets", "");
+        if (err)
+            return refused(pl_err_note(err, "bracket %u", b), checked, "V2", "brackets", "");
     }
     return PL_OK;
 }
 
-/* sum |loads| + largest loss + top bracket rate + confidence: all that may be asked of a leg besides
- * its haircut. Confidence counts at each tier, as it does at the strictest. */
+/* sum |loads| + largest loss + top bracket rate + confidence: all that may be asked of a leg
+ * besides its haircut. Confidence counts at each tier, as it does at the strictest. */
 static int64_t charges_of(const struct pl_instrument *instrument, enum pl_tier tier)
 {
     int64_t loads = 0, loss = 0, rate = 0;
@@ -206,15 +214,17 @@ static int64_t charges_of(const struct pl_instrument *instrument, enum pl_tier t
 static enum pl_err check_v3(const struct checked *checked)
 {
     const struct pl_instrument *instrument = checked->instrument;
-    if (instrument->kind != PL_INSTRUMENT_SPOT) return PL_OK;
+    if (instrument->kind != PL_INSTRUMENT_SPOT)
+        return PL_OK;
     for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
         int64_t sum = instrument->haircut_long.at[tier] + charges_of(instrument, tier);
         if (sum > PL_PPM)
-            return refused(pl_err_set(PL_REJECT_PARAMETERS,
-                                      "%s: with factors, dependencies, brackets and confidence %lld "
-                                      "is above 1000000",
-                                      tier_names[tier], (long long)sum),
-                           checked, "V3", "haircut_long", "");
+            return refused(
+                pl_err_set(PL_REJECT_PARAMETERS,
+                           "%s: with factors, dependencies, brackets and confidence %lld "
+                           "is above 1000000",
+                           tier_names[tier], (long long)sum),
+                checked, "V3", "haircut_long", "");
     }
     return PL_OK;
 }
@@ -267,8 +277,7 @@ static enum pl_err check_v6(const struct checked *checked)
         err = refused(check_nested(&instrument->loads[k].load, true), checked, "V6", "factor",
                       checked->parameters->factors[instrument->loads[k].factor].text);
     for (uint32_t k = 0; k < instrument->loss_count && !err; k++)
-        err = refused(check_nested(&instrument->losses[k].loss, false), checked, "V6",
-                      "dependency",
+        err = refused(check_nested(&instrument->losses[k].loss, false), checked, "V6", "dependency",
                       checked->parameters->dependencies[instrument->losses[k].dependency].text);
     for (uint32_t b = 0; b < instrument->bracket_count && !err; b++) {
         err = check_nested(&instrument->brackets[b].rate, false);
@@ -281,7 +290,8 @@ static enum pl_err check_v6(const struct checked *checked)
 static bool is_zero(const struct pl_tier_ppm *ppm)
 {
     for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++)
-        if (ppm->at[tier] != 0) return false;
+        if (ppm->at[tier] != 0)
+            return false;
     return true;
 }
 
@@ -289,7 +299,8 @@ static bool are_proportional(const struct pl_tier_ppm *a, const struct pl_tier_p
 {
     for (enum pl_tier t = 0; t < PL_TIER_COUNT; t++)
         for (enum pl_tier u = 0; u < t; u++)
-            if ((int64_t)a->at[t] * b->at[u] != (int64_t)b->at[t] * a->at[u]) return false;
+            if ((int64_t)a->at[t] * b->at[u] != (int64_t)b->at[t] * a->at[u])
+                return false;
     return true;
 }
 
@@ -304,17 +315,17 @@ static enum pl_err check_proportional(const struct checked *checked, struct firs
 {
     for (uint32_t k = 0; k < checked->instrument->load_count; k++) {
         const struct pl_load *load = &checked->instrument->loads[k];
-        if (is_zero(&load->load)) continue;
+        if (is_zero(&load->load))
+            continue;
         if (!firsts->load[load->factor]) {
             firsts->load[load->factor] = &load->load;
             firsts->id[load->factor] = checked->id;
         }
         if (!are_proportional(&load->load, firsts->load[load->factor]))
-            return refused(pl_err_set(PL_REJECT_PARAMETERS,
-                                      "tiers are not proportional to those of %s",
-                                      firsts->id[load->factor]),
-                           checked, "V6", "factor",
-                           checked->parameters->factors[load->factor].text);
+            return refused(
+                pl_err_set(PL_REJECT_PARAMETERS, "tiers are not proportional to those of %s",
+                           firsts->id[load->factor]),
+                checked, "V6", "factor", checked->parameters->factors[load->factor].text);
     }
     return PL_OK;
 }
@@ -338,14 +349,17 @@ static enum pl_err check_set(const struct pl_parameters *parameters)
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
         enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);
-        if (err) return pl_err_note(err, "%s", ranges[i].field);
+        if (err)
+            return pl_err_note(err, "%s", ranges[i].field);
     }
     enum pl_err err = check_ids(parameters->factors, sizeof parameters->factors[0],
                                 parameters->factor_count);
-    if (err) return pl_err_note(err, "factors");
+    if (err)
+        return pl_err_note(err, "factors");
     err = check_ids(parameters->dependencies, sizeof parameters->dependencies[0],
                     parameters->dependency_count);
-    if (err) return pl_err_note(err, "dependencies");
+    if (err)
+        return pl_err_note(err, "dependencies");
     err = check_ids(&parameters->sources[0].id, sizeof parameters->sources[0],
                     parameters->source_count);
     return err ? pl_err_note(err, "sources") : PL_OK;
@@ -354,14 +368,22 @@ static enum pl_err check_set(const struct pl_parameters *parameters)
 static enum pl_err check_instrument(const struct checked *checked, struct first_loads *firsts)
 {
     enum pl_err err = check_instrument_ranges(checked);
-    if (!err) err = check_references(checked);
-    if (!err) err = check_losses(checked);
-    if (!err) err = check_v1(checked);
-    if (!err) err = check_v2(checked);
-    if (!err) err = check_v3(checked);
-    if (!err) err = check_v6(checked);
-    if (!err) err = check_proportional(checked, firsts);
-    if (!err) err = check_v7(checked);
+    if (!err)
+        err = check_references(checked);
+    if (!err)
+        err = check_losses(checked);
+    if (!err)
+        err = check_v1(checked);
+    if (!err)
+        err = check_v2(checked);
+    if (!err)
+        err = check_v3(checked);
+    if (!err)
+        err = check_v6(checked);
+    if (!err)
+        err = check_proportional(checked, firsts);
+    if (!err)
+        err = check_v7(checked);
     return err;
 }
 
@@ -371,17 +393,20 @@ static enum pl_err check_instruments(const struct pl_parameters *parameters,
     struct first_loads firsts = {0};
     uint32_t listed_count = 0;
     for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
-        if (!parameters->instruments[i].is_listed) continue;
+        if (!parameters->instruments[i].is_listed)
+            continue;
         pl_assert(i < names->count);
         struct checked checked = {.parameters = parameters,
                                   .instrument = &parameters->instruments[i],
                                   .id = names->ids[i].text};
         enum pl_err err = check_instrument(&checked, &firsts);
-        if (err) return err;
+        if (err)
+            return err;
         listed_count++;
     }
     if (listed_count != parameters->instrument_count)
-        return pl_err_set(PL_REJECT_PARAMETERS, "instruments: %u are there, %u differ: one is twice",
+        return pl_err_set(PL_REJECT_PARAMETERS,
+                          "instruments: %u are there, %u differ: one is twice",
                           parameters->instrument_count, listed_count);
     return PL_OK;
 }
@@ -408,14 +433,16 @@ static enum pl_err rank_sales(struct pl_parameters *parameters, const struct pl_
 enum pl_err pl_parameters_finish(struct pl_parameters *parameters, const struct pl_names *names)
 {
     enum pl_err err = check_set(parameters);
-    if (!err) err = check_instruments(parameters, names);
-    if (err) return err;
+    if (!err)
+        err = check_instruments(parameters, names);
+    if (err)
+        return err;
     for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
         struct pl_instrument *instrument = &parameters->instruments[i];
         instrument->sale_rank = 0;
         if (instrument->is_listed)
-            instrument->multiplier = (int64_t)pl_pow10(
-                PL_DECIMALS_MAX - instrument->lot_decimals - instrument->tick_decimals);
+            instrument->multiplier = (int64_t)pl_pow10(PL_DECIMALS_MAX - instrument->lot_decimals -
+                                                       instrument->tick_decimals);
     }
     return rank_sales(parameters, names);
 }
@@ -425,19 +452,22 @@ enum pl_err pl_parameters_finish(struct pl_parameters *parameters, const struct 
 enum pl_err pl_parameters_follow(const struct pl_parameters *last, const struct pl_parameters *next)
 {
     if (next->epoch <= last->epoch)
-        return pl_err_set(PL_REJECT_STALE, "epoch %llu is not above %llu, which is in force: number "
-                          "the new set higher", (unsigned long long)next->epoch,
-                          (unsigned long long)last->epoch);
+        return pl_err_set(PL_REJECT_STALE,
+                          "epoch %llu is not above %llu, which is in force: number "
+                          "the new set higher",
+                          (unsigned long long)next->epoch, (unsigned long long)last->epoch);
     for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
         const struct pl_instrument *before = &last->instruments[i];
         const struct pl_instrument *after = &next->instruments[i];
         if (before->is_listed && after->is_listed &&
             (before->lot_decimals != after->lot_decimals ||
              before->tick_decimals != after->tick_decimals))
-            return pl_err_set(PL_REJECT_CONFLICT, "instrument %u: lot and tick decimals were %u and "
+            return pl_err_set(PL_REJECT_CONFLICT,
+                              "instrument %u: lot and tick decimals were %u and "
                               "%u and would be %u and %u: amounts on their way are in these units, "
-                              "so list the instrument under a new id", i, before->lot_decimals,
-                              before->tick_decimals, after->lot_decimals, after->tick_decimals);
+                              "so list the instrument under a new id",
+                              i, before->lot_decimals, before->tick_decimals, after->lot_decimals,
+                              after->tick_decimals);
     }
     return PL_OK;
 }

@@ -5,10 +5,10 @@
  * which no two have the same rank, so nothing depends on how the caller lists them (G2).
  *
  * Let A(y) be the end tier's excess after y_i lots of each leg are executed at their limits. A is
- * concave in y: equity is linear, every requirement is a maximum of linear forms, and the upper bound
- * that stands in for inputs in doubt is concave too (verdict.c). It is exact at each point. Hence,
- * along any one leg, A rises to its maximum and then falls; the quantities that reach A >= 0 form an
- * interval; and bisection on either finds the least lot, not an approximation.
+ * concave in y: equity is linear, every requirement is a maximum of linear forms, and the upper
+ * bound that stands in for inputs in doubt is concave too (verdict.c). It is exact at each point.
+ * Hence, along any one leg, A rises to its maximum and then falls; the quantities that reach A >= 0
+ * form an interval; and bisection on either finds the least lot, not an approximation.
  */
 #include <string.h>
 
@@ -16,22 +16,22 @@
 #include "lib/exposure/terms.h"
 
 struct item {
-    uint32_t leg;                /* index in the portfolio                                         */
+    uint32_t leg; /* index in the portfolio */
     uint32_t instrument, rank;
     enum pl_side side;
-    int64_t lots_max, lots;      /* magnitudes                                                     */
+    int64_t lots_max, lots; /* magnitudes */
     int64_t limit_ticks;
-    pl_i128 limit_vu;            /* of one lot                                                     */
+    pl_i128 limit_vu; /* of one lot */
 };
 
 struct plan {
     const struct pl_market *market;
     struct pl_leg legs[PL_LEGS_MAX];
-    struct pl_portfolio portfolio; /* after the items' present lots are executed                   */
+    struct pl_portfolio portfolio; /* after the items' present lots are executed */
     bool is_certain;
     uint32_t item_count;
-    bool has_more;               /* sellable legs that do not fit                                  */
-    struct item items[PL_SALE_LEGS_MAX]; /* by rank                                                */
+    bool has_more; /* sellable legs that do not fit */
+    struct item items[PL_SALE_LEGS_MAX]; /* by rank */
     uint32_t evaluation_count;
 };
 
@@ -56,9 +56,11 @@ static void execute(struct pl_leg *leg, struct pl_portfolio *portfolio, enum pl_
 static bool best_excess(const struct pl_market *market, const struct pl_portfolio *portfolio,
                         enum pl_tier tier, bool is_certain, pl_i128 *excess)
 {
-    if (is_certain) return pl_evaluate(market, portfolio, tier, excess);
+    if (is_certain)
+        return pl_evaluate(market, portfolio, tier, excess);
     struct pl_bounds bounds;
-    if (!pl_evaluate_bounds(market, portfolio, tier, &bounds)) return false;
+    if (!pl_evaluate_bounds(market, portfolio, tier, &bounds))
+        return false;
     *excess = bounds.high;
     return true;
 }
@@ -93,21 +95,25 @@ static int64_t sellable_lots(const struct pl_leg *leg)
 {
     bool has_one_sign = (leg->lots > 0 && leg->final_lots > 0) ||
                         (leg->lots < 0 && leg->final_lots < 0);
-    if (!has_one_sign) return 0;
-    if (leg->lots > 0) return leg->lots < leg->final_lots ? leg->lots : leg->final_lots;
+    if (!has_one_sign)
+        return 0;
+    if (leg->lots > 0)
+        return leg->lots < leg->final_lots ? leg->lots : leg->final_lots;
     int64_t nearest = leg->lots > leg->final_lots ? leg->lots : leg->final_lots;
     return nearest == INT64_MIN ? INT64_MAX : -nearest;
 }
 
-/* Limit price against us, the second of the two roundings there are. False when it is no price: below
- * one tick, or beyond all ticks. */
+/* Limit price against us, the second of the two roundings there are. False when it is no price:
+ * below one tick, or beyond all ticks. */
 static bool limit_of(const struct pl_quote *quote, const struct pl_instrument *instrument,
                      enum pl_side side, int64_t *limit_ticks)
 {
-    pl_i128 ticks = side == PL_SIDE_SELL
-        ? pl_div_floor((pl_i128)quote->ticks * (PL_PPM - instrument->sale_discount_ppm), PL_PPM)
-        : pl_div_ceil((pl_i128)quote->ticks * (PL_PPM + instrument->sale_discount_ppm), PL_PPM);
-    if (ticks <= 0 || ticks > INT64_MAX) return false;
+    pl_i128 ticks =
+        side == PL_SIDE_SELL
+            ? pl_div_floor((pl_i128)quote->ticks * (PL_PPM - instrument->sale_discount_ppm), PL_PPM)
+            : pl_div_ceil((pl_i128)quote->ticks * (PL_PPM + instrument->sale_discount_ppm), PL_PPM);
+    if (ticks <= 0 || ticks > INT64_MAX)
+        return false;
     *limit_ticks = (int64_t)ticks;
     return true;
 }
@@ -137,11 +143,14 @@ static void insert_item(struct plan *plan, const struct item *item)
     uint32_t place = plan->item_count;
     while (place > 0 && item->rank < plan->items[place - 1].rank)
         place--;
-    if (plan->item_count == PL_SALE_LEGS_MAX) plan->has_more = true;
-    else plan->item_count++;
+    if (plan->item_count == PL_SALE_LEGS_MAX)
+        plan->has_more = true;
+    else
+        plan->item_count++;
     for (uint32_t i = plan->item_count - 1; i > place; i--)
         plan->items[i] = plan->items[i - 1];
-    if (place < PL_SALE_LEGS_MAX) plan->items[place] = *item;
+    if (place < PL_SALE_LEGS_MAX)
+        plan->items[place] = *item;
 }
 
 static void plan_init(struct plan *plan, const struct pl_market *market,
@@ -158,20 +167,24 @@ static void plan_init(struct plan *plan, const struct pl_market *market,
     plan->evaluation_count = 0;
     for (uint32_t i = 0; i < portfolio->leg_count; i++) {
         struct item item = {.leg = i};
-        if (item_of(market, &portfolio->legs[i], &item)) insert_item(plan, &item);
+        if (item_of(market, &portfolio->legs[i], &item))
+            insert_item(plan, &item);
     }
 }
 
 /* ---- search --------------------------------------------------------------------------------- */
 
-/* The least lots <= item->lots that reach, where item->lots does; sets them and returns the excess. */
+/* The least lots <= item->lots that reach, where item->lots does; sets them and returns the
+ * excess. */
 static pl_i128 lower_to_least(struct plan *plan, struct item *item)
 {
     int64_t low = 0, high = item->lots;
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
-        if (excess_with(plan, item, middle) >= 0) high = middle;
-        else low = middle + 1;
+        if (excess_with(plan, item, middle) >= 0)
+            high = middle;
+        else
+            low = middle + 1;
     }
     return excess_with(plan, item, high);
 }
@@ -182,8 +195,10 @@ static pl_i128 move_to_best(struct plan *plan, struct item *item)
     int64_t low = 0, high = item->lots_max;
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
-        if (excess_with(plan, item, middle + 1) > excess_with(plan, item, middle)) low = middle + 1;
-        else high = middle;
+        if (excess_with(plan, item, middle + 1) > excess_with(plan, item, middle))
+            low = middle + 1;
+        else
+            high = middle;
     }
     return excess_with(plan, item, high);
 }
@@ -194,8 +209,10 @@ static pl_i128 raise_in_order(struct plan *plan, pl_i128 excess)
     for (uint32_t i = 0; i < plan->item_count && excess < 0; i++) {
         struct item *item = &plan->items[i];
         excess = excess_with(plan, item, item->lots_max);
-        if (excess < 0) excess = move_to_best(plan, item);
-        if (excess >= 0) excess = lower_to_least(plan, item);
+        if (excess < 0)
+            excess = move_to_best(plan, item);
+        if (excess >= 0)
+            excess = lower_to_least(plan, item);
     }
     return excess;
 }
@@ -237,29 +254,34 @@ static pl_i128 excess_between(struct plan *plan, const struct point *from, const
 
 /*
  * Pro-rata unwinding (RISK S4): moves from a point that does not reach towards one that does, and
- * stops where it begins to. Legs that hedge each other go together. Rounding to lots makes A waver by
- * a few lots' worth on the way, so this finds some point that reaches; trimming makes it the least.
+ * stops where it begins to. Legs that hedge each other go together. Rounding to lots makes A waver
+ * by a few lots' worth on the way, so this finds some point that reaches; trimming makes it the
+ * least.
  */
 static pl_i128 unwind_pro_rata(struct plan *plan, const struct point *from, const struct point *to)
 {
     int64_t step_count = 1;
     for (uint32_t i = 0; i < plan->item_count; i++) {
         int64_t way = to->lots[i] - from->lots[i];
-        if (way < 0) way = -way;
-        if (way > step_count) step_count = way;
+        if (way < 0)
+            way = -way;
+        if (way > step_count)
+            step_count = way;
     }
     int64_t low = 0, high = step_count; /* low does not reach, high does */
     while (high - low > 1) {
         int64_t middle = low + (high - low) / 2;
-        if (excess_between(plan, from, to, middle, step_count) >= 0) high = middle;
-        else low = middle;
+        if (excess_between(plan, from, to, middle, step_count) >= 0)
+            high = middle;
+        else
+            low = middle;
     }
     return excess_between(plan, from, to, high, step_count);
 }
 
 /*
- * Lowers each leg in turn, the least liquid first, to the least that still reaches or, if asked, only
- * half way to it. True if some leg gave up a lot.
+ * Lowers each leg in turn, the least liquid first, to the least that still reaches or, if asked,
+ * only half way to it. True if some leg gave up a lot.
  */
 static bool cut_each(struct plan *plan, bool is_half_way)
 {
@@ -282,8 +304,8 @@ static bool cut_each(struct plan *plan, bool is_half_way)
 }
 
 /*
- * Goes on in the direction in which the last rounds went, from `from` to the present point, as far as
- * that reaches and no leg is below 0. True if it went at least half as far again.
+ * Goes on in the direction in which the last rounds went, from `from` to the present point, as far
+ * as that reaches and no leg is below 0. True if it went at least half as far again.
  */
 static bool cut_along(struct plan *plan, const struct point *from)
 {
@@ -313,15 +335,16 @@ static bool cut_along(struct plan *plan, const struct point *from)
 }
 
 /*
- * Cuts until no leg can give up a lot (G9). Without hedges one round does it and the next one proves
- * it. Where legs hedge each other, one leg's cut allows another one's, and rounds of cuts creep down
- * a narrow ridge. So after each round goes a leap along the way of the last ones: of all since the
- * last leap, or, while leaps fail, of twice as many each time, since the way of a few lots is a poor
- * direction. From the third round on cuts go half way only: on the ridge's edge a leap would fall off
- * by rounding. Each round but the last takes lots away, so this ends; leaps make it end soon: in
- * 300,000 random books made to creep (up to 16 legs, weights down to 1 ppm beside loads of 400,000,
- * lots of very different worth) the mean is below 10^3 evaluations and the worst below 2 * 10^5. A
- * sale that is not done after PL_SALE_EVALUATIONS_MAX stays as it is, safe but perhaps not smallest.
+ * Cuts until no leg can give up a lot (G9). Without hedges one round does it and the next one
+ * proves it. Where legs hedge each other, one leg's cut allows another one's, and rounds of cuts
+ * creep down a narrow ridge. So after each round goes a leap along the way of the last ones: of all
+ * since the last leap, or, while leaps fail, of twice as many each time, since the way of a few
+ * lots is a poor direction. From the third round on cuts go half way only: on the ridge's edge a
+ * leap would fall off by rounding. Each round but the last takes lots away, so this ends; leaps
+ * make it end soon: in 300,000 random books made to creep (up to 16 legs, weights down to 1 ppm
+ * beside loads of 400,000, lots of very different worth) the mean is about 10^3 evaluations and the
+ * worst below 4 * 10^5. A sale that is not done after PL_SALE_EVALUATIONS_MAX stays as it is, safe
+ * but perhaps not smallest.
  */
 static pl_i128 trim(struct plan *plan)
 {
@@ -351,9 +374,12 @@ static pl_i128 search(struct plan *plan, pl_i128 excess)
         struct point raised = point_of(plan);
         pl_i128 unwound_excess = unwind_all(plan);
         struct point unwound = point_of(plan);
-        if (unwound_excess >= 0) excess = unwind_pro_rata(plan, &raised, &unwound);
-        else if (unwound_excess > excess) excess = unwound_excess;
-        else excess = excess_between(plan, &raised, &raised, 0, 1);
+        if (unwound_excess >= 0)
+            excess = unwind_pro_rata(plan, &raised, &unwound);
+        else if (unwound_excess > excess)
+            excess = unwound_excess;
+        else
+            excess = excess_between(plan, &raised, &raised, 0, 1);
     }
     return excess >= 0 ? trim(plan) : excess;
 }
@@ -364,10 +390,13 @@ static void write_legs(struct plan *plan, struct pl_sale *sale)
 {
     for (uint32_t i = 0; i < plan->item_count; i++) {
         struct item *item = &plan->items[i];
-        if (item->lots == 0) continue;
+        if (item->lots == 0)
+            continue;
         struct pl_sale_leg *leg = &sale->legs[sale->leg_count++];
-        *leg = (struct pl_sale_leg){.instrument = item->instrument, .side = item->side,
-                                    .lots = item->lots, .limit_ticks = item->limit_ticks};
+        *leg = (struct pl_sale_leg){.instrument = item->instrument,
+                                    .side = item->side,
+                                    .lots = item->lots,
+                                    .limit_ticks = item->limit_ticks};
         leg->one_lot_less = excess_with(plan, item, item->lots - 1);
         pl_i128 excess = excess_with(plan, item, leg->lots);
         pl_assert(excess == sale->end_after);
@@ -388,7 +417,8 @@ void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
                      &sale->maintenance_before))
         return;
     sale->end_after = sale->end_before;
-    if (sale->end_before < 0) sale->end_after = search(&plan, sale->end_before);
+    if (sale->end_before < 0)
+        sale->end_after = search(&plan, sale->end_before);
     sale->reaches = sale->end_after >= 0;
     sale->is_bankrupt = !sale->reaches && !plan.has_more;
     write_legs(&plan, sale);
@@ -403,7 +433,8 @@ bool pl_sale_excess(const struct pl_market *market, const struct pl_portfolio *p
     struct pl_portfolio sold = *portfolio;
     bool is_certain = pl_portfolio_is_certain(market, portfolio);
     /* In range before, so that the products below are. */
-    if (!best_excess(market, portfolio, tier, is_certain, excess)) return false;
+    if (!best_excess(market, portfolio, tier, is_certain, excess))
+        return false;
     pl_assert(portfolio->leg_count <= PL_LEGS_MAX && leg_count <= PL_SALE_LEGS_MAX);
     memcpy(after, portfolio->legs, portfolio->leg_count * sizeof after[0]);
     sold.legs = after;

@@ -12,8 +12,9 @@
 static const int64_t PL_USD_VU = 1000000000000;
 
 /*
- * Limits of one account, RISK 1.1. With a gross value of at most V = 10^24 VU (< 2^80), coefficients
- * that sum to at most 2^23 per leg (V7), and unc at most (PL_INTERVAL_TIMES_MAX - 1) V:
+ * Limits of one account, RISK 1.1. With a gross value of at most V = 10^24 VU (< 2^80),
+ * coefficients that sum to at most 2^23 per leg (V7), and unc at most (PL_INTERVAL_TIMES_MAX - 1)
+ * V:
  *
  *   |A| <= 10^6 (4 V + V) + 2^23 V + 7 * 10^6 V  <  2.1 * 10^31  <  2^105
  *
@@ -35,9 +36,9 @@ static inline bool pl_leg_is_certain(const struct pl_leg *leg, const struct pl_q
 }
 
 /*
- * conc(v) = sum over brackets of rate_b (min(v, T_b+1) - T_b)+, summed by slopes: each threshold that
- * is passed adds the step of its rate to all that lies above it. Convex, since no rate decreases.
- * A threshold is below 2^63 * 10^12 < 2^103 and `size` below 2^80.
+ * conc(v) = sum over brackets of rate_b (min(v, T_b+1) - T_b)+, summed by slopes: each threshold
+ * that is passed adds the step of its rate to all that lies above it. Convex, since no rate
+ * decreases. A threshold is below 2^63 * 10^12 < 2^103 and `size` below 2^80.
  */
 static inline pl_i128 pl_concentration(const struct pl_instrument *instrument, enum pl_tier tier,
                                        pl_i128 size)
@@ -47,7 +48,8 @@ static inline pl_i128 pl_concentration(const struct pl_instrument *instrument, e
     for (uint32_t b = 0; b < instrument->bracket_count; b++) {
         const struct pl_bracket *bracket = &instrument->brackets[b];
         pl_i128 above = size - (pl_i128)bracket->threshold_usd * PL_USD_VU;
-        if (above <= 0) break;
+        if (above <= 0)
+            break;
         charge += above * (bracket->rate.at[tier] - rate_below);
         rate_below = bracket->rate.at[tier];
     }

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Verdicts over inputs that may be bad: lower and upper bounds of the excess (G4), the same terms as
- * evaluate.c for people, and the doubts that an account has. Uncertain is not a shield: whoever is
- * below the line at the upper bound is below it for certain.
+ * Verdicts over inputs that may be bad: lower and upper bounds of the excess (G4), the same terms
+ * as evaluate.c for people, and the doubts that an account has. Uncertain is not a shield: whoever
+ * is below the line at the upper bound is below it for certain.
  *
  * Each leg's value n lies in an interval. The excess A is a sum of terms, and two facts bound it:
  *
  *  1. If A cannot fall as n grows, whatever else is held, then its least value over the interval is
  *     taken at the low end and its greatest at the high end: the bound is an exact evaluation there.
- *     The slope of A in n is at least own_long - sum |loads| - largest loss - top rate for n > 0 and
+ *     The slope of A in n is at least own_long - sum |loads| - largest loss - top rate for n > 0, and
  *     own_short - sum |loads| for n < 0 (moving toward 0 only relieves brackets). V3 says that it is
  *     never negative for spot; a derivative may ask for more than its value.
  *  2. Otherwise each term takes its own extreme over the interval, which may be too far, never too
  *     near.
  *
- * The upper bound stays concave in the lots that a sale takes from a leg, so plan.c may bisect on it:
- * a sale shifts both ends of the leg's interval by the same amount, and over a shifted interval the
- * greatest value of a concave function (own) is concave in the shift, while the distance of 0 from it
- * (factors, brackets, losses at their least) is convex.
+ * The upper bound stays concave in the lots that a sale takes from a leg, so plan.c may bisect on
+ * it: a sale shifts both ends of the leg's interval by the same amount, and over a shifted interval
+ * the greatest value of a concave function (own) is concave in the shift, while the distance of 0
+ * from it (factors, brackets, losses at their least) is convex.
  */
 #include "lib/base/assert.h"
 #include "lib/exposure/terms.h"
@@ -46,8 +46,7 @@ struct scope {
 
 static bool is_unlisted(const struct pl_market *market, const struct pl_leg *leg)
 {
-    return leg->is_unlisted_amount ||
-           !market->parameters->instruments[leg->instrument].is_listed;
+    return leg->is_unlisted_amount || !market->parameters->instruments[leg->instrument].is_listed;
 }
 
 /* unc of so many lots. */
@@ -62,17 +61,20 @@ static struct reach reach_of(const struct pl_market *market, const struct pl_leg
     const struct pl_quote *quote = &market->quotes[leg->instrument];
     int64_t least = leg->lots < leg->final_lots ? leg->lots : leg->final_lots;
     int64_t most = leg->lots < leg->final_lots ? leg->final_lots : leg->lots;
-    if (is_unlisted(market, leg)) return (struct reach){.value.has_no_low = least < 0};
+    if (is_unlisted(market, leg))
+        return (struct reach){.value.has_no_low = least < 0};
     if (quote->ticks == 0)
-        return (struct reach){.value = {.has_no_low = least < 0, .has_no_high = most > 0}};
+        return (struct reach){.value = {.has_no_low = least<0, .has_no_high = most> 0}};
     if (quote->status != PL_MARK_LIVE) {
         /* An asset may be worth nothing. The interval of a bad mark says no more than the bounds
          * that already stand for it, so there is no unc. */
         return (struct reach){
-            .value = {
-                .low = least < 0 ? (pl_i128)least * quote->bad_high_lot_vu : 0,
-                .high = (pl_i128)most * (most < 0 ? quote->bad_low_lot_vu : quote->bad_high_lot_vu),
-            },
+            .value =
+                {
+                    .low = least < 0 ? (pl_i128)least * quote->bad_high_lot_vu : 0,
+                    .high = (pl_i128)most *
+                            (most < 0 ? quote->bad_low_lot_vu : quote->bad_high_lot_vu),
+                },
         };
     }
     return (struct reach){
@@ -98,7 +100,8 @@ static bool scope_init(struct scope *scope, const struct pl_market *market,
         struct reach *reach = &scope->reaches[i];
         *reach = reach_of(market, &portfolio->legs[i]);
         gross += pl_max(pl_abs(reach->value.low), pl_abs(reach->value.high));
-        if (gross > PL_VALUE_VU_MAX) return false;
+        if (gross > PL_VALUE_VU_MAX)
+            return false;
     }
     return true;
 }
@@ -120,12 +123,14 @@ static bool grows_with_value(const struct pl_market *market, const struct pl_leg
     const struct pl_weights *weights = &market->weights[tier][leg->instrument];
     const struct pl_instrument *instrument = &market->parameters->instruments[leg->instrument];
     const struct pl_quote *quote = &market->quotes[leg->instrument];
-    if (is_unlisted(market, leg)) return true;
+    if (is_unlisted(market, leg))
+        return true;
     int64_t loads = 0, loss = 0;
     for (uint32_t k = 0; k < weights->load_count; k++)
         loads += weights->loads[k] < 0 ? -(int64_t)weights->loads[k] : weights->loads[k];
     for (uint32_t k = 0; k < instrument->loss_count; k++)
-        if (instrument->losses[k].loss.at[tier] > loss) loss = instrument->losses[k].loss.at[tier];
+        if (instrument->losses[k].loss.at[tier] > loss)
+            loss = instrument->losses[k].loss.at[tier];
     bool may_be_long = leg->lots > 0 || leg->final_lots > 0;
     bool may_be_short = leg->lots < 0 || leg->final_lots < 0;
     bool is_charged = pl_tier_charges_doubt(tier) && quote->status == PL_MARK_LIVE;
@@ -167,28 +172,33 @@ static bool own_is_unbounded(const struct pl_weights *weights, struct span span,
                                  (span.has_no_low && weights->own_short > 0);
 }
 
-/* The value in `span` with the least or greatest own(). It is concave (V1): least at an end, greatest
- * at an end or in 0. */
+/* The value in `span` with the least or greatest own(). It is concave (V1): least at an end,
+ * greatest at an end or in 0. */
 static pl_i128 extreme_value(const struct pl_weights *weights, struct span span, enum end end)
 {
     pl_i128 own_low = own_at(weights, span.low), own_high = own_at(weights, span.high);
-    if (end == END_LOW) return own_low < own_high ? span.low : span.high;
-    if (span.low < 0 && span.high > 0 && pl_max(own_low, own_high) < 0) return 0;
+    if (end == END_LOW)
+        return own_low < own_high ? span.low : span.high;
+    if (span.low < 0 && span.high > 0 && pl_max(own_low, own_high) < 0)
+        return 0;
     return own_low > own_high ? span.low : span.high;
 }
 
 /* Where |x| over a span helps the excess least or most: at its farthest end, or nearest to 0. */
 static pl_i128 extreme_size(struct span span, enum end end)
 {
-    if (end == END_LOW) return pl_max(pl_abs(span.low), pl_abs(span.high));
+    if (end == END_LOW)
+        return pl_max(pl_abs(span.low), pl_abs(span.high));
     pl_i128 above = span.has_no_low ? 0 : span.low, below = span.has_no_high ? 0 : -span.high;
     return pl_max(0, pl_max(above, below));
 }
 
 static pl_i128 extreme_unc(const struct reach *reach, struct span span, enum end end)
 {
-    if (is_point(span)) return end == END_HIGH ? reach->unc_high : reach->unc_low;
-    if (end == END_LOW) return pl_max(reach->unc_low, reach->unc_high);
+    if (is_point(span))
+        return end == END_HIGH ? reach->unc_high : reach->unc_low;
+    if (end == END_LOW)
+        return pl_max(reach->unc_low, reach->unc_high);
     return span.low < 0 && span.high > 0 ? 0 : pl_min(reach->unc_low, reach->unc_high);
 }
 
@@ -203,12 +213,13 @@ struct tally {
     struct pl_term *terms;
     uint32_t capacity, count;
     bool is_unbounded;
-    uint32_t unbounded_instrument; /* the first one that makes it so                               */
+    uint32_t unbounded_instrument; /* the first one that makes it so */
 };
 
 static void lose_bound(struct tally *tally, uint32_t instrument)
 {
-    if (!tally->is_unbounded) tally->unbounded_instrument = instrument;
+    if (!tally->is_unbounded)
+        tally->unbounded_instrument = instrument;
     tally->is_unbounded = true;
 }
 
@@ -216,8 +227,8 @@ static void add_term(struct tally *tally, enum pl_term_kind kind, uint32_t index
 {
     tally->excess += amount;
     if (amount != 0 && tally->count < tally->capacity)
-        tally->terms[tally->count++] =
-            (struct pl_term){.kind = kind, .index = index, .amount = amount};
+        tally->terms[tally->count++] = (struct pl_term){
+            .kind = kind, .index = index, .amount = amount};
 }
 
 /* What the leg adds to sums over legs. */
@@ -239,7 +250,8 @@ static void add_shares(struct tally *tally, uint32_t index, struct span span)
     for (uint32_t k = 0; k < instrument->loss_count; k++) {
         int32_t loss = instrument->losses[k].loss.at[tally->tier];
         tally->losses[instrument->losses[k].dependency] += at_risk * loss;
-        if (tally->end == END_LOW && span.has_no_high && loss > 0) lose_bound(tally, index);
+        if (tally->end == END_LOW && span.has_no_high && loss > 0)
+            lose_bound(tally, index);
     }
 }
 
@@ -250,7 +262,8 @@ static void add_leg(struct tally *tally, uint32_t i)
     const struct pl_instrument *instrument = &scope->market->parameters->instruments[index];
     enum pl_tier tier = tally->tier;
     if (is_unlisted(scope->market, &scope->portfolio->legs[i])) {
-        if (tally->end == END_LOW && scope->reaches[i].value.has_no_low) lose_bound(tally, index);
+        if (tally->end == END_LOW && scope->reaches[i].value.has_no_low)
+            lose_bound(tally, index);
         return; /* an asset counts 0, and so does a debt at best */
     }
 
@@ -287,7 +300,8 @@ static void add_up(struct tally *tally)
         add_term(tally, PL_TERM_FACTOR, k, -extreme_size(tally->factors[k], tally->end));
     uint32_t worst = 0;
     for (uint32_t d = 1; d < parameters->dependency_count; d++)
-        if (tally->losses[d] > tally->losses[worst]) worst = d;
+        if (tally->losses[d] > tally->losses[worst])
+            worst = d;
     add_term(tally, PL_TERM_DEPENDENCY, worst, -tally->losses[worst]);
 }
 
@@ -295,7 +309,8 @@ static pl_i128 bound_at(const struct scope *scope, enum pl_tier tier, enum end e
 {
     struct tally tally = {.scope = scope, .tier = tier, .end = end};
     add_up(&tally);
-    if (tally.is_unbounded) return end == END_HIGH ? PL_EXCESS_UNBOUNDED : -PL_EXCESS_UNBOUNDED;
+    if (tally.is_unbounded)
+        return end == END_HIGH ? PL_EXCESS_UNBOUNDED : -PL_EXCESS_UNBOUNDED;
     return tally.excess;
 }
 
@@ -303,7 +318,8 @@ bool pl_evaluate_bounds(const struct pl_market *market, const struct pl_portfoli
                         enum pl_tier tier, struct pl_bounds *excess)
 {
     struct scope scope;
-    if (!scope_init(&scope, market, portfolio)) return false;
+    if (!scope_init(&scope, market, portfolio))
+        return false;
     excess->low = bound_at(&scope, tier, END_LOW);
     excess->high = bound_at(&scope, tier, END_HIGH);
     pl_assert(excess->low <= excess->high);
@@ -314,9 +330,10 @@ uint32_t pl_explain(const struct pl_market *market, const struct pl_portfolio *p
                     enum pl_tier tier, struct pl_term *terms, uint32_t capacity)
 {
     struct scope scope;
-    if (!scope_init(&scope, market, portfolio)) return 0;
-    struct tally tally = {.scope = &scope, .tier = tier, .end = END_HIGH, .terms = terms,
-                          .capacity = capacity};
+    if (!scope_init(&scope, market, portfolio))
+        return 0;
+    struct tally tally = {
+        .scope = &scope, .tier = tier, .end = END_HIGH, .terms = terms, .capacity = capacity};
     add_up(&tally);
     if (tally.is_unbounded) {
         tally.count = 0;
@@ -331,12 +348,18 @@ static bool find_doubt(const struct pl_market *market, const struct pl_leg *leg,
                        enum pl_doubt_reason *reason)
 {
     const struct pl_quote *quote = &market->quotes[leg->instrument];
-    if (pl_leg_is_certain(leg, quote)) return false;
-    if (is_unlisted(market, leg)) *reason = PL_DOUBT_UNLISTED;
-    else if (quote->ticks == 0) *reason = PL_DOUBT_NO_MARK;
-    else if (quote->status == PL_MARK_STALE) *reason = PL_DOUBT_STALE;
-    else if (quote->status == PL_MARK_HALTED) *reason = PL_DOUBT_HALTED;
-    else *reason = PL_DOUBT_UNFINALISED;
+    if (pl_leg_is_certain(leg, quote))
+        return false;
+    if (is_unlisted(market, leg))
+        *reason = PL_DOUBT_UNLISTED;
+    else if (quote->ticks == 0)
+        *reason = PL_DOUBT_NO_MARK;
+    else if (quote->status == PL_MARK_STALE)
+        *reason = PL_DOUBT_STALE;
+    else if (quote->status == PL_MARK_HALTED)
+        *reason = PL_DOUBT_HALTED;
+    else
+        *reason = PL_DOUBT_UNFINALISED;
     return true;
 }
 
@@ -348,8 +371,10 @@ static void insert_doubt(const struct pl_names *names, struct pl_doubt doubt,
     uint32_t place = verdict->doubt_count;
     while (place > 0 && pl_id_compare(id, &names->ids[verdict->doubts[place - 1].instrument]) < 0)
         place--;
-    if (place == PL_DOUBTS_MAX) return;
-    if (verdict->doubt_count < PL_DOUBTS_MAX) verdict->doubt_count++;
+    if (place == PL_DOUBTS_MAX)
+        return;
+    if (verdict->doubt_count < PL_DOUBTS_MAX)
+        verdict->doubt_count++;
     for (uint32_t i = verdict->doubt_count - 1; i > place; i--)
         verdict->doubts[i] = verdict->doubts[i - 1];
     verdict->doubts[place] = doubt;
@@ -364,8 +389,8 @@ static void collect_doubts(const struct pl_market *market, const struct pl_names
             insert_doubt(names, doubt, verdict);
     }
     if (portfolio->cash_vu != portfolio->final_cash_vu && verdict->doubt_count < PL_DOUBTS_MAX)
-        verdict->doubts[verdict->doubt_count++] =
-            (struct pl_doubt){.instrument = UINT32_MAX, .reason = PL_DOUBT_UNFINALISED};
+        verdict->doubts[verdict->doubt_count++] = (struct pl_doubt){.instrument = UINT32_MAX,
+                                                                    .reason = PL_DOUBT_UNFINALISED};
 }
 
 /* At the marks, bad ones at their last. Stops at the first sum beyond the range, below 2^127. */
@@ -392,8 +417,10 @@ static struct pl_bounds equity_of(const struct scope *scope)
         has_no_low |= scope->reaches[i].value.has_no_low;
         has_no_high |= scope->reaches[i].value.has_no_high;
     }
-    if (has_no_low) equity.low = -PL_EXCESS_UNBOUNDED;
-    if (has_no_high) equity.high = PL_EXCESS_UNBOUNDED;
+    if (has_no_low)
+        equity.low = -PL_EXCESS_UNBOUNDED;
+    if (has_no_high)
+        equity.high = PL_EXCESS_UNBOUNDED;
     return equity;
 }
 
@@ -413,8 +440,7 @@ static void bound_all(const struct scope *scope, struct pl_verdict *verdict)
         }
     }
     const struct pl_bounds *maintenance = &verdict->excess[PL_TIER_MAINTENANCE];
-    verdict->certainty =
-        maintenance->low < 0 && maintenance->high >= 0 ? PL_UNCERTAIN : PL_CERTAIN;
+    verdict->certainty = maintenance->low < 0 && maintenance->high >= 0 ? PL_UNCERTAIN : PL_CERTAIN;
 }
 
 void pl_verdict_of(const struct pl_market *market, const struct pl_names *names,

@@ -16,16 +16,14 @@
 
 /* One partition; all zero while it is not read. */
 struct pl_reading {
-    int64_t position; /* of the next record that may be delivered                            */
-    int64_t end_high; /* high watermark when the end was met; -1 when it was not met since   */
+    int64_t position; /* of the next record that may be delivered                           */
     bool is_reading;
-    bool is_paused;   /* librdkafka keeps this over an unassignment, so it is kept here too  */
+    bool is_paused;   /* librdkafka keeps this over an unassignment, so it is kept here too */
 };
 
 struct pl_reader {
     struct pl_kafka_link link;
     const char *topic_names[PL_TOPIC_COUNT];
-    bool is_uncommitted;
     enum pl_topic last_topic;     /* where the search for a record's topic begins */
     rd_kafka_message_t *message;  /* what the last record's views point into      */
     struct pl_reading readings[PL_TOPIC_COUNT][PL_PARTITIONS_MAX];
@@ -61,7 +59,6 @@ enum pl_err pl_reader_open(struct pl_reader **reader, const struct pl_kafka_sett
         return pl_err_set(PL_FATAL_SYSTEM, "no memory for a reader");
     }
     memcpy(opened->topic_names, settings->topic_names, sizeof(opened->topic_names));
-    opened->is_uncommitted = uncommitted;
 
     err = pl_kafka_link_open(&opened->link, PL_KAFKA_READER, conf);
     if (err) {
@@ -108,7 +105,7 @@ enum pl_err pl_reader_add(struct pl_reader *reader, enum pl_topic topic, int32_t
     if (err)
         return pl_err_note(err, "%s[%d]", reader->topic_names[topic], partition);
 
-    *reading = (struct pl_reading){.position = offset, .end_high = -1, .is_reading = true};
+    *reading = (struct pl_reading){.position = offset, .is_reading = true};
     return PL_OK;
 }
 
@@ -180,15 +177,6 @@ static struct pl_reading *reading_of_message(struct pl_reader *reader,
     return NULL;
 }
 
-static int64_t cached_high(rd_kafka_t *rk, const char *name, int32_t partition)
-{
-    int64_t low = 0, high = 0;
-
-    if (rd_kafka_get_watermark_offsets(rk, name, partition, &low, &high) != 0 || high < 0)
-        return -1;
-    return high;
-}
-
 /* An error among the records: the partition's end, or trouble. */
 static enum pl_err judge_message(struct pl_reader *reader, const rd_kafka_message_t *message)
 {
@@ -196,11 +184,8 @@ static enum pl_err judge_message(struct pl_reader *reader, const rd_kafka_messag
     struct pl_reading *reading = reading_of_message(reader, message, &topic);
 
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        if (reading != NULL && message->offset >= reading->position) {
+        if (reading != NULL && message->offset > reading->position)
             reading->position = message->offset;
-            reading->end_high = cached_high(reader->link.rk, reader->topic_names[topic],
-                                            message->partition);
-        }
         return PL_OK;
     }
     if (message->rkt != NULL && reading == NULL)
@@ -243,10 +228,11 @@ static bool fill_record(struct pl_reader *reader, const rd_kafka_message_t *mess
 
     /* librdkafka's version barrier keeps back what was queued before a removal or a pause; this
      * is the second line of defence. */
-    if (reading == NULL || reading->is_paused || message->offset < reading->position)
+    if (reading == NULL || message->offset < reading->position)
         return false;
+    /* To drop it would skip input; a pause that lets records through is none. */
+    pl_assert(!reading->is_paused);
     reading->position = message->offset + 1;
-    reading->end_high = -1;
 
     record->partition = message->partition;
     record->offset = message->offset;
@@ -282,13 +268,11 @@ int64_t pl_reader_end_cached(const struct pl_reader *reader, enum pl_topic topic
                              int32_t partition)
 {
     pl_assert((unsigned)topic < PL_TOPIC_COUNT && partition >= 0 && partition < PL_PARTITIONS_MAX);
-    const struct pl_reading *reading = &reader->readings[topic][partition];
-    int64_t high = cached_high(reader->link.rk, reader->topic_names[topic], partition);
+    int64_t low = 0, high = 0;
 
-    /* librdkafka does not tell the last stable offset, but where the end was met it is the
-     * position, until the log grows. */
-    if (!reader->is_uncommitted && reading->end_high >= 0 && reading->end_high == high)
-        return reading->position;
+    if (rd_kafka_get_watermark_offsets(reader->link.rk, reader->topic_names[topic], partition,
+                                       &low, &high) != 0 || high < 0)
+        return -1;
     return high;
 }
 

@@ -132,10 +132,9 @@ enum pl_err pl_reader_poll(struct pl_reader *reader, int timeout_ms, struct pl_r
  * partition is not being read. */
 int64_t pl_reader_position(const struct pl_reader *reader, enum pl_topic topic, int32_t partition);
 
-/* End of the partition as of the last fetch answer: the high watermark. For a committed reader
- * whose position met the end it is the last stable offset, so position == end means "all read",
- * also below an open transaction; before that the high watermark bounds it from above. Free;
- * -1 when no answer came yet. */
+/* High watermark of the partition as of the last fetch answer. A committed reader's position stays
+ * below it while a transaction is open there: librdkafka does not tell the last stable offset, so
+ * ask pl_reader_watermarks where the difference matters. Free; -1 when no answer came yet. */
 int64_t pl_reader_end_cached(const struct pl_reader *reader, enum pl_topic topic,
                              int32_t partition);
 

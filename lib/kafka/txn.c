@@ -20,6 +20,7 @@
 
 enum {
     CALL_SLICE_MS = 1000,      /* one call of librdkafka, so that the watchdog hears from us */
+    RETRY_PAUSE_MS = 5,
     QUEUE_FULL_WAIT_MS = 10,
     TOPIC_WAIT_MS = 5000,      /* metadata of a topic on its first use                       */
     PLAIN_MESSAGE_TIMEOUT_MS = 30000,
@@ -270,6 +271,7 @@ static enum pl_err settle(struct pl_txn *txn, enum call call,
         rd_kafka_error_destroy(error);
         if (err != PL_RETRY_TRANSPORT || is_late)
             return err;
+        rd_kafka_poll(txn->output.link.rk, RETRY_PAUSE_MS); /* some refusals come at once */
     }
 }
 

@@ -119,8 +119,8 @@ bool pl_aggregate_mark(struct pl_aggregate *aggregate, const struct pl_instrumen
                        int64_t now_ms, bool restate);
 
 /* Takes up where another stopped: a mark read from the topic. Ignored unless its number is above
- * the last, and if its tick is above 2^63 - 1, which nobody could raise; the volatility goes on from
- * the published one. */
+ * the last, and if its tick is above 2^63 - 1, which nobody could raise; the volatility goes on
+ * from the published one. */
 void pl_aggregate_recover(struct pl_aggregate *aggregate, const struct pl_mark *mark);
 
 /* New rules: quotes of sources that both sets name move to their new places, others are forgotten.

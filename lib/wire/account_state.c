@@ -13,19 +13,18 @@
 #include "lib/wire/wire.h"
 
 static_assert((int)PL_STATE_OK == (int)PLIMSOLL__V1__MARGIN_CALL__STATE__STATE_OK &&
-              (int)PL_STATE_BANKRUPT == (int)PLIMSOLL__V1__MARGIN_CALL__STATE__STATE_BANKRUPT,
+                  (int)PL_STATE_BANKRUPT == (int)PLIMSOLL__V1__MARGIN_CALL__STATE__STATE_BANKRUPT,
               "account state");
 static_assert((int)PL_DOUBT_NO_MARK ==
-              (int)PLIMSOLL__V1__MARGIN_CALL__DOUBT__REASON__REASON_NO_MARK &&
-              (int)PL_DOUBT_OUT_OF_RANGE ==
-              (int)PLIMSOLL__V1__MARGIN_CALL__DOUBT__REASON__REASON_OUT_OF_RANGE,
+                      (int)PLIMSOLL__V1__MARGIN_CALL__DOUBT__REASON__REASON_NO_MARK &&
+                  (int)PL_DOUBT_OUT_OF_RANGE ==
+                      (int)PLIMSOLL__V1__MARGIN_CALL__DOUBT__REASON__REASON_OUT_OF_RANGE,
               "doubt reason");
-static_assert(
-    (int)PL_PROGRESS_OPEN ==
-    (int)PLIMSOLL__V1__ACCOUNT_STATE__PENDING_ORDER__PROGRESS__PROGRESS_OPEN &&
-    (int)PL_PROGRESS_OVERDUE ==
-    (int)PLIMSOLL__V1__ACCOUNT_STATE__PENDING_ORDER__PROGRESS__PROGRESS_OVERDUE,
-    "progress");
+static_assert((int)PL_PROGRESS_OPEN ==
+                      (int)PLIMSOLL__V1__ACCOUNT_STATE__PENDING_ORDER__PROGRESS__PROGRESS_OPEN &&
+                  (int)PL_PROGRESS_OVERDUE ==
+                      (int)PLIMSOLL__V1__ACCOUNT_STATE__PENDING_ORDER__PROGRESS__PROGRESS_OVERDUE,
+              "progress");
 
 /* ---- decode ---- */
 
@@ -93,10 +92,10 @@ static enum pl_err read_pending(const struct pl_place *place,
 static enum pl_err read_doubts(const Plimsoll__V1__AccountState *from, struct pl_names *names,
                                struct pl_account_state *state)
 {
-    enum pl_err err =
-        pl_field_count(NULL, "doubts", from->n_doubts, PL_DOUBTS_MAX, &state->doubt_count);
+    enum pl_err err = pl_field_count(NULL, "doubts", from->n_doubts, PL_DOUBTS_MAX,
+                                     &state->doubt_count);
     for (uint32_t i = 0; !err && i < state->doubt_count; i++) {
-        const struct pl_place place = { NULL, "doubts", (int)i };
+        const struct pl_place place = {NULL, "doubts", (int)i};
         const Plimsoll__V1__MarginCall__Doubt *doubt = from->doubts[i];
         uint32_t reason = 0;
         state->doubts[i].instrument = UINT32_MAX;
@@ -118,8 +117,7 @@ static enum pl_err read_times(const Plimsoll__V1__AccountState *from,
     if (!err && from->has_whole_since_ms)
         err = pl_field_time(NULL, PL_SCALAR(from, whole_since_ms), &state->whole_since_ms);
     return err ? err
-               : pl_field_time(NULL, PL_SCALAR(from, revision_after_ms),
-                               &state->revision_after_ms);
+               : pl_field_time(NULL, PL_SCALAR(from, revision_after_ms), &state->revision_after_ms);
 }
 
 enum pl_err pl_wire_state_decode(struct pl_wire *wire, struct pl_names *names,
@@ -127,8 +125,8 @@ enum pl_err pl_wire_state_decode(struct pl_wire *wire, struct pl_names *names,
                                  struct pl_account_state *state)
 {
     enum pl_err err = PL_OK;
-    const Plimsoll__V1__AccountState *from =
-        pl_wire_unpack(&wire->decode, PL_TOPIC_ACCOUNTS, value, &err);
+    const Plimsoll__V1__AccountState *from = pl_wire_unpack(&wire->decode, PL_TOPIC_ACCOUNTS, value,
+                                                            &err);
     if (!from)
         return err;
     struct pl_id account;
@@ -153,7 +151,7 @@ enum pl_err pl_wire_state_decode(struct pl_wire *wire, struct pl_names *names,
         err = pl_field_count(NULL, "pending", from->n_pending, PL_PENDING_MAX,
                              &state->pending_count);
     for (uint32_t i = 0; !err && i < state->pending_count; i++) {
-        const struct pl_place place = { NULL, "pending", (int)i };
+        const struct pl_place place = {NULL, "pending", (int)i};
         err = read_pending(&place, from->pending[i], names, &state->pending[i]);
     }
     return err;
@@ -161,9 +159,8 @@ enum pl_err pl_wire_state_decode(struct pl_wire *wire, struct pl_names *names,
 
 /* ---- encode ---- */
 
-static Plimsoll__V1__AccountState__PendingOrder *build_pending(struct pl_wire *wire,
-                                                               const struct pl_names *names,
-                                                               const struct pl_pending *pending)
+static Plimsoll__V1__AccountState__PendingOrder *
+build_pending(struct pl_wire *wire, const struct pl_names *names, const struct pl_pending *pending)
 {
     Plimsoll__V1__AccountState__PendingOrder *to = pl_wire_take(wire, sizeof(*to));
     plimsoll__v1__account_state__pending_order__init(to);
@@ -186,8 +183,7 @@ static Plimsoll__V1__AccountState__PendingOrder *build_pending(struct pl_wire *w
 }
 
 enum pl_err pl_wire_state_encode(struct pl_wire *wire, const struct pl_names *names,
-                                 const struct pl_id *account,
-                                 const struct pl_account_state *state,
+                                 const struct pl_id *account, const struct pl_account_state *state,
                                  struct pl_bytes_view *value)
 {
     Plimsoll__V1__AccountState to = PLIMSOLL__V1__ACCOUNT_STATE__INIT;

@@ -16,7 +16,7 @@ static enum pl_err check_bridges(const Plimsoll__V1__ChainStatus *from)
     struct pl_id bridge;
     enum pl_err err = pl_field_count(NULL, "bridges", from->n_bridges, BRIDGES_MAX, &count);
     for (uint32_t i = 0; !err && i < count; i++) {
-        const struct pl_place place = { NULL, "bridges", (int)i };
+        const struct pl_place place = {NULL, "bridges", (int)i};
         err = pl_field_id(&place, "bridge", from->bridges[i]->bridge, &bridge);
         if (!err)
             err = pl_field_enum(&place, PL_SCALAR(from->bridges[i], condition),
@@ -29,18 +29,17 @@ enum pl_err pl_wire_chain_decode(struct pl_wire *wire, struct pl_bytes_view key,
                                  struct pl_bytes_view value, struct pl_chain_status *status)
 {
     enum pl_err err = PL_OK;
-    const Plimsoll__V1__ChainStatus *from =
-        pl_wire_unpack(&wire->decode, PL_TOPIC_CHAINS, value, &err);
+    const Plimsoll__V1__ChainStatus *from = pl_wire_unpack(&wire->decode, PL_TOPIC_CHAINS, value,
+                                                           &err);
     if (!from)
         return err;
     uint32_t condition = 0;
-    *status = (struct pl_chain_status){ 0 };
+    *status = (struct pl_chain_status){0};
     err = pl_field_id(NULL, "chain", from->chain, &status->chain);
     if (!err)
         err = pl_wire_check_key(key, "chain", &status->chain);
     if (!err)
-        err = pl_field_u64(NULL, PL_SCALAR(from, head_height), 0, UINT64_MAX,
-                           &status->head_height);
+        err = pl_field_u64(NULL, PL_SCALAR(from, head_height), 0, UINT64_MAX, &status->head_height);
     if (!err)
         err = pl_field_u64(NULL, PL_SCALAR(from, finalised_height), 0, status->head_height,
                            &status->finalised_height);

@@ -20,12 +20,11 @@ static enum pl_err read_scope(const char *scope, struct pl_bytes_view key, struc
     size_t size_bytes = strlen(scope), prefix_bytes = strlen(SCOPE_ACCOUNT);
     if (!key.data || key.size_bytes != size_bytes || memcmp(key.data, scope, size_bytes) != 0)
         return pl_err_set(PL_REJECT_KEY, "key is not the scope: write the value's scope as the "
-                          "record's key");
+                                         "record's key");
     if (strcmp(scope, SCOPE_ALL) == 0)
         return PL_OK;
     if (strncmp(scope, SCOPE_ACCOUNT, prefix_bytes) != 0)
-        return pl_field_fail(PL_REJECT_UNKNOWN, NULL, "scope",
-                             ": write \"all\" or \"account=ID\"");
+        return pl_field_fail(PL_REJECT_UNKNOWN, NULL, "scope", ": write \"all\" or \"account=ID\"");
     enum pl_err err = pl_field_id(NULL, "scope", scope + prefix_bytes, account);
     if (!err && account->text[0] == '~')
         return pl_field_fail(PL_REJECT_KEY, NULL, "scope",
@@ -37,12 +36,12 @@ enum pl_err pl_wire_control_decode(struct pl_wire *wire, struct pl_bytes_view ke
                                    struct pl_bytes_view value, struct pl_control *control)
 {
     enum pl_err err = PL_OK;
-    const Plimsoll__V1__Control *from =
-        pl_wire_unpack(&wire->decode, PL_TOPIC_CONTROL, value, &err);
+    const Plimsoll__V1__Control *from = pl_wire_unpack(&wire->decode, PL_TOPIC_CONTROL, value,
+                                                       &err);
     if (!from)
         return err;
     uint32_t action = 0;
-    *control = (struct pl_control){ 0 };
+    *control = (struct pl_control){0};
     err = read_scope(from->scope, key, &control->account);
     if (!err)
         err = pl_field_enum(NULL, PL_SCALAR(from, action),
@@ -51,8 +50,7 @@ enum pl_err pl_wire_control_decode(struct pl_wire *wire, struct pl_bytes_view ke
     if (!err)
         err = pl_field_u64(NULL, PL_SCALAR(from, epoch), 1, UINT64_MAX, &control->epoch);
     if (!err)
-        err = pl_field_text(NULL, "actor", from->actor, sizeof(control->actor) - 1,
-                            control->actor);
+        err = pl_field_text(NULL, "actor", from->actor, sizeof(control->actor) - 1, control->actor);
     if (!err)
         err = pl_field_text(NULL, "reason", from->reason, sizeof(control->reason) - 1,
                             control->reason);
@@ -79,6 +77,6 @@ enum pl_err pl_wire_control_encode(struct pl_wire *wire, const struct pl_control
     to.actor = (char *)(uintptr_t)control->actor;
     to.reason = (char *)(uintptr_t)control->reason;
     PL_PUT(&to, created_ms, control->created_ms);
-    *key = (struct pl_bytes_view){ (const uint8_t *)scope, size_bytes };
+    *key = (struct pl_bytes_view){(const uint8_t *)scope, size_bytes};
     return pl_wire_pack(wire, PL_TOPIC_CONTROL, &to.base, value);
 }

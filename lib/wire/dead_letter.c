@@ -23,8 +23,8 @@ static void add_bytes(struct headers *headers, const char *name, const void *byt
                       size_t size_bytes)
 {
     pl_assert(headers->count < headers->count_max);
-    headers->list[headers->count++] =
-        (struct pl_header){ name, (struct pl_bytes_view){ bytes, size_bytes } };
+    headers->list[headers->count++] = (struct pl_header){name,
+                                                         (struct pl_bytes_view){bytes, size_bytes}};
 }
 
 static void add_text(struct headers *headers, const char *name, const char *text)
@@ -57,8 +57,7 @@ static void add_decimal(struct headers *headers, const char *name, int64_t numbe
                   (size_t)snprintf(text, BYTES_MAX, "%lld", (long long)number));
 }
 
-static void add_binary(struct headers *headers, const char *name, int64_t number,
-                       size_t size_bytes)
+static void add_binary(struct headers *headers, const char *name, int64_t number, size_t size_bytes)
 {
     uint8_t *bytes = take(headers, size_bytes);
     for (size_t i = 0; bytes && i < size_bytes; i++)
@@ -80,8 +79,8 @@ static const char *stage_of(enum pl_err err)
 
 static bool is_ours(const char *name)
 {
-    static const char *const prefixes[] = { "__connect.errors.", "kafka_dlt-", "plimsoll.error.",
-                                            "plimsoll.code." };
+    static const char *const prefixes[] = {"__connect.errors.", "kafka_dlt-", "plimsoll.error.",
+                                           "plimsoll.code."};
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
         if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
             return true;
@@ -116,8 +115,8 @@ enum pl_err pl_wire_dead_letter_headers(struct pl_wire *wire, const struct pl_de
                                         const struct pl_header *origin, unsigned origin_count,
                                         struct pl_header *headers, unsigned *count)
 {
-    struct headers all = { .wire = wire, .list = headers,
-                           .count_max = origin_count + PL_DEAD_LETTER_HEADERS_MAX };
+    struct headers all = {
+        .wire = wire, .list = headers, .count_max = origin_count + PL_DEAD_LETTER_HEADERS_MAX};
     all.text = letter->text ? keep_text(&all, letter->text) : NULL;
     for (unsigned i = 0; i < origin_count; i++)
         if (!is_ours(origin[i].name))

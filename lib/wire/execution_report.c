@@ -33,13 +33,13 @@ enum pl_err pl_wire_execution_decode(struct pl_wire *wire, struct pl_bytes_view 
                                      struct pl_bytes_view value, struct pl_execution *execution)
 {
     enum pl_err err = PL_OK;
-    const Plimsoll__V1__ExecutionReport *from =
-        pl_wire_unpack(&wire->decode, PL_TOPIC_EXECUTIONS, value, &err);
+    const Plimsoll__V1__ExecutionReport *from = pl_wire_unpack(&wire->decode, PL_TOPIC_EXECUTIONS,
+                                                               value, &err);
     if (!from)
         return err;
     uint32_t status = 0;
-    struct pl_amount cumulative = { 0 };
-    *execution = (struct pl_execution){ 0 };
+    struct pl_amount cumulative = {0};
+    *execution = (struct pl_execution){0};
     err = pl_field_account(from->account, key, &execution->account);
     if (!err)
         err = pl_field_uuid(NULL, "order_id", from->order_id, execution->order_id);

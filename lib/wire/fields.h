@@ -61,8 +61,8 @@ struct pl_scalar {
     bool is_present;
     pl_i128 value;
 };
-#define PL_SCALAR(message, field) \
-    ((struct pl_scalar){ #field, (message)->has_##field, (pl_i128)(message)->field })
+#define PL_SCALAR(message, field)                                                                  \
+    ((struct pl_scalar){#field, (message)->has_##field, (pl_i128)(message)->field})
 
 /* REJECT_MISSING when absent, REJECT_RANGE outside min..max, REJECT_UNKNOWN for an enum value that
  * the schema does not declare, or 0. */
@@ -122,10 +122,10 @@ Plimsoll__V1__MarginCall__Doubt **pl_build_doubts(struct pl_wire *wire,
                                                   const struct pl_doubt *doubts, uint32_t count);
 
 /* Sets a scalar field of a message together with its presence. */
-#define PL_PUT(message, field, what)      \
-    do {                                  \
-        (message)->has_##field = 1;       \
-        (message)->field = (what);        \
+#define PL_PUT(message, field, what)                                                               \
+    do {                                                                                           \
+        (message)->has_##field = 1;                                                                \
+        (message)->field = (what);                                                                 \
     } while (0)
 
 #endif

@@ -14,7 +14,7 @@
 #include "lib/wire/wire.h"
 
 static_assert((int)PL_SIDE_SELL == (int)PLIMSOLL__V1__FORCED_SALE_ORDER__SIDE__SIDE_SELL &&
-              (int)PL_SIDE_BUY == (int)PLIMSOLL__V1__FORCED_SALE_ORDER__SIDE__SIDE_BUY,
+                  (int)PL_SIDE_BUY == (int)PLIMSOLL__V1__FORCED_SALE_ORDER__SIDE__SIDE_BUY,
               "order side");
 
 static const Plimsoll__V1__ForcedSaleOrder__Reason
@@ -41,7 +41,7 @@ static void add_bytes(struct preimage *preimage, const void *bytes, size_t size_
 static void add_number(struct preimage *preimage, uint64_t number, size_t size_bytes)
 {
     for (size_t i = size_bytes; i-- > 0;)
-        add_bytes(preimage, &(uint8_t){ (uint8_t)(number >> 8 * i) }, 1);
+        add_bytes(preimage, &(uint8_t){(uint8_t)(number >> 8 * i)}, 1);
 }
 
 static void add_part(struct preimage *preimage, const void *bytes, size_t size_bytes)
@@ -54,7 +54,7 @@ static void add_part(struct preimage *preimage, const void *bytes, size_t size_b
 static void cut_id(const struct preimage *preimage, uint8_t id[PL_ORDER_ID_BYTES])
 {
     uint8_t hash[PL_HASH_BYTES];
-    pl_wire_hash((struct pl_bytes_view){ preimage->bytes, preimage->size_bytes }, hash);
+    pl_wire_hash((struct pl_bytes_view){preimage->bytes, preimage->size_bytes}, hash);
     memcpy(id, hash, PL_ORDER_ID_BYTES);
     id[6] = (uint8_t)((id[6] & 0x0f) | 0x80);
     id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
@@ -64,7 +64,7 @@ void pl_plan_id(const struct pl_id *account, const char *bucket, uint64_t episod
                 uint32_t revision, struct pl_plan_id *plan_id)
 {
     static const char domain[] = "plimsoll.plan.v1";
-    struct preimage preimage = { .size_bytes = 0 };
+    struct preimage preimage = {.size_bytes = 0};
     pl_assert(strlen(bucket) <= PL_ID_BYTES_MAX);
     add_bytes(&preimage, domain, sizeof(domain) - 1);
     add_part(&preimage, account->text, account->size_bytes);
@@ -80,7 +80,7 @@ void pl_order_id(const struct pl_plan_id *plan_id, const struct pl_id *instrumen
                  uint8_t order_id[PL_ORDER_ID_BYTES])
 {
     /* The plan id's size is fixed and the instrument comes last: no lengths are needed. */
-    struct preimage preimage = { .size_bytes = 0 };
+    struct preimage preimage = {.size_bytes = 0};
     add_bytes(&preimage, plan_id->bytes, sizeof(plan_id->bytes));
     add_bytes(&preimage, instrument->text, instrument->size_bytes);
     cut_id(&preimage, order_id);
@@ -119,7 +119,7 @@ enum pl_err pl_uuid_parse(const char *text, uint8_t id[PL_ORDER_ID_BYTES])
     }
     if (!is_uuid)
         return pl_err_set(PL_REJECT_MALFORMED, "not a UUID in lower case; write e.g. "
-                          "\"01234567-89ab-8cde-8f01-23456789abcd\"");
+                                               "\"01234567-89ab-8cde-8f01-23456789abcd\"");
     return PL_OK;
 }
 
@@ -153,14 +153,12 @@ static void build_coordinates(struct pl_wire *wire, const struct pl_wire_context
         pl_assert(!before || pl_id_compare(before, id) < 0);
         before = id;
         if (context->marks[instrument].status != PL_MARK_NONE)
-            to->prices[to->n_prices++] =
-                build_coordinate(wire, id, &context->marks[instrument]);
+            to->prices[to->n_prices++] = build_coordinate(wire, id, &context->marks[instrument]);
     }
 }
 
 static void build_proof(struct pl_wire *wire, const struct pl_sale *sale,
-                        const struct pl_sale_leg *leg,
-                        Plimsoll__V1__ForcedSaleOrder__Proof *proof)
+                        const struct pl_sale_leg *leg, Plimsoll__V1__ForcedSaleOrder__Proof *proof)
 {
     proof->maintenance_before = pl_build_amount(wire, sale->maintenance_before, EXCESS_EXPONENT);
     proof->end_before = pl_build_amount(wire, sale->end_before, EXCESS_EXPONENT);
@@ -272,12 +270,12 @@ enum pl_err pl_wire_order_decode(struct pl_wire *wire, struct pl_bytes_view key,
                                  struct pl_bytes_view value, struct pl_order *order)
 {
     enum pl_err err = PL_OK;
-    const Plimsoll__V1__ForcedSaleOrder *from =
-        pl_wire_unpack(&wire->decode, PL_TOPIC_ORDERS, value, &err);
+    const Plimsoll__V1__ForcedSaleOrder *from = pl_wire_unpack(&wire->decode, PL_TOPIC_ORDERS,
+                                                               value, &err);
     if (!from)
         return err;
     uint32_t reason = 0;
-    *order = (struct pl_order){ 0 };
+    *order = (struct pl_order){0};
     err = read_ids(from, key, order);
     if (!err)
         err = read_terms(from, order);

@@ -32,16 +32,16 @@ enum pl_err pl_wire_watermark_decode(struct pl_wire *wire, struct pl_bytes_view 
                                      struct pl_watermark *watermark)
 {
     enum pl_err err = PL_OK;
-    const Plimsoll__V1__Holdings *from =
-        pl_wire_unpack(&wire->decode, PL_TOPIC_HOLDINGS, value, &err);
+    const Plimsoll__V1__Holdings *from = pl_wire_unpack(&wire->decode, PL_TOPIC_HOLDINGS, value,
+                                                        &err);
     if (!from)
         return err;
-    const struct pl_place place = { NULL, "watermark", -1 };
+    const struct pl_place place = {NULL, "watermark", -1};
     if (!from->watermark)
         return pl_field_missing(NULL, "watermark");
     if (from->account || from->n_legs || from->n_sources || from->n_applied)
         return pl_err_set(PL_REJECT_CONFLICT, "the record under the reserved key has a watermark "
-                          "and nothing else");
+                                              "and nothing else");
     err = pl_field_u64(&place, PL_SCALAR(from->watermark, positions_offset), 0, INT64_MAX,
                        &watermark->positions_offset);
     return err ? err
@@ -89,8 +89,8 @@ static enum pl_err read_cash_tail(const struct pl_place *parent, uint32_t source
     enum pl_err err = PL_OK;
     for (size_t i = 0; !err && i < from->n_unfinalised_cash; i++) {
         const Plimsoll__V1__Holdings__Source__UnfinalisedCash *cash = from->unfinalised_cash[i];
-        const struct pl_place place = { parent, "unfinalised_cash", (int)i };
-        struct pl_record_tail tail = { .source = source };
+        const struct pl_place place = {parent, "unfinalised_cash", (int)i};
+        struct pl_record_tail tail = {.source = source};
         err = pl_field_u64(&place, PL_SCALAR(cash, sequence), 1, UINT64_MAX, &tail.sequence);
         if (!err)
             err = pl_field_u64(&place, PL_SCALAR(cash, block_height), 0, UINT64_MAX,
@@ -141,10 +141,10 @@ static enum pl_err read_sources(const Plimsoll__V1__Holdings *from,
                                 struct pl_record_holdings *record)
 {
     uint32_t count = 0, twin = 0;
-    enum pl_err err =
-        pl_field_count(NULL, "sources", from->n_sources, PL_RECORD_SOURCES_MAX, &count);
+    enum pl_err err = pl_field_count(NULL, "sources", from->n_sources, PL_RECORD_SOURCES_MAX,
+                                     &count);
     for (uint32_t i = 0; !err && i < count; i++) {
-        const struct pl_place place = { NULL, "sources", (int)i };
+        const struct pl_place place = {NULL, "sources", (int)i};
         err = read_source(&place, from->sources[i], &record->sources[i]);
         if (!err && find_source(record, &record->sources[i].id, &twin))
             err = pl_field_fail(PL_REJECT_CONFLICT, &place, "source",
@@ -163,8 +163,8 @@ static enum pl_err read_leg_tail(const struct pl_place *parent, const struct pl_
     enum pl_err err = PL_OK;
     for (size_t i = 0; !err && i < from->n_unfinalised; i++) {
         const Plimsoll__V1__Holdings__Unfinalised *change = from->unfinalised[i];
-        const struct pl_place place = { parent, "unfinalised", (int)i };
-        struct pl_record_tail tail = { .source = leg->source, .instrument = leg->instrument };
+        const struct pl_place place = {parent, "unfinalised", (int)i};
+        struct pl_record_tail tail = {.source = leg->source, .instrument = leg->instrument};
         err = pl_field_u64(&place, PL_SCALAR(change, sequence), 1, UINT64_MAX, &tail.sequence);
         if (!err)
             err = pl_field_u64(&place, PL_SCALAR(change, block_height), 0, UINT64_MAX,
@@ -210,16 +210,16 @@ static int compare_legs(const struct pl_record_holdings *record, const struct pl
                         const struct pl_record_leg *b)
 {
     int order = pl_id_compare(&a->instrument, &b->instrument);
-    return order != 0 ? order
-                      : pl_id_compare(&record->sources[a->source].id,
-                                      &record->sources[b->source].id);
+    return order != 0
+               ? order
+               : pl_id_compare(&record->sources[a->source].id, &record->sources[b->source].id);
 }
 
 static enum pl_err read_legs(const Plimsoll__V1__Holdings *from, struct pl_record_holdings *record)
 {
     enum pl_err err = pl_field_count(NULL, "legs", from->n_legs, PL_LEGS_MAX, &record->leg_count);
     for (uint32_t i = 0; !err && i < record->leg_count; i++) {
-        const struct pl_place place = { NULL, "legs", (int)i };
+        const struct pl_place place = {NULL, "legs", (int)i};
         struct pl_record_leg *leg = &record->legs[i];
         err = read_leg(&place, from->legs[i], record, leg);
         if (!err && i > 0 && compare_legs(record, &record->legs[i - 1], leg) >= 0)
@@ -238,7 +238,7 @@ static enum pl_err read_applied(const Plimsoll__V1__Holdings *from,
     enum pl_err err = pl_field_count(NULL, "applied", from->n_applied, PL_APPLIED_MAX,
                                      &record->applied_count);
     for (uint32_t i = 0; !err && i < record->applied_count; i++) {
-        const struct pl_place place = { NULL, "applied", (int)i };
+        const struct pl_place place = {NULL, "applied", (int)i};
         struct pl_position_applied *applied = &record->applied[i];
         err = pl_field_uuid(&place, "order_id", from->applied[i]->order_id, applied->order_id);
         if (!err)
@@ -256,8 +256,8 @@ enum pl_err pl_wire_record_decode(struct pl_wire *wire, struct pl_bytes_view key
                                   struct pl_bytes_view value, struct pl_record_holdings *record)
 {
     enum pl_err err = PL_OK;
-    const Plimsoll__V1__Holdings *from =
-        pl_wire_unpack(&wire->decode, PL_TOPIC_HOLDINGS, value, &err);
+    const Plimsoll__V1__Holdings *from = pl_wire_unpack(&wire->decode, PL_TOPIC_HOLDINGS, value,
+                                                        &err);
     if (!from)
         return err;
     memset(record, 0, sizeof(*record));
@@ -291,7 +291,7 @@ enum pl_err pl_wire_holdings_decode(struct pl_wire *wire, struct pl_names *names
         return err;
     XXH128_hash_t hash = XXH3_128bits_withSeed(value.data, value.size_bytes,
                                                pl_hash64(key.data, key.size_bytes));
-    holdings->digest = (struct pl_digest){ .low = hash.low64, .high = hash.high64 };
+    holdings->digest = (struct pl_digest){.low = hash.low64, .high = hash.high64};
     return PL_OK;
 }
 
@@ -356,9 +356,8 @@ static void build_cash_tail(struct pl_wire *wire, const struct pl_record_holding
     }
 }
 
-static Plimsoll__V1__Holdings__Source *build_source(struct pl_wire *wire,
-                                                    const struct pl_record_holdings *record,
-                                                    uint32_t index)
+static Plimsoll__V1__Holdings__Source *
+build_source(struct pl_wire *wire, const struct pl_record_holdings *record, uint32_t index)
 {
     const struct pl_record_source *source = &record->sources[index];
     Plimsoll__V1__Holdings__Source *to = pl_wire_take(wire, sizeof(*to));
@@ -381,8 +380,8 @@ static Plimsoll__V1__Holdings__Applied *build_applied(struct pl_wire *wire,
     Plimsoll__V1__Holdings__Applied *to = pl_wire_take(wire, sizeof(*to));
     plimsoll__v1__holdings__applied__init(to);
     to->order_id = pl_build_uuid(wire, applied->order_id);
-    to->cumulative_quantity =
-        pl_build_amount(wire, applied->cumulative.mantissa, applied->cumulative.exponent);
+    to->cumulative_quantity = pl_build_amount(wire, applied->cumulative.mantissa,
+                                              applied->cumulative.exponent);
     return to;
 }
 

@@ -15,12 +15,13 @@
 #include "lib/wire/wire.h"
 
 static_assert((int)PL_JOURNAL_STEP == (int)PLIMSOLL__V1__JOURNAL_ENTRY__KIND__KIND_STEP &&
-              (int)PL_JOURNAL_READINESS == (int)PLIMSOLL__V1__JOURNAL_ENTRY__KIND__KIND_READINESS,
+                  (int)PL_JOURNAL_READINESS ==
+                      (int)PLIMSOLL__V1__JOURNAL_ENTRY__KIND__KIND_READINESS,
               "journal kind");
 static_assert((int)PL_READINESS_LOADING ==
-              (int)PLIMSOLL__V1__JOURNAL_ENTRY__READINESS__READINESS_LOADING &&
-              (int)PL_READINESS_WAITING ==
-              (int)PLIMSOLL__V1__JOURNAL_ENTRY__READINESS__READINESS_WAITING,
+                      (int)PLIMSOLL__V1__JOURNAL_ENTRY__READINESS__READINESS_LOADING &&
+                  (int)PL_READINESS_WAITING ==
+                      (int)PLIMSOLL__V1__JOURNAL_ENTRY__READINESS__READINESS_WAITING,
               "readiness");
 
 enum { DIGEST_BYTES = 16 };
@@ -44,7 +45,7 @@ static enum pl_err fail_digest(struct pl_outputs_digest *digest)
 
 enum pl_err pl_outputs_digest_begin(struct pl_outputs_digest *digest)
 {
-    *digest = (struct pl_outputs_digest){ .context = EVP_MD_CTX_new() };
+    *digest = (struct pl_outputs_digest){.context = EVP_MD_CTX_new()};
     if (!digest->context || !EVP_DigestInit_ex(digest->context, EVP_sha256(), NULL))
         return fail_digest(digest);
     return PL_OK;
@@ -55,8 +56,8 @@ static bool add_part(struct pl_outputs_digest *digest, struct pl_bytes_view part
 {
     pl_assert(part.size_bytes < UINT32_MAX);
     uint32_t size_bytes = part.data ? (uint32_t)part.size_bytes : UINT32_MAX;
-    const uint8_t length[4] = { (uint8_t)(size_bytes >> 24), (uint8_t)(size_bytes >> 16),
-                                (uint8_t)(size_bytes >> 8), (uint8_t)size_bytes };
+    const uint8_t length[4] = {(uint8_t)(size_bytes >> 24), (uint8_t)(size_bytes >> 16),
+                               (uint8_t)(size_bytes >> 8), (uint8_t)size_bytes};
     return EVP_DigestUpdate(digest->context, length, sizeof(length)) &&
            (!part.data || EVP_DigestUpdate(digest->context, part.data, part.size_bytes));
 }
@@ -66,7 +67,7 @@ enum pl_err pl_outputs_digest_add(struct pl_outputs_digest *digest, enum pl_topi
 {
     const char *word = pl_topic_word(topic);
     pl_assert(digest->context);
-    if (!add_part(digest, (struct pl_bytes_view){ (const uint8_t *)word, strlen(word) }) ||
+    if (!add_part(digest, (struct pl_bytes_view){(const uint8_t *)word, strlen(word)}) ||
         !add_part(digest, key) || !add_part(digest, value))
         return fail_digest(digest);
     digest->count++;
@@ -100,9 +101,9 @@ static enum pl_err read_bytes(const char *field, bool is_present, ProtobufCBinar
 static enum pl_err read_digest(const Plimsoll__V1__JournalEntry *from, struct pl_digest *digest)
 {
     uint8_t bytes[DIGEST_BYTES];
-    enum pl_err err =
-        read_bytes("book_digest", from->has_book_digest, from->book_digest, DIGEST_BYTES, bytes);
-    *digest = (struct pl_digest){ 0 };
+    enum pl_err err = read_bytes("book_digest", from->has_book_digest, from->book_digest,
+                                 DIGEST_BYTES, bytes);
+    *digest = (struct pl_digest){0};
     for (unsigned i = 0; !err && i < 8; i++) {
         digest->high = digest->high << 8 | bytes[i];
         digest->low = digest->low << 8 | bytes[i + 8];
@@ -129,18 +130,18 @@ static enum pl_err read_coordinate(const struct pl_place *place,
     if (!pl_topic_from_word(from->topic, &coordinate->topic))
         return pl_field_fail(PL_REJECT_UNKNOWN, place, "topic",
                              ": no topic has this word; write e.g. \"holdings\"");
-    enum pl_err err =
-        pl_field_i32(place, PL_SCALAR(from, partition), 0, INT32_MAX, &coordinate->partition);
+    enum pl_err err = pl_field_i32(place, PL_SCALAR(from, partition), 0, INT32_MAX,
+                                   &coordinate->partition);
     return err ? err
                : pl_field_i64(place, PL_SCALAR(from, offset), 0, INT64_MAX, &coordinate->offset);
 }
 
 static enum pl_err read_vector(const Plimsoll__V1__JournalEntry *from, struct pl_journal *journal)
 {
-    enum pl_err err =
-        pl_field_count(NULL, "vector", from->n_vector, PL_VECTOR_MAX, &journal->vector_count);
+    enum pl_err err = pl_field_count(NULL, "vector", from->n_vector, PL_VECTOR_MAX,
+                                     &journal->vector_count);
     for (uint32_t i = 0; !err && i < journal->vector_count; i++) {
-        const struct pl_place place = { NULL, "vector", (int)i };
+        const struct pl_place place = {NULL, "vector", (int)i};
         const struct pl_coordinate *coordinate = &journal->vector[i];
         err = read_coordinate(&place, from->vector[i], &journal->vector[i]);
         for (uint32_t j = 0; !err && j < i; j++)
@@ -170,8 +171,8 @@ enum pl_err pl_wire_journal_decode(struct pl_wire *wire, struct pl_bytes_view va
                                    struct pl_journal *journal)
 {
     enum pl_err err = PL_OK;
-    const Plimsoll__V1__JournalEntry *from =
-        pl_wire_unpack(&wire->decode, PL_TOPIC_JOURNAL, value, &err);
+    const Plimsoll__V1__JournalEntry *from = pl_wire_unpack(&wire->decode, PL_TOPIC_JOURNAL, value,
+                                                            &err);
     if (!from)
         return err;
     uint32_t kind = 0, readiness = 0;
@@ -210,7 +211,7 @@ enum pl_err pl_wire_journal_decode(struct pl_wire *wire, struct pl_bytes_view va
 
 static ProtobufCBinaryData borrow(const uint8_t *bytes, size_t size_bytes)
 {
-    return (ProtobufCBinaryData){ size_bytes, (uint8_t *)(uintptr_t)bytes };
+    return (ProtobufCBinaryData){size_bytes, (uint8_t *)(uintptr_t)bytes};
 }
 
 static void print_digest(struct pl_digest digest, uint8_t bytes[DIGEST_BYTES])
@@ -228,8 +229,8 @@ static void build_vector(struct pl_wire *wire, const struct pl_journal *journal,
     to->vector = pl_wire_take(wire, journal->vector_count * sizeof(*to->vector));
     for (uint32_t i = 0; i < journal->vector_count; i++) {
         const struct pl_coordinate *from = &journal->vector[i];
-        Plimsoll__V1__JournalEntry__Coordinate *coordinate =
-            pl_wire_take(wire, sizeof(*coordinate));
+        Plimsoll__V1__JournalEntry__Coordinate *coordinate = pl_wire_take(wire,
+                                                                          sizeof(*coordinate));
         plimsoll__v1__journal_entry__coordinate__init(coordinate);
         coordinate->topic = (char *)(uintptr_t)pl_topic_word(from->topic);
         PL_PUT(coordinate, partition, from->partition);

@@ -15,13 +15,14 @@
 #include "lib/wire/wire.h"
 
 enum {
-    NAME_BYTES_MAX = 64,   /* longest field name that a guess is made for                          */
-    MEMORY_TIMES = 128,    /* bytes of message that one byte of text or encoding can make: "{},"
+    NAME_BYTES_MAX = 64, /* longest field name that a guess is made for                          */
+    MEMORY_TIMES = 128,  /* bytes of message that one byte of text or encoding can make: "{},"
                               is an Instrument, of 250 bytes                                       */
     MEMORY_BYTES_MIN = 4096,
     FIELDS_MAX = 64,
     LABEL_BYTES_MAX = 96,
-    TEXT_BYTES_MAX = 64 << 20, /* of JSON: the largest set is 6 MB of it                           */
+    TEXT_BYTES_MAX =
+        64 << 20, /* of JSON: the largest set is 6 MB of it                           */
 };
 
 /* ---- the nearest right word ---- */
@@ -100,8 +101,8 @@ static enum pl_err take(struct pl_arena *arena, size_t size_bytes, void **taken)
     return PL_OK;
 }
 
-static enum pl_err read_integer(const struct pl_place *place, const char *label,
-                                const json_t *json, pl_i128 min, pl_i128 max, pl_i128 *value)
+static enum pl_err read_integer(const struct pl_place *place, const char *label, const json_t *json,
+                                pl_i128 min, pl_i128 max, pl_i128 *value)
 {
     enum pl_err err = PL_REJECT_MALFORMED;
     if (json_is_integer(json)) {
@@ -122,11 +123,12 @@ static enum pl_err read_enum(const struct pl_place *place, const char *label, co
                              const ProtobufCEnumDescriptor *descriptor, int *value)
 {
     const char *name = json_string_value(json);
-    const ProtobufCEnumValue *found =
-        name ? protobuf_c_enum_descriptor_get_value_by_name(descriptor, name) : NULL;
+    const ProtobufCEnumValue *found = name ? protobuf_c_enum_descriptor_get_value_by_name(
+                                                 descriptor, name)
+                                           : NULL;
     if (!found) {
         uint32_t unused = 0;
-        const struct pl_scalar none = { label, true, 0 };
+        const struct pl_scalar none = {label, true, 0};
         return pl_field_enum(place, none, descriptor, &unused);
     }
     *value = found->value;
@@ -149,8 +151,7 @@ static enum pl_err read_string(const struct pl_place *place, const char *label, 
 /* Characters of base64 before its padding; SIZE_MAX for a text that is none. */
 static size_t base64_digits(const char *text)
 {
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     size_t size_bytes = strlen(text), count = strspn(text, digits);
     size_t padding = strspn(text + count, "=");
     bool is_base64 = size_bytes % 4 == 0 && padding <= 2 && count + padding == size_bytes;
@@ -188,9 +189,10 @@ static bool integer_range(ProtobufCType type, pl_i128 *min, pl_i128 *max)
     if (!is_signed && !is_wide_unsigned && type != PROTOBUF_C_TYPE_UINT32)
         return false;
     *min = is_wide ? INT64_MIN : is_signed ? INT32_MIN : 0;
-    *max = is_wide ? (pl_i128)INT64_MAX
-           : is_signed ? INT32_MAX
-           : is_wide_unsigned ? (pl_i128)UINT64_MAX : UINT32_MAX;
+    *max = is_wide            ? (pl_i128)INT64_MAX
+           : is_signed        ? INT32_MAX
+           : is_wide_unsigned ? (pl_i128)UINT64_MAX
+                              : UINT32_MAX;
     return true;
 }
 
@@ -210,9 +212,9 @@ static enum pl_err read_value(const struct pl_place *place, const char *label, c
     }
     if (field->type == PROTOBUF_C_TYPE_BOOL) {
         *(protobuf_c_boolean *)member = json_is_true(json);
-        return json_is_boolean(json) ? PL_OK
-                                     : pl_field_fail(PL_REJECT_MALFORMED, place, label,
-                                                     ": not true or false");
+        return json_is_boolean(json)
+                   ? PL_OK
+                   : pl_field_fail(PL_REJECT_MALFORMED, place, label, ": not true or false");
     }
     if (field->type == PROTOBUF_C_TYPE_ENUM)
         return read_enum(place, label, json, field->descriptor, member);
@@ -221,7 +223,7 @@ static enum pl_err read_value(const struct pl_place *place, const char *label, c
     if (field->type == PROTOBUF_C_TYPE_BYTES)
         return read_bytes(place, label, json, arena, member);
     pl_assert(field->type == PROTOBUF_C_TYPE_MESSAGE);
-    const struct pl_place inner = { place, label, -1 };
+    const struct pl_place inner = {place, label, -1};
     return read_message(&inner, json, field->descriptor, arena, member);
 }
 
@@ -237,7 +239,8 @@ static enum pl_err read_array(const struct pl_place *place, const json_t *json,
                               uint8_t *message)
 {
     if (!json_is_array(json))
-        return pl_field_fail(PL_REJECT_MALFORMED, place, field->name, ": not a list; write [ ... ]");
+        return pl_field_fail(PL_REJECT_MALFORMED, place, field->name,
+                             ": not a list; write [ ... ]");
     size_t count = json_array_size(json);
     void *elements = NULL;
     enum pl_err err = take(arena, count * element_bytes(field->type), &elements);
@@ -281,7 +284,8 @@ static enum pl_err read_message(const struct pl_place *place, const json_t *json
     *message = taken;
     protobuf_c_message_init(descriptor, taken);
     pl_assert(descriptor->n_fields <= FIELDS_MAX);
-    json_object_foreach((json_t *)(uintptr_t)json, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)json, name, value)
+    {
         const ProtobufCFieldDescriptor *field = find_field(descriptor, name);
         if (!field)
             return fail_unknown_field(descriptor, place, name);
@@ -410,8 +414,8 @@ static json_t *write_array(const ProtobufCFieldDescriptor *field, const uint8_t 
     size_t count = *(const size_t *)(const void *)(message + field->quantifier_offset);
     for (size_t i = 0; array && i < count; i++) {
         /* Appending NULL fails, which is how a failure inside comes up. */
-        if (json_array_append_new(
-                array, write_value(field, elements + i * element_bytes(field->type)))) {
+        if (json_array_append_new(array,
+                                  write_value(field, elements + i * element_bytes(field->type)))) {
             json_decref(array);
             return NULL;
         }
@@ -456,8 +460,7 @@ enum pl_err pl_json_decode(enum pl_topic topic, struct pl_bytes_view value, stru
     enum pl_err err = check_topic(topic);
     if (!err)
         err = open_arena(value.size_bytes < max ? value.size_bytes : max, &block, &arena);
-    const ProtobufCMessage *message =
-        err ? NULL : pl_wire_unpack(&arena, topic, value, &err);
+    const ProtobufCMessage *message = err ? NULL : pl_wire_unpack(&arena, topic, value, &err);
     if (message) {
         *json = write_message(message);
         if (!*json)

@@ -13,8 +13,8 @@
 #include "lib/wire/wire.h"
 
 static_assert((int)PL_ALERT_STATE == (int)PLIMSOLL__V1__MARGIN_CALL__KIND__KIND_STATE &&
-              (int)PL_ALERT_OUT_OF_RANGE ==
-              (int)PLIMSOLL__V1__MARGIN_CALL__KIND__KIND_OUT_OF_RANGE,
+                  (int)PL_ALERT_OUT_OF_RANGE ==
+                      (int)PLIMSOLL__V1__MARGIN_CALL__KIND__KIND_OUT_OF_RANGE,
               "alert kind");
 
 enum { EXCESS_EXPONENT = -18, VALUE_EXPONENT = -12 };

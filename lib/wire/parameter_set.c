@@ -14,11 +14,13 @@
 
 enum { DECIMALS_READ_MAX = 255 }; /* beyond this a sum could wrap; V7 refuses most of it by name */
 
-static_assert(
-    (int)PL_INSTRUMENT_SPOT == (int)PLIMSOLL__V1__PARAMETER_SET__INSTRUMENT__KIND__KIND_SPOT &&
-    (int)PL_INSTRUMENT_PERP == (int)PLIMSOLL__V1__PARAMETER_SET__INSTRUMENT__KIND__KIND_PERP &&
-    (int)PL_INSTRUMENT_FUTURE == (int)PLIMSOLL__V1__PARAMETER_SET__INSTRUMENT__KIND__KIND_FUTURE,
-    "instrument kind");
+static_assert((int)PL_INSTRUMENT_SPOT ==
+                      (int)PLIMSOLL__V1__PARAMETER_SET__INSTRUMENT__KIND__KIND_SPOT &&
+                  (int)PL_INSTRUMENT_PERP ==
+                      (int)PLIMSOLL__V1__PARAMETER_SET__INSTRUMENT__KIND__KIND_PERP &&
+                  (int)PL_INSTRUMENT_FUTURE ==
+                      (int)PLIMSOLL__V1__PARAMETER_SET__INSTRUMENT__KIND__KIND_FUTURE,
+              "instrument kind");
 
 static enum pl_err read_ppm(const struct pl_place *place, struct pl_scalar field, int32_t *ppm)
 {
@@ -29,7 +31,7 @@ static enum pl_err read_tiers(const struct pl_place *parent, const char *name,
                               const Plimsoll__V1__ParameterSet__TierPpm *from,
                               struct pl_tier_ppm *tiers)
 {
-    const struct pl_place place = { parent, name, -1 };
+    const struct pl_place place = {parent, name, -1};
     if (!from)
         return pl_field_missing(parent, name);
     enum pl_err err = read_ppm(&place, PL_SCALAR(from, alert), &tiers->at[PL_TIER_ALERT]);
@@ -64,7 +66,7 @@ static enum pl_err read_loads(const Plimsoll__V1__ParameterSet__Instrument *from
     enum pl_err err = pl_field_count(NULL, "factors", from->n_factors, PL_LOADS_MAX,
                                      &instrument->load_count);
     for (uint32_t i = 0; !err && i < instrument->load_count; i++) {
-        const struct pl_place place = { NULL, "factors", (int)i };
+        const struct pl_place place = {NULL, "factors", (int)i};
         struct pl_load *load = &instrument->loads[i];
         err = find_declared(&place, "factor", from->factors[i]->factor, parameters->factors,
                             parameters->factor_count, &load->factor);
@@ -80,7 +82,7 @@ static enum pl_err read_brackets(const Plimsoll__V1__ParameterSet__Instrument *f
     enum pl_err err = pl_field_count(NULL, "brackets", from->n_brackets, PL_BRACKETS_MAX,
                                      &instrument->bracket_count);
     for (uint32_t i = 0; !err && i < instrument->bracket_count; i++) {
-        const struct pl_place place = { NULL, "brackets", (int)i };
+        const struct pl_place place = {NULL, "brackets", (int)i};
         struct pl_bracket *bracket = &instrument->brackets[i];
         err = pl_field_i64(&place, PL_SCALAR(from->brackets[i], threshold_usd), INT64_MIN,
                            INT64_MAX, &bracket->threshold_usd);
@@ -97,7 +99,7 @@ static enum pl_err read_losses(const Plimsoll__V1__ParameterSet__Instrument *fro
     enum pl_err err = pl_field_count(NULL, "dependencies", from->n_dependencies, PL_LOSSES_MAX,
                                      &instrument->loss_count);
     for (uint32_t i = 0; !err && i < instrument->loss_count; i++) {
-        const struct pl_place place = { NULL, "dependencies", (int)i };
+        const struct pl_place place = {NULL, "dependencies", (int)i};
         struct pl_loss *loss = &instrument->losses[i];
         err = find_declared(&place, "dependency", from->dependencies[i]->dependency,
                             parameters->dependencies, parameters->dependency_count,
@@ -111,7 +113,7 @@ static enum pl_err read_losses(const Plimsoll__V1__ParameterSet__Instrument *fro
 static enum pl_err read_price_rules(const Plimsoll__V1__ParameterSet__PriceRules *from,
                                     struct pl_price_rules *rules)
 {
-    const struct pl_place place = { NULL, "price_rules", -1 };
+    const struct pl_place place = {NULL, "price_rules", -1};
     if (!from)
         return pl_field_missing(NULL, "price_rules");
     enum pl_err err = pl_field_count(&place, "sources", from->n_sources, PL_PRICE_SOURCES_MAX,
@@ -136,9 +138,9 @@ static enum pl_err read_instrument(const Plimsoll__V1__ParameterSet__Instrument 
                                    struct pl_instrument *instrument)
 {
     uint32_t kind = 0;
-    enum pl_err err =
-        pl_field_enum(NULL, PL_SCALAR(from, kind),
-                      &plimsoll__v1__parameter_set__instrument__kind__descriptor, &kind);
+    enum pl_err err = pl_field_enum(NULL, PL_SCALAR(from, kind),
+                                    &plimsoll__v1__parameter_set__instrument__kind__descriptor,
+                                    &kind);
     instrument->kind = (enum pl_instrument_kind)kind;
     if (!err)
         err = pl_field_u32(NULL, PL_SCALAR(from, lot_decimals), 0, DECIMALS_READ_MAX,
@@ -173,7 +175,7 @@ static enum pl_err read_instruments(const Plimsoll__V1__ParameterSet *from, stru
     enum pl_err err = pl_field_count(NULL, "instruments", from->n_instruments, PL_INSTRUMENTS_MAX,
                                      &parameters->instrument_count);
     for (uint32_t i = 0; !err && i < parameters->instrument_count; i++) {
-        const struct pl_place place = { NULL, "instruments", (int)i };
+        const struct pl_place place = {NULL, "instruments", (int)i};
         struct pl_id id;
         uint32_t index = 0;
         err = pl_field_id(&place, "instrument", from->instruments[i]->instrument, &id);
@@ -183,8 +185,8 @@ static enum pl_err read_instruments(const Plimsoll__V1__ParameterSet *from, stru
             return err;
         struct pl_instrument *instrument = &parameters->instruments[index];
         if (instrument->is_listed)
-            return pl_field_fail(PL_REJECT_CONFLICT, &place, "instrument",
-                                 ": %s is listed twice", id.text);
+            return pl_field_fail(PL_REJECT_CONFLICT, &place, "instrument", ": %s is listed twice",
+                                 id.text);
         instrument->is_listed = true;
         err = read_instrument(from->instruments[i], parameters, instrument);
         if (err)
@@ -199,13 +201,13 @@ static enum pl_err read_ids(const Plimsoll__V1__ParameterSet *from,
     enum pl_err err = pl_field_count(NULL, "factors", from->n_factors, PL_FACTORS_MAX,
                                      &parameters->factor_count);
     for (uint32_t i = 0; !err && i < parameters->factor_count; i++)
-        err = pl_field_id(&(struct pl_place){ NULL, "factors", (int)i }, "factor",
+        err = pl_field_id(&(struct pl_place){NULL, "factors", (int)i}, "factor",
                           from->factors[i]->factor, &parameters->factors[i]);
     if (!err)
         err = pl_field_count(NULL, "dependencies", from->n_dependencies, PL_DEPENDENCIES_MAX,
                              &parameters->dependency_count);
     for (uint32_t i = 0; !err && i < parameters->dependency_count; i++)
-        err = pl_field_id(&(struct pl_place){ NULL, "dependencies", (int)i }, "dependency",
+        err = pl_field_id(&(struct pl_place){NULL, "dependencies", (int)i}, "dependency",
                           from->dependencies[i]->dependency, &parameters->dependencies[i]);
     return err;
 }
@@ -216,7 +218,7 @@ static enum pl_err read_sources(const Plimsoll__V1__ParameterSet *from,
     enum pl_err err = pl_field_count(NULL, "sources", from->n_sources, PL_SOURCES_MAX,
                                      &parameters->source_count);
     for (uint32_t i = 0; !err && i < parameters->source_count; i++) {
-        const struct pl_place place = { NULL, "sources", (int)i };
+        const struct pl_place place = {NULL, "sources", (int)i};
         struct pl_source *source = &parameters->sources[i];
         uint32_t settlement = 0;
         err = pl_field_id(&place, "source", from->sources[i]->source, &source->id);
@@ -225,8 +227,7 @@ static enum pl_err read_sources(const Plimsoll__V1__ParameterSet *from,
                                 &plimsoll__v1__parameter_set__source__settlement__descriptor,
                                 &settlement);
         source->settles_by_time =
-            settlement ==
-            PLIMSOLL__V1__PARAMETER_SET__SOURCE__SETTLEMENT__SETTLEMENT_BY_TIME;
+            settlement == PLIMSOLL__V1__PARAMETER_SET__SOURCE__SETTLEMENT__SETTLEMENT_BY_TIME;
     }
     return err;
 }
@@ -243,7 +244,8 @@ static enum pl_err read_liquidity_order(const struct pl_place *place,
         struct pl_id id;
         err = pl_field_id(place, "liquidity_order", from->liquidity_order[i], &id);
         uint32_t *index = &policy->liquidity_order[i];
-        if (!err && (!pl_names_find(names, &id, index) || !parameters->instruments[*index].is_listed))
+        if (!err &&
+            (!pl_names_find(names, &id, index) || !parameters->instruments[*index].is_listed))
             err = pl_field_fail(PL_REJECT_UNKNOWN, place, "liquidity_order",
                                 "[%u]: %s is not among the instruments", i, id.text);
     }
@@ -252,8 +254,8 @@ static enum pl_err read_liquidity_order(const struct pl_place *place,
 
 static enum pl_err read_policy(const struct pl_place *place,
                                const Plimsoll__V1__ParameterSet__Policy *from,
-                               const struct pl_names *names,
-                               const struct pl_parameters *parameters, struct pl_policy *policy)
+                               const struct pl_names *names, const struct pl_parameters *parameters,
+                               struct pl_policy *policy)
 {
     enum pl_err err = read_liquidity_order(place, from, names, parameters, policy);
     if (!err)
@@ -261,14 +263,12 @@ static enum pl_err read_policy(const struct pl_place *place,
     if (!err)
         err = pl_field_time(place, PL_SCALAR(from, order_overdue_ms), &policy->order_overdue_ms);
     if (!err)
-        err = pl_field_time(place, PL_SCALAR(from, revision_pause_ms),
-                            &policy->revision_pause_ms);
+        err = pl_field_time(place, PL_SCALAR(from, revision_pause_ms), &policy->revision_pause_ms);
     if (!err)
         err = pl_field_time(place, PL_SCALAR(from, restricted_hold_ms),
                             &policy->restricted_hold_ms);
     if (!err)
-        err = read_ppm(place, PL_SCALAR(from, alert_hysteresis_ppm),
-                       &policy->alert_hysteresis_ppm);
+        err = read_ppm(place, PL_SCALAR(from, alert_hysteresis_ppm), &policy->alert_hysteresis_ppm);
     if (!err)
         err = pl_field_time(place, PL_SCALAR(from, watermark_age_ms_max),
                             &policy->watermark_age_ms_max);
@@ -279,7 +279,7 @@ static enum pl_err read_policy(const struct pl_place *place,
 static enum pl_err read_policies(const Plimsoll__V1__ParameterSet *from,
                                  const struct pl_names *names, struct pl_parameters *parameters)
 {
-    const struct pl_place place = { NULL, "policies", 0 };
+    const struct pl_place place = {NULL, "policies", 0};
     if (from->n_policies == 0)
         return pl_err_set(PL_REJECT_PARAMETERS, "no policy: write one named \"default\"");
     const Plimsoll__V1__ParameterSet__Policy *policy = from->policies[0];
@@ -287,17 +287,16 @@ static enum pl_err read_policies(const Plimsoll__V1__ParameterSet *from,
         return pl_field_missing(&place, "policy");
     if (from->n_policies > 1 || strcmp(policy->policy, "default") != 0)
         return pl_err_set(PL_REJECT_PARAMETERS, "policies: one named \"default\" is supported, "
-                          "nothing else");
+                                                "nothing else");
     return read_policy(&place, policy, names, parameters, &parameters->policy);
 }
 
 enum pl_err pl_wire_parameters_decode(struct pl_wire *wire, struct pl_names *names,
-                                      struct pl_bytes_view value,
-                                      struct pl_parameters *parameters)
+                                      struct pl_bytes_view value, struct pl_parameters *parameters)
 {
     enum pl_err err = PL_OK;
-    const Plimsoll__V1__ParameterSet *from =
-        pl_wire_unpack(&wire->decode, PL_TOPIC_PARAMETERS, value, &err);
+    const Plimsoll__V1__ParameterSet *from = pl_wire_unpack(&wire->decode, PL_TOPIC_PARAMETERS,
+                                                            value, &err);
     if (!from)
         return err;
     memset(parameters, 0, sizeof(*parameters));

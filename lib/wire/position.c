@@ -11,17 +11,17 @@
 #include "lib/wire/fields.h"
 #include "lib/wire/wire.h"
 
-static_assert(
-    (int)PL_POSITION_SNAPSHOT == (int)PLIMSOLL__V1__POSITION_EVENT__KIND__KIND_SNAPSHOT &&
-    (int)PL_POSITION_DELTA == (int)PLIMSOLL__V1__POSITION_EVENT__KIND__KIND_DELTA &&
-    (int)PL_POSITION_RETRACTION == (int)PLIMSOLL__V1__POSITION_EVENT__KIND__KIND_RETRACTION,
-    "position kind");
+static_assert((int)PL_POSITION_SNAPSHOT == (int)PLIMSOLL__V1__POSITION_EVENT__KIND__KIND_SNAPSHOT &&
+                  (int)PL_POSITION_DELTA == (int)PLIMSOLL__V1__POSITION_EVENT__KIND__KIND_DELTA &&
+                  (int)PL_POSITION_RETRACTION ==
+                      (int)PLIMSOLL__V1__POSITION_EVENT__KIND__KIND_RETRACTION,
+              "position kind");
 
 static enum pl_err read_sequences(const Plimsoll__V1__PositionEvent *from,
                                   struct pl_position_event *event)
 {
-    enum pl_err err =
-        pl_field_u64(NULL, PL_SCALAR(from, sequence), 1, UINT64_MAX, &event->sequence);
+    enum pl_err err = pl_field_u64(NULL, PL_SCALAR(from, sequence), 1, UINT64_MAX,
+                                   &event->sequence);
     /* A snapshot says everything: what came before it does not matter. */
     if (!err && (from->has_previous_sequence || event->kind != PL_POSITION_SNAPSHOT))
         err = pl_field_u64(NULL, PL_SCALAR(from, previous_sequence), 0, event->sequence - 1,
@@ -52,7 +52,7 @@ static enum pl_err read_legs(const Plimsoll__V1__PositionEvent *from,
 {
     enum pl_err err = pl_field_count(NULL, "legs", from->n_legs, PL_LEGS_MAX, &event->leg_count);
     for (uint32_t i = 0; !err && i < event->leg_count; i++) {
-        const struct pl_place place = { NULL, "legs", (int)i };
+        const struct pl_place place = {NULL, "legs", (int)i};
         struct pl_position_leg *leg = &event->legs[i];
         err = pl_field_id(&place, "instrument", from->legs[i]->instrument, &leg->instrument);
         if (!err)
@@ -73,7 +73,7 @@ static enum pl_err read_applied(const Plimsoll__V1__PositionEvent *from,
     enum pl_err err = pl_field_count(NULL, "applied", from->n_applied, PL_APPLIED_MAX,
                                      &event->applied_count);
     for (uint32_t i = 0; !err && i < event->applied_count; i++) {
-        const struct pl_place place = { NULL, "applied", (int)i };
+        const struct pl_place place = {NULL, "applied", (int)i};
         struct pl_position_applied *applied = &event->applied[i];
         err = pl_field_uuid(&place, "order_id", from->applied[i]->order_id, applied->order_id);
         if (!err)
@@ -92,7 +92,7 @@ static enum pl_err read_changes(const Plimsoll__V1__PositionEvent *from,
 {
     if (event->kind == PL_POSITION_RETRACTION && (from->n_legs || from->cash || from->n_applied))
         return pl_err_set(PL_REJECT_CONFLICT, "a retraction has no legs, cash or applied: it takes "
-                          "back what the event `retracts` said");
+                                              "back what the event `retracts` said");
     event->has_cash = from->cash != NULL;
     enum pl_err err = pl_field_amount_or_zero(NULL, "cash", from->cash, &event->cash);
     if (!err)
@@ -104,8 +104,8 @@ enum pl_err pl_wire_position_decode(struct pl_wire *wire, struct pl_bytes_view k
                                     struct pl_bytes_view value, struct pl_position_event *event)
 {
     enum pl_err err = PL_OK;
-    const Plimsoll__V1__PositionEvent *from =
-        pl_wire_unpack(&wire->decode, PL_TOPIC_POSITIONS, value, &err);
+    const Plimsoll__V1__PositionEvent *from = pl_wire_unpack(&wire->decode, PL_TOPIC_POSITIONS,
+                                                             value, &err);
     if (!from)
         return err;
     uint32_t kind = 0;

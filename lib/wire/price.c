@@ -14,8 +14,8 @@ static enum pl_err read_book(const Plimsoll__V1__Price *from, struct pl_price *p
     if (!price->has_book)
         return PL_OK;
     /* Half a book is no book: pl_field_decimal names the missing side. */
-    enum pl_err err =
-        pl_field_decimal(NULL, "bid", from->bid, &price->bid_mantissa, &price->bid_exponent);
+    enum pl_err err = pl_field_decimal(NULL, "bid", from->bid, &price->bid_mantissa,
+                                       &price->bid_exponent);
     if (!err)
         err = pl_field_decimal(NULL, "ask", from->ask, &price->ask_mantissa, &price->ask_exponent);
     return err;
@@ -41,7 +41,7 @@ enum pl_err pl_wire_price_decode(struct pl_wire *wire, struct pl_bytes_view key,
     const Plimsoll__V1__Price *from = pl_wire_unpack(&wire->decode, PL_TOPIC_PRICES, value, &err);
     if (!from)
         return err;
-    *price = (struct pl_price){ 0 };
+    *price = (struct pl_price){0};
     err = pl_field_id(NULL, "instrument", from->instrument, &price->instrument);
     if (!err)
         err = pl_wire_check_key(key, "instrument", &price->instrument);

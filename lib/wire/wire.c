@@ -119,25 +119,30 @@ void *pl_wire_unpack(struct pl_arena *scratch, enum pl_topic topic, struct pl_by
                           value.size_bytes, max);
         return NULL;
     }
-    struct capped capped = { .arena = scratch, .left_bytes = max * AMPLIFICATION_MAX };
-    ProtobufCAllocator allocator = { capped_alloc, capped_free, &capped };
+    struct capped capped = {.arena = scratch, .left_bytes = max * AMPLIFICATION_MAX};
+    ProtobufCAllocator allocator = {capped_alloc, capped_free, &capped};
     const ProtobufCMessageDescriptor *descriptor = pl_wire_descriptor(topic);
     pl_assert(descriptor);
-    ProtobufCMessage *message =
-        protobuf_c_message_unpack(descriptor, &allocator, value.size_bytes, value.data);
+    ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, &allocator, value.size_bytes,
+                                                          value.data);
     if (message && protobuf_c_message_get_packed_size(message) == value.size_bytes)
         return message;
     if (message)
         /* A field given twice, text with an embedded NUL, or a number in too many bytes: two
          * readers could see two different things. No field can gain size on the way back, for no
          * int32 is in the schemas and enum values are checked, so nothing is made up for. */
-        *err = pl_err_set(PL_REJECT_MALFORMED, "not a canonical %s: a field is given twice, text "
-                          "holds a NUL or a number has padding", descriptor->short_name);
+        *err = pl_err_set(PL_REJECT_MALFORMED,
+                          "not a canonical %s: a field is given twice, text "
+                          "holds a NUL or a number has padding",
+                          descriptor->short_name);
     else if (capped.is_exhausted)
-        *err = pl_err_set(PL_REJECT_SIZE, "value needs more than %d times this topic's limit in "
-                          "memory: too many elements", AMPLIFICATION_MAX);
+        *err = pl_err_set(PL_REJECT_SIZE,
+                          "value needs more than %d times this topic's limit in "
+                          "memory: too many elements",
+                          AMPLIFICATION_MAX);
     else
-        *err = pl_err_set(PL_REJECT_MALFORMED, "not a %s: write the message of this name in "
+        *err = pl_err_set(PL_REJECT_MALFORMED,
+                          "not a %s: write the message of this name in "
                           "plimsoll.v1 with the protobuf encoding, nothing before it",
                           descriptor->short_name);
     return NULL;
@@ -158,7 +163,7 @@ enum pl_err pl_wire_pack(struct pl_wire *wire, enum pl_topic topic, const Protob
     size_t written = protobuf_c_message_pack(message, bytes);
     pl_assert(written == size_bytes);
     pl_arena_reset(&wire->decode); /* what the message was built in */
-    *value = (struct pl_bytes_view){ bytes, size_bytes };
+    *value = (struct pl_bytes_view){bytes, size_bytes};
     return PL_OK;
 }
 
@@ -265,8 +270,10 @@ enum pl_err pl_field_enum(const struct pl_place *place, struct pl_scalar field,
         if (descriptor->values[i].value != 0)
             length += (size_t)snprintf(names + length, sizeof(names) - length, "%s%s",
                                        length > 0 ? ", " : "", descriptor->values[i].name);
-    return pl_field_fail(PL_REJECT_UNKNOWN, place, field.name, ": %d is no value of it; write one "
-                         "of %s", (int)field.value, names);
+    return pl_field_fail(PL_REJECT_UNKNOWN, place, field.name,
+                         ": %d is no value of it; write one "
+                         "of %s",
+                         (int)field.value, names);
 }
 
 enum pl_err pl_field_count(const struct pl_place *place, const char *field, size_t count,
@@ -299,7 +306,7 @@ enum pl_err pl_field_id(const struct pl_place *place, const char *field, const c
 enum pl_err pl_field_id_or_none(const struct pl_place *place, const char *field, const char *text,
                                 struct pl_id *id)
 {
-    *id = (struct pl_id){ 0 };
+    *id = (struct pl_id){0};
     return text && *text ? pl_field_id(place, field, text, id) : PL_OK;
 }
 
@@ -350,7 +357,7 @@ static enum pl_err read_exponent(const struct pl_place *place, struct pl_scalar 
 enum pl_err pl_field_amount(const struct pl_place *place, const char *field,
                             const Plimsoll__V1__Amount *from, struct pl_amount *amount)
 {
-    const struct pl_place here = { place, field, -1 };
+    const struct pl_place here = {place, field, -1};
     if (!from)
         return pl_field_missing(place, field);
     if (!from->mantissa)
@@ -367,7 +374,7 @@ enum pl_err pl_field_amount(const struct pl_place *place, const char *field,
 enum pl_err pl_field_amount_or_zero(const struct pl_place *place, const char *field,
                                     const Plimsoll__V1__Amount *from, struct pl_amount *amount)
 {
-    *amount = (struct pl_amount){ 0 };
+    *amount = (struct pl_amount){0};
     return from ? pl_field_amount(place, field, from, amount) : PL_OK;
 }
 
@@ -385,11 +392,11 @@ enum pl_err pl_field_decimal(const struct pl_place *place, const char *field,
                              const Plimsoll__V1__Decimal *from, int64_t *mantissa,
                              int32_t *exponent)
 {
-    const struct pl_place here = { place, field, -1 };
+    const struct pl_place here = {place, field, -1};
     if (!from)
         return pl_field_missing(place, field);
-    enum pl_err err =
-        pl_field_i64(&here, PL_SCALAR(from, mantissa), INT64_MIN, INT64_MAX, mantissa);
+    enum pl_err err = pl_field_i64(&here, PL_SCALAR(from, mantissa), INT64_MIN, INT64_MAX,
+                                   mantissa);
     return err ? err : read_exponent(&here, PL_SCALAR(from, exponent), exponent);
 }
 

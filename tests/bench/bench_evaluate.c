@@ -5,9 +5,10 @@
  *
  *   bench_evaluate [ACCOUNTS [PASSES]]        default 100000 20; the median pass counts
  *
- * Every case has 64 instruments. "legs_N": N legs per account, a third of them short, one factor load
- * each, 8 factors in the set. "legs_6_factors_2": 6 legs that each load on both factors of a set with
- * 2; with initial margin, whose confidence and interval charges are a further term, beside it.
+ * Every case has 64 instruments. "legs_N": N legs per account, a third of them short, one factor
+ * load each, 8 factors in the set. "legs_6_factors_2": 6 legs that each load on both factors of a
+ * set with 2; with initial margin, whose confidence and interval charges are a further term, beside
+ * it.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -79,14 +80,15 @@ static struct book make_book(uint32_t account_count, uint32_t leg_count)
     struct book book = {.account_count = account_count, .leg_count = leg_count};
     book.legs = malloc((size_t)account_count * leg_count * sizeof book.legs[0]);
     book.cash_vu = malloc(account_count * sizeof book.cash_vu[0]);
-    if (!book.legs || !book.cash_vu) abort();
+    if (!book.legs || !book.cash_vu)
+        abort();
     for (uint32_t a = 0; a < account_count; a++) {
         uint32_t instrument = (uint32_t)(next_random() % INSTRUMENTS);
         for (uint32_t l = 0; l < leg_count; l++) {
             instrument = (instrument + 1 + (uint32_t)(next_random() % 3)) % INSTRUMENTS;
             int64_t lots = (int64_t)(next_random() % 1000000000) + 1;
-            book.legs[(size_t)a * leg_count + l] =
-                build_leg(instrument, next_random() % 3 == 0 ? -lots : lots);
+            book.legs[(size_t)a * leg_count + l] = build_leg(instrument,
+                                                             next_random() % 3 == 0 ? -lots : lots);
         }
         book.cash_vu[a] = (pl_i128)(next_random() % 100000) * BUILD_USD;
     }
@@ -104,7 +106,8 @@ static uint64_t evaluate_all(const struct build *build, const struct book *book,
             .final_cash_vu = book->cash_vu[a],
         };
         pl_i128 excess;
-        if (!pl_evaluate(&build->market, &portfolio, tier, &excess)) abort();
+        if (!pl_evaluate(&build->market, &portfolio, tier, &excess))
+            abort();
         sum += (uint64_t)excess;
     }
     return sum;
@@ -155,7 +158,8 @@ int main(int count, char **arguments)
     uint32_t accounts = count > 1 ? (uint32_t)strtoul(arguments[1], NULL, 10) : 100000;
     int passes = count > 2 ? (int)strtol(arguments[2], NULL, 10) : 20;
     struct build *build = malloc(sizeof *build);
-    if (!build || accounts == 0 || passes < 1 || passes > PASSES_MAX) return 2;
+    if (!build || accounts == 0 || passes < 1 || passes > PASSES_MAX)
+        return 2;
 
     printf("{\"bench\": \"evaluate\", \"accounts\": %" PRIu32 ", \"passes\": %d", accounts, passes);
     fill_parameters(build, 8, 1);

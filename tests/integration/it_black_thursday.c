@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * 2020-03-12 with its genuine bad tick (a venue's LINK low of 0.0001 USD, on a day when LINK really
- * fell by a fifth) through Apache Kafka and the services. Two sources quote the closes; the third
- * quotes the bad low as it came. Nobody may be sold for it; then the real fall that followed sells
- * exactly those whose line it crosses; and at last the same price from all three sources sells
- * everybody, which shows that the tick would have (G4).
+ * fell by a fifth) through Apache Kafka and the services. The other sources quote the closes; the
+ * third quotes the bad low as it came, first against one, then against two of them. Nobody may be sold
+ * for it; then the real fall that followed sells exactly those whose line it crosses; and at last the
+ * same price from all three sources sells everybody, which shows that the tick would have (G4).
  *
  *   prices of 3 sources ─► price ─► marks ─► liquidation ◄─ holdings ◄─ position ◄─ LINK lenders
  */
@@ -146,15 +146,16 @@ static void quote(struct pipeline *pipeline, const char *instrument, const char 
     pipeline_publish(pipeline, text);
 }
 
-/* One moment: LINK by each source, and the dollar. */
+/* One moment: LINK by each source (0: it is silent), and the dollar. */
 static void quote_all(struct pipeline *pipeline, int64_t a, int64_t b, int64_t c)
 {
     static const char *const sources[] = { "a", "b", "c" };
     for (int i = 0; i < 3; i++)
         quote(pipeline, "USDC", sources[i], MICRO);
-    quote(pipeline, "LINK", "a", a);
-    quote(pipeline, "LINK", "b", b);
-    quote(pipeline, "LINK", "c", c);
+    const int64_t ticks[] = { a, b, c };
+    for (int i = 0; i < 3; i++)
+        if (ticks[i] > 0)
+            quote(pipeline, "LINK", sources[i], ticks[i]);
     usleep(PAUSE_US);
 }
 
@@ -168,15 +169,15 @@ static double out_of_band(const struct process *price)
     return row ? strtod(strchr(row, '}') + 1, NULL) : -1;
 }
 
-/* Lowest and newest published mark of LINK, and whether all were LIVE. */
-struct marks { int64_t lowest, newest; unsigned count; bool all_live; };
+/* Lowest and newest published mark of LINK. */
+struct marks { int64_t lowest, newest; unsigned count; enum pl_mark_status status; };
 
 static struct marks read_marks(struct pipeline *pipeline)
 {
     static struct pl_names names;
     char name[256];
     struct pl_record *rows = NULL;
-    struct marks marks = { INT64_MAX, 0, 0, true };
+    struct marks marks = { INT64_MAX, 0, 0, PL_MARK_NONE };
     pl_names_init(&names);
     size_t count = kafka_admin_read(pipeline_topic(pipeline, PL_TOPIC_MARKS, name), true, &rows);
     for (size_t i = 0; i < count; i++) {
@@ -188,7 +189,7 @@ static struct marks read_marks(struct pipeline *pipeline)
             continue;
         marks.count++;
         marks.newest = mark.mantissa;
-        marks.all_live = marks.all_live && mark.status == PL_MARK_LIVE;
+        marks.status = mark.status;
         if (mark.mantissa < marks.lowest)
             marks.lowest = mark.mantissa;
     }
@@ -229,25 +230,42 @@ static void check_sold(struct pipeline *pipeline, const char *when, int64_t lowe
 
 /* ---- the run ---------------------------------------------------------------------------------- */
 
-static void bad_tick(struct pipeline *pipeline, const struct process *price)
+/* The bad quote is dropped and `expected` goes on as the mark, in this status. */
+static void check_mark(struct pipeline *pipeline, const struct process *price, const char *when,
+                       int64_t expected, enum pl_mark_status status)
 {
+    usleep(1000000);
+    struct marks marks = read_marks(pipeline);
+    printf("%-44s %.0f quotes dropped as out of band; of %u marks the lowest %.4f, the newest %.4f "
+           "%s\n", when, out_of_band(price), marks.count, (double)marks.lowest / 1e6,
+           (double)marks.newest / 1e6, marks.status == PL_MARK_LIVE ? "LIVE" : "not LIVE");
+    CHECK(marks.newest == expected && marks.lowest > candles[bad].close / 2 &&
+          marks.status == status, "%s: the mark is not as expected", when);
+}
+
+/* The bad low while the second source is silent: one against one, so nobody is believed. */
+static void bad_tick_of_two(struct pipeline *pipeline, const struct process *price)
+{
+    static const char when[] = "bad tick, two sources";
+    const int64_t before = candles[bad - 1].close;
+    for (int i = 0; i < 3; i++)
+        quote_all(pipeline, before, 0, candles[bad].low);
+    check_mark(pipeline, price, when, before, PL_MARK_HALTED);
+    check_sold(pipeline, when, lowest_close(0, bad));
+}
+
+/* First while the others are still at the old price, then with their new one, for a while. */
+static void bad_tick_of_three(struct pipeline *pipeline, const struct process *price)
+{
+    static const char when[] = "bad tick, three sources";
     const struct candle *before = &candles[bad - 1], *at = &candles[bad];
     double dropped = out_of_band(price);
-    /* First while the others are still at the old price, then with their new one, for a while. */
     quote_all(pipeline, before->close, before->close, at->low);
     for (int i = 0; i < 5; i++)
         quote_all(pipeline, at->close, at->close, at->low);
-    usleep(1000000);
-    double more = out_of_band(price) - dropped;
-    struct marks marks = read_marks(pipeline);
-    printf("bad tick: low %.4f against close %.4f; %.0f quotes dropped as out of band; %u marks of "
-           "LINK, lowest %.4f, newest %.4f, %s\n", (double)at->low / 1e6, (double)at->close / 1e6,
-           more, marks.count, (double)marks.lowest / 1e6, (double)marks.newest / 1e6,
-           marks.all_live ? "all LIVE" : "not all LIVE");
-    CHECK(more >= 6, "at least 6 quotes out of band were expected");
-    CHECK(marks.newest == at->close && marks.lowest == lowest_close(0, bad + 1) && marks.all_live,
-          "the bad tick moved the mark");
-    check_sold(pipeline, "after the bad tick", lowest_close(0, bad + 1));
+    check_mark(pipeline, price, when, at->close, PL_MARK_LIVE);
+    CHECK(out_of_band(price) - dropped >= 6, "at least 6 quotes out of band were expected");
+    check_sold(pipeline, when, lowest_close(0, bad + 1));
 }
 
 int main(void)
@@ -266,13 +284,14 @@ int main(void)
     pipeline_wait_ready(&pipeline, price, 60);
     pipeline_wait_ready(&pipeline, position, 60);
     publish_book(&pipeline);
-    quote_all(&pipeline, candles[0].close, candles[0].close, candles[0].close);
+    quote_all(&pipeline, candles[0].close, 0, candles[0].close);
     pipeline_wait_ready(&pipeline, liquidation, 60);
     pipeline_start_fills(&pipeline, NULL);
 
     for (unsigned i = 1; i < bad; i++)
-        quote_all(&pipeline, candles[i].close, candles[i].close, candles[i].close);
-    bad_tick(&pipeline, price);
+        quote_all(&pipeline, candles[i].close, 0, candles[i].close);
+    bad_tick_of_two(&pipeline, price);
+    bad_tick_of_three(&pipeline, price);
     for (unsigned i = bad + 1; i < candle_count; i++)
         quote_all(&pipeline, candles[i].close, candles[i].close, candles[i].close);
     check_sold(&pipeline, "after the fall that followed", lowest_close(0, candle_count));

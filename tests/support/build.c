@@ -7,7 +7,8 @@
 
 static void must(enum pl_err err, const char *what)
 {
-    if (!err) return;
+    if (!err)
+        return;
     fprintf(stderr, "build: %s: %s\n", what, pl_err_text());
     abort();
 }
@@ -48,8 +49,8 @@ uint32_t build_dependency(struct build *build, const char *id)
 
 uint32_t build_source(struct build *build, const char *id, bool settles_by_time)
 {
-    build->parameters.sources[build->parameters.source_count] =
-        (struct pl_source){.id = id_of(id), .settles_by_time = settles_by_time};
+    build->parameters.sources[build->parameters.source_count] = (struct pl_source){
+        .id = id_of(id), .settles_by_time = settles_by_time};
     return build->parameters.source_count++;
 }
 
@@ -60,29 +61,33 @@ uint32_t build_instrument(struct build *build, const char *id, enum pl_instrumen
     uint32_t index;
     must(pl_names_intern(&build->names, &name, &index), id);
     struct pl_instrument *instrument = &build->parameters.instruments[index];
-    if (!instrument->is_listed) build->parameters.instrument_count++;
+    if (!instrument->is_listed)
+        build->parameters.instrument_count++;
     *instrument = (struct pl_instrument){
         .is_listed = true,
         .kind = kind,
         .lot_decimals = lot_decimals,
         .tick_decimals = tick_decimals,
-        .price_rules = {
-            .sources = {id_of("feed")},
-            .source_count = 1,
-            .quorum = 1,
-            .age_ms_max = 60000,
-            .band_ppm = 500000,
-            .bad_mark_low_ppm = 0,
-            .bad_mark_high_ppm = 2 * PL_PPM,
-        },
+        .price_rules =
+            {
+                .sources = {id_of("feed")},
+                .source_count = 1,
+                .quorum = 1,
+                .age_ms_max = 60000,
+                .band_ppm = 500000,
+                .bad_mark_low_ppm = 0,
+                .bad_mark_high_ppm = 2 * PL_PPM,
+            },
     };
     return index;
 }
 
 struct pl_tier_ppm build_tiers(int32_t alert, int32_t initial, int32_t end, int32_t maintenance)
 {
-    return (struct pl_tier_ppm){{[PL_TIER_ALERT] = alert, [PL_TIER_INITIAL] = initial,
-                                 [PL_TIER_END] = end, [PL_TIER_MAINTENANCE] = maintenance}};
+    return (struct pl_tier_ppm){{[PL_TIER_ALERT] = alert,
+                                 [PL_TIER_INITIAL] = initial,
+                                 [PL_TIER_END] = end,
+                                 [PL_TIER_MAINTENANCE] = maintenance}};
 }
 
 struct pl_tier_ppm build_flat(int32_t ppm)
@@ -107,8 +112,8 @@ void build_bracket(struct build *build, uint32_t instrument, int64_t threshold_u
                    struct pl_tier_ppm rate)
 {
     struct pl_instrument *row = &build->parameters.instruments[instrument];
-    row->brackets[row->bracket_count++] =
-        (struct pl_bracket){.threshold_usd = threshold_usd, .rate = rate};
+    row->brackets[row->bracket_count++] = (struct pl_bracket){.threshold_usd = threshold_usd,
+                                                              .rate = rate};
 }
 
 void build_loss(struct build *build, uint32_t instrument, uint32_t dependency,
@@ -142,8 +147,7 @@ void build_price(struct build *build, uint32_t instrument, int64_t ticks)
     mark->source_count = 1;
 }
 
-void build_interval(struct build *build, uint32_t instrument, int64_t low_ticks,
-                    int64_t high_ticks)
+void build_interval(struct build *build, uint32_t instrument, int64_t low_ticks, int64_t high_ticks)
 {
     build->marks[instrument].low_mantissa = low_ticks;
     build->marks[instrument].high_mantissa = high_ticks;
@@ -166,6 +170,6 @@ struct pl_leg build_leg(uint32_t instrument, int64_t lots)
 
 struct pl_portfolio build_portfolio(const struct pl_leg *legs, uint32_t leg_count, pl_i128 cash_vu)
 {
-    return (struct pl_portfolio){.legs = legs, .leg_count = leg_count, .cash_vu = cash_vu,
-                                 .final_cash_vu = cash_vu};
+    return (struct pl_portfolio){
+        .legs = legs, .leg_count = leg_count, .cash_vu = cash_vu, .final_cash_vu = cash_vu};
 }

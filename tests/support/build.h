@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Builds small parameter sets, marks and portfolios for tests. Everything starts valid: an instrument
- * has no haircuts, no discount, one price source and a wide band until the test says otherwise
- * through &build->parameters.instruments[index]. Prices are in ticks, cash in USD.
+ * Builds small parameter sets, marks and portfolios for tests. Everything starts valid: an
+ * instrument has no haircuts, no discount, one price source and a wide band until the test says
+ * otherwise through &build->parameters.instruments[index]. Prices are in ticks, cash in USD.
  */
 #ifndef PL_TESTS_SUPPORT_BUILD_H
 #define PL_TESTS_SUPPORT_BUILD_H
@@ -60,7 +60,6 @@ void build_update(struct build *build);
 
 struct pl_leg build_leg(uint32_t instrument, int64_t lots);
 /* Borrows `legs`. */
-struct pl_portfolio build_portfolio(const struct pl_leg *legs, uint32_t leg_count,
-                                    pl_i128 cash_vu);
+struct pl_portfolio build_portfolio(const struct pl_leg *legs, uint32_t leg_count, pl_i128 cash_vu);
 
 #endif

@@ -78,6 +78,9 @@ static void mistakes_are_named_with_a_cure(void **state)
         { PL_TOPIC_POSITIONS, "{'legs':[{'quantitty':{}}]}", PL_REJECT_UNKNOWN,
           "field legs[0].quantitty is unknown; did you mean quantity?" },
         { PL_TOPIC_PRICES, "{'instument':'x'}", PL_REJECT_UNKNOWN, "did you mean instrument?" },
+        { PL_TOPIC_PRICES, "{'sorce':'x'}", PL_REJECT_UNKNOWN, "did you mean source?" },
+        { PL_TOPIC_PRICES, "{'Xbid':'x'}", PL_REJECT_UNKNOWN, "did you mean bid?" },
+        { PL_TOPIC_PRICES, "{'event_tiem_ms':1}", PL_REJECT_UNKNOWN, "did you mean event_time_ms?" },
         { PL_TOPIC_PRICES, "{'colour':'x'}", PL_REJECT_UNKNOWN,
           "field colour is unknown; Price has no such field" },
         { PL_TOPIC_PRICES, "{'event_time_ms':1,'eventTimeMs':1}", PL_REJECT_CONFLICT,
@@ -138,7 +141,12 @@ static void what_does_not_fit_the_topic_is_refused(void **state)
     size_t size_bytes = 0;
     (void)state;
     memset(text, 'a', sizeof(text));
-    json_object_set_new(json, "instrument", json_stringn(text, sizeof(text)));
+    size_t rest = test_bytes_of(TEST_RECORD_PRICES).size_bytes - 3 - 1; /* all but the text */
+    json_object_set_new(json, "instrument", json_stringn(text, 4096 - rest - 2));
+    assert_int_equal(pl_json_encode(PL_TOPIC_PRICES, json, &value, &size_bytes), PL_OK);
+    assert_int_equal(size_bytes, 4096);
+    free(value);
+    json_object_set_new(json, "instrument", json_stringn(text, 4096 - rest - 1));
     assert_int_equal(pl_json_encode(PL_TOPIC_PRICES, json, &value, &size_bytes), PL_REJECT_SIZE);
     json_decref(json);
     json = json_object();

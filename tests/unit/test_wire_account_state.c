@@ -104,6 +104,24 @@ static void bad_states_are_refused(void **state)
     test_key_is_checked(TEST_RECORD_ACCOUNTS);
 }
 
+/* A sale at any price, of the coarsest and the finest ticks. */
+static void limits_may_touch_their_bounds(void **state)
+{
+    static const struct { const char *field, *value; } rows[] = {
+        { "pending.0.limit_price.mantissa", "0" },
+        { "pending.0.limit_price.exponent", "0" },
+        { "pending.0.limit_price.exponent", "-12" },
+        { "pending.0.lot_decimals", "12" },
+    };
+    (void)state;
+    for (unsigned i = 0; i < TEST_COUNT(rows); i++) {
+        json_t *json = test_changed(TEST_RECORD_ACCOUNTS, rows[i].field, rows[i].value);
+        assert_int_equal(test_decoder(TEST_RECORD_ACCOUNTS)(test_key("alice"),
+                                                            test_encode(PL_TOPIC_ACCOUNTS, json)),
+                         PL_OK);
+    }
+}
+
 static void lists_are_bounded(void **state)
 {
     static const struct { const char *path; unsigned max; } lists[] = {
@@ -125,6 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_state_goes_there_and_back), cmocka_unit_test(absent_is_not_zero),
         cmocka_unit_test(bad_states_are_refused),      cmocka_unit_test(lists_are_bounded),
+        cmocka_unit_test(limits_may_touch_their_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

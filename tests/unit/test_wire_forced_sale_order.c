@@ -207,6 +207,7 @@ static void bad_orders_are_refused(void **state)
         { "leg_count", "17", PL_REJECT_RANGE, "field leg_count: 17" },
         { "lots", "0", PL_REJECT_RANGE, "field lots" },
         { "lots", "'9223372036854775808'", PL_REJECT_RANGE, "field lots" },
+        { "lot_decimals", "13", PL_REJECT_RANGE, "field lot_decimals: 13" },
         { "side", "'SIDE_UNSPECIFIED'", PL_REJECT_UNKNOWN, "SIDE_SELL, SIDE_BUY" },
         { "limit_price.mantissa", "-1", PL_REJECT_RANGE, "field limit_price: negative" },
         { "reason", "'REASON_UNSPECIFIED'", PL_REJECT_UNKNOWN, "field reason" },

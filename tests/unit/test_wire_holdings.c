@@ -44,6 +44,22 @@ static void a_record_goes_there_and_back(void **state)
     assert_memory_equal(value.data, bytes.data, bytes.size_bytes);
 }
 
+static void a_taint_goes_there_and_back(void **state)
+{
+    struct pl_bytes_view value, tainted;
+    (void)state;
+    assert_int_equal(test_decoder(TEST_RECORD_HOLDINGS)(test_key("alice"),
+                                                        test_bytes_of(TEST_RECORD_HOLDINGS)),
+                     PL_OK);
+    assert_false(result()->is_tainted);
+    tainted = test_encode(PL_TOPIC_HOLDINGS, test_changed(TEST_RECORD_HOLDINGS, "tainted", "true"));
+    assert_int_equal(test_decoder(TEST_RECORD_HOLDINGS)(test_key("alice"), tainted), PL_OK);
+    assert_true(result()->is_tainted);
+    assert_int_equal(pl_wire_record_encode(test_wire(), result(), &value), PL_OK);
+    assert_int_equal(value.size_bytes, tainted.size_bytes);
+    assert_memory_equal(value.data, tainted.data, value.size_bytes);
+}
+
 /* The tail comes back by source and sequence, whatever leg a change belongs to. */
 static void the_tail_is_put_in_order(void **state)
 {
@@ -237,6 +253,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_goes_there_and_back),
+        cmocka_unit_test(a_taint_goes_there_and_back),
         cmocka_unit_test(the_tail_is_put_in_order),
         cmocka_unit_test(bad_records_are_refused),
         cmocka_unit_test(the_same_pair_twice_is_refused),

@@ -62,9 +62,9 @@ static void kinds_have_their_shapes(void **state)
                                       "'sequence':1,'previous_sequence':0,'event_time_ms':5}")),
                      PL_OK);
     assert_int_equal(decode(test_json("{'account':'alice','source':'s','kind':'KIND_RETRACTION',"
-                                      "'sequence':9,'previous_sequence':8,'retracts':7,"
+                                      "'sequence':9,'previous_sequence':8,'retracts':8,"
                                       "'chain':'c','block_height':0,'event_time_ms':5}")), PL_OK);
-    assert_int_equal(result()->retracts, 7);
+    assert_int_equal(result()->retracts, 8);
     assert_int_equal(decode(test_json("{'account':'alice','source':'s','kind':'KIND_RETRACTION',"
                                       "'sequence':9,'previous_sequence':8,'event_time_ms':5}")),
                      PL_REJECT_MISSING);

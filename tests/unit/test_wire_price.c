@@ -43,6 +43,14 @@ static void a_price_may_be_bare(void **state)
     assert_true(price.source_sequence == UINT64_MAX);
 }
 
+static void doubt_may_be_nothing(void **state)
+{
+    json_t *json = test_changed(TEST_RECORD_PRICES, "confidence.mantissa", "0");
+    (void)state;
+    assert_int_equal(test_decoder(TEST_RECORD_PRICES)(test_key("ETH"),
+                                                      test_encode(PL_TOPIC_PRICES, json)), PL_OK);
+}
+
 static void bad_prices_are_refused(void **state)
 {
     static const char *const required[] = { "instrument", "source", "price", "price.mantissa",
@@ -109,6 +117,7 @@ static void bad_marks_are_refused(void **state)
     static const char *const required[] = {
         "instrument", "source_offset", "source_partition", "tick", "status", "price", "low", "high",
         "price.mantissa", "low.exponent", "event_time_ms", "source_count" };
+    static const char *const optional[] = { "volatility_fast_ppm", "volatility_slow_ppm" };
     static const struct test_reject rejects[] = {
         { "status", "'STATUS_UNSPECIFIED'", PL_REJECT_UNKNOWN,
           "field status: 0 is no value of it; write one of STATUS_LIVE, STATUS_STALE, "
@@ -123,6 +132,7 @@ static void bad_marks_are_refused(void **state)
     };
     (void)state;
     test_required(TEST_RECORD_MARKS, required, TEST_COUNT(required));
+    test_optional(TEST_RECORD_MARKS, optional, TEST_COUNT(optional));
     test_rejects(TEST_RECORD_MARKS, rejects, TEST_COUNT(rejects));
     test_key_is_checked(TEST_RECORD_MARKS);
 }
@@ -146,7 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_price_says_what_it_says), cmocka_unit_test(a_price_may_be_bare),
-        cmocka_unit_test(bad_prices_are_refused),    cmocka_unit_test(a_mark_goes_there_and_back),
+        cmocka_unit_test(doubt_may_be_nothing),      cmocka_unit_test(bad_prices_are_refused),    cmocka_unit_test(a_mark_goes_there_and_back),
         cmocka_unit_test(bad_marks_are_refused),     cmocka_unit_test(an_undeclared_status_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
