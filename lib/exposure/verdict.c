@@ -55,33 +55,31 @@ static pl_i128 unc_of(const struct pl_quote *quote, int64_t lots)
     return (pl_i128)lots * (quote->lot_vu - (lots < 0 ? quote->high_lot_vu : quote->low_lot_vu));
 }
 
-/* A product of lots and the value of one lot is below 2^126. */
+/* A product of lots and the value of one lot is at most 2^126. */
 static struct reach reach_of(const struct pl_market *market, const struct pl_leg *leg)
 {
     const struct pl_quote *quote = &market->quotes[leg->instrument];
     int64_t least = leg->lots < leg->final_lots ? leg->lots : leg->final_lots;
     int64_t most = leg->lots < leg->final_lots ? leg->final_lots : leg->lots;
-    if (is_unlisted(market, leg))
-        return (struct reach){.value.has_no_low = least < 0};
-    if (quote->ticks == 0)
-        return (struct reach){.value = {.has_no_low = least<0, .has_no_high = most> 0}};
-    if (quote->status != PL_MARK_LIVE) {
+    struct reach reach = {0};
+    if (is_unlisted(market, leg)) {
+        reach.value.has_no_low = least < 0;
+    } else if (quote->ticks == 0) {
+        reach.value.has_no_low = least < 0;
+        reach.value.has_no_high = most > 0;
+    } else if (quote->status == PL_MARK_LIVE) {
+        reach.value.low = (pl_i128)least * quote->lot_vu;
+        reach.value.high = (pl_i128)most * quote->lot_vu;
+        reach.unc_low = unc_of(quote, least);
+        reach.unc_high = unc_of(quote, most);
+    } else {
         /* An asset may be worth nothing. The interval of a bad mark says no more than the bounds
          * that already stand for it, so there is no unc. */
-        return (struct reach){
-            .value =
-                {
-                    .low = least < 0 ? (pl_i128)least * quote->bad_high_lot_vu : 0,
-                    .high = (pl_i128)most *
-                            (most < 0 ? quote->bad_low_lot_vu : quote->bad_high_lot_vu),
-                },
-        };
+        int64_t best_lot_vu = most < 0 ? quote->bad_low_lot_vu : quote->bad_high_lot_vu;
+        reach.value.low = least < 0 ? (pl_i128)least * quote->bad_high_lot_vu : 0;
+        reach.value.high = (pl_i128)most * best_lot_vu;
     }
-    return (struct reach){
-        .value = {.low = (pl_i128)least * quote->lot_vu, .high = (pl_i128)most * quote->lot_vu},
-        .unc_low = unc_of(quote, least),
-        .unc_high = unc_of(quote, most),
-    };
+    return reach;
 }
 
 /* False when a bounded end leaves the range of exact evaluation. */

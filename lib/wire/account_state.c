@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Topic accounts: the decided state of an account, a changelog. Step 6 writes it in the transaction
- * of the orders it knows of (G1, G5); a partition's new owner reads it to the end before it decides.
+ * of the orders it knows of (G1, G5); a partition's new owner reads it to the end before it
+ * decides.
  */
 #include "plimsoll/v1/account_state.pb-c.h"
 

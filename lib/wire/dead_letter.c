@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Topic deadletter: why a record could not be applied, in the headers that operators' tools already
- * understand (G7). Two dialects for the same facts: Kafka Connect writes text, Spring writes numbers
- * in binary. The record's own bytes are not touched, and no text here repeats them.
+ * understand (G7). Two dialects for the same facts: Kafka Connect writes text, Spring writes
+ * numbers in binary. The record's own bytes are not touched, and no text here repeats them.
  */
 #include <stdio.h>
 #include <string.h>

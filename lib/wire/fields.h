@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the topics' files share, private to lib/wire: bytes to message and back within bounds, and one
- * function per kind of field, from message to plain value and back. Implemented in wire.c.
+ * What the topics' files share, private to lib/wire: bytes to message and back within bounds, and
+ * one function per kind of field, from message to plain value and back. Implemented in wire.c.
  *
- * A field that is refused is named by its place, with a cure: "field legs[2].quantity.mantissa: not a
- * decimal integer; write e.g. "-1500"". The texts never repeat an account id.
+ * A field that is refused is named by its place, with a cure: "field legs[2].quantity.mantissa: not
+ * a decimal integer; write e.g. "-1500"". The texts never repeat an account id.
  */
 #ifndef PL_WIRE_FIELDS_H
 #define PL_WIRE_FIELDS_H
@@ -22,15 +22,16 @@
 const ProtobufCMessageDescriptor *pl_wire_descriptor(enum pl_topic topic);
 
 /*
- * The topic's message in `value`, or NULL with *err set: REJECT_SIZE above the topic's limit or when
- * unpacking would need more than eight times that, REJECT_MALFORMED for anything that is no message
- * of the schema or not in its canonical size. `scratch` is reset first; the message lives in it.
+ * The topic's message in `value`, or NULL with *err set: REJECT_SIZE above the topic's limit or
+ * when unpacking would need more than eight times that, REJECT_MALFORMED for anything that is no
+ * message of the schema or not in its canonical size. `scratch` is reset first; the message lives
+ * in it.
  */
 void *pl_wire_unpack(struct pl_arena *scratch, enum pl_topic topic, struct pl_bytes_view value,
                      enum pl_err *err);
 
-/* Packs into the encode arena. REJECT_SIZE above the topic's limit, REJECT_CAPACITY when the arena is
- * exhausted. */
+/* Packs into the encode arena. REJECT_SIZE above the topic's limit, REJECT_CAPACITY when the arena
+ * is exhausted. */
 enum pl_err pl_wire_pack(struct pl_wire *wire, enum pl_topic topic, const ProtobufCMessage *message,
                          struct pl_bytes_view *value);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Topic orders: one leg of a forced sale, and the ids by which it is known everywhere. Step 6 of the
- * event's path. Ids come from the cause alone, so a plan that is decided again has the same ones (G1,
- * G2); the order carries the prices, versions and excesses that prove its need (G9).
+ * Topic orders: one leg of a forced sale, and the ids by which it is known everywhere. Step 6 of
+ * the event's path. Ids come from the cause alone, so a plan that is decided again has the same
+ * ones (G1, G2); the order carries the prices, versions and excesses that prove its need (G9).
  */
 #include "plimsoll/v1/forced_sale_order.pb-c.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Topic holdings: the whole record of an account, written by the position service and read back by it
- * (to go on) and by the liquidation service (to evaluate), and the partition's watermark under its
- * reserved key. Step 2 of the event's path. Encoding a decoded record gives the same bytes.
+ * Topic holdings: the whole record of an account, written by the position service and read back by
+ * it (to go on) and by the liquidation service (to evaluate), and the partition's watermark under
+ * its reserved key. Step 2 of the event's path. What was written here is written again as the same
+ * bytes.
  */
 #include "plimsoll/v1/holdings.pb-c.h"
 

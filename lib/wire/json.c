@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The schemas' JSON form, both ways, driven by protobuf-c's descriptors: one walk serves every topic.
- * For tools and files that people write, so errors name the place and the nearest right word. Not on
- * the event's path: it uses the heap.
+ * The schemas' JSON form, both ways, driven by protobuf-c's descriptors: one walk serves every
+ * topic. For tools and files that people write, so errors name the place and the nearest right
+ * word. Not on the event's path: it uses the heap.
  */
 #include <jansson.h>
 #include <openssl/evp.h>
@@ -15,14 +15,14 @@
 #include "lib/wire/wire.h"
 
 enum {
-    NAME_BYTES_MAX = 64, /* longest field name that a guess is made for                          */
-    MEMORY_TIMES = 128,  /* bytes of message that one byte of text or encoding can make: "{},"
-                              is an Instrument, of 250 bytes                                       */
-    MEMORY_BYTES_MIN = 4096,
+    NAME_BYTES_MAX = 64, /* longest field name that a guess is made for */
     FIELDS_MAX = 64,
     LABEL_BYTES_MAX = 96,
-    TEXT_BYTES_MAX =
-        64 << 20, /* of JSON: the largest set is 6 MB of it                           */
+    TEXT_BYTES_MAX = 64 << 20, /* of JSON: the largest set is a tenth of it */
+    /* Bytes of message that one byte of text or encoding can make: "{}," makes an Instrument, of
+     * 250 bytes. */
+    MEMORY_TIMES = 128,
+    MEMORY_BYTES_MIN = 4096,
 };
 
 /* ---- the nearest right word ---- */

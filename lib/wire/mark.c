@@ -24,7 +24,8 @@ static enum pl_err read_bound(const char *field, const Plimsoll__V1__Decimal *fr
     enum pl_err err = pl_field_decimal(NULL, field, from, mantissa, &own_exponent);
     if (!err && own_exponent != exponent)
         return pl_field_fail(PL_REJECT_RANGE, NULL, field,
-                             ": exponent %d is not the price's, which is %d", own_exponent, exponent);
+                             ": exponent %d is not the price's, which is %d", own_exponent,
+                             exponent);
     return err;
 }
 

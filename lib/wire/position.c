@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Topic positions: what a chain or venue says about one account. Step 2 of the position service. All
- * legs of an event are read or none, so that a swap is never seen half done.
+ * Topic positions: what a chain or venue says about one account. Step 2 of the position service.
+ * All legs of an event are read or none, so that a swap is never seen half done.
  */
 #include "plimsoll/v1/position.pb-c.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The border between bytes and plain values: memory for protobuf-c, the checks that every value goes
- * through before its fields are looked at, and one function per kind of field. Step 2 of the event's
- * path. What is refused here is refused with a place and a cure (G7); nothing is repaired silently.
+ * The border between bytes and plain values: memory for protobuf-c, the checks that every value
+ * goes through before its fields are looked at, and one function per kind of field. Step 2 of the
+ * event's path. What is refused here is refused with a place and a cure (G7); nothing is repaired
+ * silently.
  */
 #include "lib/wire/wire.h"
 

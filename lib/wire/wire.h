@@ -6,13 +6,13 @@
  * Decoding is bounded: the size limit of the topic is checked first, unpacking uses a fixed arena
  * (no recursion in the schemas, no heap; T22, T23), presence, ranges, UTF-8-free printable ids and
  * counts after it. An encoding that protobuf-c would not write back at the same size is refused as
- * malformed: that catches duplicate fields and ids cut by an embedded NUL (T24). Unknown fields pass.
- * The record key must be the id that the value names.
+ * malformed: that catches duplicate fields and ids cut by an embedded NUL (T24). Unknown fields
+ * pass. The record key must be the id that the value names.
  *
- * Every decoder answers PL_OK or a reject, with a text that names the field and the cure; what it has
- * written to its result by then is unspecified:
- *   REJECT_MALFORMED  no value, no message of the schema, no canonical encoding, a number or UUID in
- *                     text that is none
+ * Every decoder answers PL_OK or a reject, with a text that names the field and the cure; what it
+ * has written to its result by then is unspecified:
+ *   REJECT_MALFORMED  no value, no message of the schema, no canonical encoding, text that should be
+ *                     a number or UUID and is none
  *   REJECT_SIZE       value above the topic's limit, more elements than their maximum
  *   REJECT_MISSING    a field that the struct needs is absent (which ones may be is in the schemas)
  *   REJECT_RANGE      a number, time or text outside its range
@@ -22,8 +22,9 @@
  *   REJECT_KEY        the key is not the id that the value names, or an id is empty, too long or an
  *                     account that begins with the reserved '~'
  *   REJECT_CAPACITY   the table of names is full (decoders that take `names`)
- * Every encoder answers PL_OK, REJECT_SIZE (above the topic's limit: no counts within their maxima get
- * there) or REJECT_CAPACITY (the encode arena is exhausted). Equal arguments give equal bytes (G2).
+ * Every encoder answers PL_OK, REJECT_SIZE (above the topic's limit: no counts within their maxima
+ * get there) or REJECT_CAPACITY (the encode arena is exhausted). Equal arguments give equal bytes
+ * (G2).
  */
 #ifndef PL_WIRE_WIRE_H
 #define PL_WIRE_WIRE_H
@@ -35,16 +36,18 @@
 #include "lib/position/position.h"
 #include "lib/price/price.h"
 
-/* Working memory of a decoder and encoder: one per process. Encoded views are borrowed from it until
- * the next pl_wire_reset; decoding and building take from `decode`, which every call starts anew. */
+/* Working memory of a decoder and encoder: one per process. Encoded views are borrowed from it
+ * until the next pl_wire_reset; decoding and building take from `decode`, which every call starts
+ * anew. */
 struct pl_wire {
     struct pl_arena decode;
     struct pl_arena encode;
     struct pl_record_holdings record; /* scratch                                               */
 };
 
-/* Halves `block`, which is borrowed. 64 MiB of address space is plenty: the largest topic value times
- * eight, and as much for a step's outputs. With less, large values are refused for their size. */
+/* Halves `block`, which is borrowed. 64 MiB of address space is plenty: the largest topic value
+ * times eight, and as much for a step's outputs. With less, large values are refused for their
+ * size. */
 void pl_wire_init(struct pl_wire *wire, void *block, size_t size_bytes);
 void pl_wire_reset(struct pl_wire *wire);
 
@@ -72,8 +75,8 @@ enum pl_err pl_wire_watermark_decode(struct pl_wire *wire, struct pl_bytes_view 
                                      struct pl_watermark *watermark);
 enum pl_err pl_wire_watermark_encode(struct pl_wire *wire, const struct pl_watermark *watermark,
                                      struct pl_bytes_view *value);
-/* The tail comes back by source and sequence; changes of one source keep the order in which they were
- * applied. Writing what was read gives the same bytes. */
+/* The tail comes back by source and sequence; changes of one source keep the order in which they
+ * were applied. Writing what was read gives the same bytes. */
 enum pl_err pl_wire_record_decode(struct pl_wire *wire, struct pl_bytes_view key,
                                   struct pl_bytes_view value, struct pl_record_holdings *record);
 enum pl_err pl_wire_record_encode(struct pl_wire *wire, const struct pl_record_holdings *record,
@@ -217,9 +220,9 @@ enum pl_err pl_outputs_digest_end(struct pl_outputs_digest *digest, uint8_t hash
 
 /*
  * dead_letter.c. A dead letter is the origin's key and value bytes untouched, with headers: the
- * origin's own, then the facts of its refusal under Kafka Connect's names (as text), Spring's (numbers
- * big-endian binary) and ours. Headers of an earlier refusal are left out, so that a record which goes
- * round does not grow. What is not known (NULL) has no header.
+ * origin's own, then the facts of its refusal under Kafka Connect's names (as text), Spring's
+ * (numbers big-endian binary) and ours. Headers of an earlier refusal are left out, so that a
+ * record which goes round does not grow. What is not known (NULL) has no header.
  */
 struct pl_dead_letter {
     enum pl_topic topic;
@@ -234,20 +237,20 @@ struct pl_dead_letter {
 };
 enum { PL_DEAD_LETTER_HEADERS_MAX = 24 };
 /* `headers` has room for origin_count + PL_DEAD_LETTER_HEADERS_MAX; *count receives how many there
- * are. `text` and numbers are copied to the encode arena, all else is borrowed from the letter and the
- * origin. REJECT_CAPACITY when the arena is exhausted. */
+ * are. `text` and numbers are copied to the encode arena, all else is borrowed from the letter and
+ * the origin. REJECT_CAPACITY when the arena is exhausted. */
 enum pl_err pl_wire_dead_letter_headers(struct pl_wire *wire, const struct pl_dead_letter *letter,
                                         const struct pl_header *origin, unsigned origin_count,
                                         struct pl_header *headers, unsigned *count);
 
 /*
  * json.c. The schemas' JSON form (64-bit integers as text or number, enums by name, bytes base64,
- * lowerCamelCase and snake_case both read, snake_case written), by descriptor. Needs jansson and the
- * heap: for tools only, never in a service's step. No field is required here: the decoders say what
- * is missing. Errors name the place in the JSON and the cure: REJECT_UNKNOWN (field, enum value, a
- * topic without schema), REJECT_CONFLICT (a field given twice), REJECT_MALFORMED (another kind of
- * JSON than the field's), REJECT_RANGE (a number that does not fit it), REJECT_SIZE (more than the
- * topic takes), FATAL_SYSTEM (no memory).
+ * lowerCamelCase and snake_case both read, snake_case written), by descriptor. Needs jansson and
+ * the heap: for tools only, never in a service's step. No field is required here: the decoders say
+ * what is missing. Errors name the place in the JSON and the cure: REJECT_UNKNOWN (field, enum
+ * value, a topic without schema), REJECT_CONFLICT (a field given twice), REJECT_MALFORMED (another
+ * kind of JSON than the field's), REJECT_RANGE (a number that does not fit it), REJECT_SIZE (more
+ * than the topic takes), FATAL_SYSTEM (no memory).
  */
 struct json_t;
 enum pl_err pl_json_encode(enum pl_topic topic, const struct json_t *json, uint8_t **value,

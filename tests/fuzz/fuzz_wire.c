@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any bytes as a record of any topic: they are accepted or rejected, in bounded memory, and what is
- * accepted can be written and read again without change. Input: kind of record (1 byte, the order of
- * tests/support/records.h), size of the key (1 byte), key, value.
+ * accepted can be written and read again without change. Input: kind of record (1 byte, the order
+ * of tests/support/records.h), size of the key (1 byte), key, value.
  */
 #include <jansson.h>
 #include <stdlib.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The evaluator against a live protocol: balances of Aave v2 borrowers at some 640 blocks go through
- * `plimsoll evaluate` one by one, and its risk-adjusted ratio must be the health factor
+ * The evaluator against a live protocol: balances of Aave v2 borrowers at some 640 blocks go
+ * through `plimsoll evaluate` one by one, and its risk-adjusted ratio must be the health factor
  *
  *     sum(collateral value * liquidation threshold) / sum(debt value)
  *
- * that the data's author computed from the same balances and prices, to the last digits. Against the
- * health factor that the chain itself reported the differences are printed and explained: the file
- * has it rounded to two decimals, its prices are snapshots that may be hours old, and some thresholds
- * had changed. A second account of each row is made of the chain's own totals, which takes the
+ * that the data's author computed from the same balances and prices, to the last digits. Against
+ * the health factor that the chain itself reported the differences are printed and explained: the
+ * file has it rounded to two decimals, its prices are snapshots that may be days old, and some
+ * thresholds had changed. A second account of each row is made of the chain's own totals, which takes the
  * snapshots' prices out of the comparison. Needs no broker.
  */
 #include <jansson.h>

@@ -2,9 +2,9 @@
 /*
  * 2020-03-12 with its genuine bad tick (a venue's LINK low of 0.0001 USD, on a day when LINK really
  * fell by a fifth) through Apache Kafka and the services. The other sources quote the closes; the
- * third quotes the bad low as it came, first against one, then against two of them. Nobody may be sold
- * for it; then the real fall that followed sells exactly those whose line it crosses; and at last the
- * same price from all three sources sells everybody, which shows that the tick would have (G4).
+ * third quotes the bad low as it came, first against one, then against two of them. Nobody may be
+ * sold for it; then the real fall that followed sells exactly those whose line it crosses; and at last
+ * the same price from all three sources sells everybody, which shows that the tick would have (G4).
  *
  *   prices of 3 sources ─► price ─► marks ─► liquidation ◄─ holdings ◄─ position ◄─ LINK lenders
  */
@@ -20,8 +20,8 @@
 
 enum {
     ACCOUNTS = 40, ORDERS_MAX = 4096, ROWS_MAX = 64,
-    THRESHOLD_PPM = 750000,   /* Aave's of LINK: haircut 25 %                                       */
-    COLLATERAL = 1000,        /* LINK                                                               */
+    THRESHOLD_PPM = 750000,   /* Aave's of LINK: haircut 25 % */
+    COLLATERAL = 1000,        /* LINK */
     PAUSE_US = 400000,
 };
 static const int64_t FROM_MS = 1583996400000; /* 2020-03-12T07:00:00Z */
@@ -44,7 +44,7 @@ static bool is_good = true;
         }                                                                                          \
     } while (0)
 
-/* ---- the day ---------------------------------------------------------------------------------- */
+/* ---- the day --------------------------------------------------------------------------------- */
 
 static void read_candles(void)
 {
@@ -52,11 +52,12 @@ static void read_candles(void)
     csv_open(&csv, "prices_2020-03-12_black_thursday.csv");
     while (csv_next(&csv)) {
         int64_t time_ms = csv_integer(&csv, "ts_ms");
-        if (strcmp(csv_text(&csv, "asset"), "LINK") != 0 || csv_integer(&csv, "interval_s") != 1800 ||
-            time_ms < FROM_MS || time_ms > TO_MS || candle_count == ROWS_MAX)
+        if (strcmp(csv_text(&csv, "asset"), "LINK") != 0 ||
+            csv_integer(&csv, "interval_s") != 1800 || time_ms < FROM_MS || time_ms > TO_MS || candle_count == ROWS_MAX)
             continue;
-        candles[candle_count] = (struct candle){ time_ms, llroundl(csv_number(&csv, "price") * 1e6L),
-                                                 llroundl(csv_number(&csv, "low") * 1e6L) };
+        candles[candle_count] = (struct candle){
+            time_ms, llroundl(csv_number(&csv, "price") * 1e6L),
+            llroundl(csv_number(&csv, "low") * 1e6L) };
         if (candles[candle_count].low * 10 < candles[candle_count].close)
             bad = candle_count;
         candle_count++;
@@ -74,7 +75,7 @@ static int64_t lowest_close(unsigned from, unsigned to)
     return lowest;
 }
 
-/* ---- the book: lines in steps of 1 % from just below the last true price before the real fall --- */
+/* ---- the book: lines in steps of 1 % from just below the last true price before the real fall  */
 
 static void make_book(void)
 {
@@ -110,8 +111,8 @@ static void publish_parameters(struct pipeline *pipeline)
 {
     static const char rules[] =
         "\"haircut_short\":{\"alert\":0,\"initial\":0,\"end\":0,\"maintenance\":0},"
-        "\"confidence_ppm\":0,\"sale_discount_ppm\":90000,\"price_rules\":{\"sources\":[\"a\",\"b\","
-        "\"c\"],\"quorum\":2,\"age_ms_max\":60000,\"band_ppm\":300000,\"bad_mark_low_ppm\":0,"
+        "\"confidence_ppm\":0,\"sale_discount_ppm\":90000,\"price_rules\":{\"sources\":[\"a\","
+        "\"b\",\"c\"],\"quorum\":2,\"age_ms_max\":60000,\"band_ppm\":300000,\"bad_mark_low_ppm\":0,"
         "\"bad_mark_high_ppm\":1500000}}";
     char path[256];
     int maintenance = (int)MICRO - THRESHOLD_PPM;
@@ -120,8 +121,8 @@ static void publish_parameters(struct pipeline *pipeline)
     fprintf(file, "{\"epoch\":1,\"sources\":[{\"source\":\"chain\",\"settlement\":"
             "\"SETTLEMENT_APPLIED\"},{\"source\":\"simulated-fills\",\"settlement\":"
             "\"SETTLEMENT_APPLIED\"}],\"policies\":[{\"policy\":\"default\",\"liquidity_order\":["
-            "\"LINK\"],\"order_valid_ms\":60000,\"order_overdue_ms\":60000,\"revision_pause_ms\":500,"
-            "\"restricted_hold_ms\":1000,\"alert_hysteresis_ppm\":10000,\"watermark_age_ms_max\":"
+            "\"LINK\"],\"order_valid_ms\":60000,\"order_overdue_ms\":60000,"
+            "\"revision_pause_ms\":500,\"restricted_hold_ms\":1000,\"alert_hysteresis_ppm\":10000,\"watermark_age_ms_max\":"
             "20000}],\"instruments\":[{\"instrument\":\"LINK\",\"kind\":\"KIND_SPOT\","
             "\"lot_decimals\":6,\"tick_decimals\":6,\"haircut_long\":{\"alert\":%d,\"initial\":%d,"
             "\"end\":%d,\"maintenance\":%d},%s,{\"instrument\":\"USDC\",\"kind\":\"KIND_SPOT\","
@@ -132,15 +133,15 @@ static void publish_parameters(struct pipeline *pipeline)
     pipeline_run(pipeline, NULL, (const char *const[]){ "parameters", "put", path, NULL });
 }
 
-/* ---- quotes ----------------------------------------------------------------------------------- */
+/* ---- quotes ---------------------------------------------------------------------------------- */
 
 static void quote(struct pipeline *pipeline, const char *instrument, const char *source,
                   int64_t ticks)
 {
     static uint64_t sequence;
     char text[512];
-    snprintf(text, sizeof(text), "{\"topic\":\"prices\",\"value\":{\"instrument\":\"%s\",\"source\":"
-             "\"%s\",\"price\":{\"mantissa\":\"%lld\",\"exponent\":-6},\"event_time_ms\":\"%lld\","
+    snprintf(text, sizeof(text), "{\"topic\":\"prices\",\"value\":{\"instrument\":\"%s\","
+             "\"source\":\"%s\",\"price\":{\"mantissa\":\"%lld\",\"exponent\":-6},\"event_time_ms\":\"%lld\","
              "\"source_sequence\":\"%llu\"}}\n", instrument, source, (long long)ticks,
              (long long)pl_now_ms(), (unsigned long long)++sequence);
     pipeline_publish(pipeline, text);
@@ -159,7 +160,7 @@ static void quote_all(struct pipeline *pipeline, int64_t a, int64_t b, int64_t c
     usleep(PAUSE_US);
 }
 
-/* ---- what the services made of it -------------------------------------------------------------- */
+/* ---- what the services made of it ------------------------------------------------------------ */
 
 /* Quotes out of band so far, as the price service counts them. */
 static double out_of_band(const struct process *price)
@@ -228,7 +229,7 @@ static void check_sold(struct pipeline *pipeline, const char *when, int64_t lowe
            (double)lowest / 1e6, sold, ACCOUNTS, expected, count);
 }
 
-/* ---- the run ---------------------------------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 /* The bad quote is dropped and `expected` goes on as the mark, in this status. */
 static void check_mark(struct pipeline *pipeline, const struct process *price, const char *when,

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -202,6 +203,7 @@ static pid_t start_redis(int port)
     snprintf(text, sizeof(text), "%d", port);
     pid_t pid = fork();
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (!freopen("/dev/null", "w", stdout))
             _exit(127);
         execlp("redis-server", "redis-server", "--port", text, "--bind", "127.0.0.1", "--save", "",

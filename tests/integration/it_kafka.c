@@ -395,6 +395,13 @@ static void test_only_what_is_asked_for_is_delivered(void **state)
     pl_producer_close(&producer);
 
     assert_ok(pl_reader_open(&reader, &world->settings, false));
+    /* A partition that is removed while paused is added as if it were new. */
+    assert_ok(pl_reader_add(reader, PL_TOPIC_HOLDINGS, 0, 0));
+    assert_ok(pl_reader_pause(reader, PL_TOPIC_HOLDINGS, 0));
+    assert_ok(pl_reader_remove(reader, PL_TOPIC_HOLDINGS, 0));
+    assert_ok(pl_reader_add(reader, PL_TOPIC_HOLDINGS, 0, 7));
+    assert_int_equal(next_record(reader).offset, 7);
+    assert_ok(pl_reader_remove(reader, PL_TOPIC_HOLDINGS, 0));
     for (int round = 0; round < ROUNDS; round++) {
         int32_t p = rand() % PARTITIONS;
 

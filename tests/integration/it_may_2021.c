@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * 2021-05-19 through Apache Kafka and all three services: the accounts that Aave v2 really liquidated
- * that day, at the minute prices of that day, a day in about two minutes.
+ * 2021-05-19 through Apache Kafka and all three services: the accounts that Aave v2 really
+ * liquidated that day, at the minute prices of that day, a day in about two minutes.
  *
  *   minute prices ─ plimsoll publish, 3 sources ─► price ─► marks ─┐
  *   liquidated accounts + healthy ones ─► position ─► holdings ─► liquidation ─► orders ─► test
  *                                   simulated fills ◄────────────────────────────┘
  *
- * An account is rebuilt from its first liquidation: by Aave's close factor the debt was twice what was
- * repaid, and its collateral such that its health factor was 1 at the price of that liquidation. When
- * each account crosses its line is worked out here, from the CSV and in plain integers; then
- * everybody who stays below is sold, nobody else is, nobody twice, and on no price that is not one of
- * the moments after the crossing (G1, G3, G5).
+ * An account is rebuilt from its first liquidation: by Aave's close factor the debt was twice what
+ * was repaid, and its collateral such that its health factor was 1 at the price of that liquidation.
+ * When each account crosses its line is worked out here, from the CSV and in plain integers; then
+ * everybody who stays below is sold, nobody above it ever is, nothing is ordered twice or on a price
+ * that is not one of the moments after the crossing, and the first sale of each is the least (G1, G3, G5, G9).
  */
 #include <math.h>
 #include <signal.h>
@@ -28,9 +28,9 @@
 
 enum {
     MINUTES = 1440,
-    SPEED = 800,              /* a minute in 75 ms                                                  */
-    SHORT_MINUTES = 30,       /* who dips for less (2 s here) may be missed: marks are conflated     */
-    LATE_MINUTES = 40,        /* a first order may quote a price so long after that (3 s)            */
+    SPEED = 800,              /* a minute in 75 ms */
+    SHORT_MINUTES = 30,       /* who dips for less (2 s here) may be missed: marks are conflated */
+    LATE_MINUTES = 40,        /* a first order may quote a price so long after that (3 s) */
     ACCOUNTS_MAX = 1024, ORDERS_MAX = 16384, SAMPLES = 8,
     NEVER = INT32_MAX,
 };
@@ -64,8 +64,9 @@ static struct account {
     int stay_minute;          /* from here on below for SHORT_MINUTES at least; NEVER: at no time */
     int real_minute;
     int sold_minute;          /* of the first order, by the price it quotes; NEVER: none          */
-    int64_t sold_ticks, real_ticks;
-    unsigned order_count;
+    int64_t sold_ticks, sold_lots, real_ticks;
+    bool is_bankrupt;         /* the first order says so                                          */
+    unsigned order_count, bankrupt_count;
 } accounts[ACCOUNTS_MAX];
 static unsigned account_count, skipped_collateral, skipped_debt, skipped_price, merged;
 
@@ -81,7 +82,7 @@ static bool is_good = true;
         }                                                                                          \
     } while (0)
 
-/* ---- the day ---------------------------------------------------------------------------------- */
+/* ---- the day --------------------------------------------------------------------------------- */
 
 static void read_prices(void)
 {
@@ -90,7 +91,8 @@ static void read_prices(void)
     while (csv_next(&csv)) {
         int64_t minute = (csv_integer(&csv, "ts_ms") - DAY_MS) / 60000;
         for (int i = 0; i < COINS; i++)
-            if (minute >= 0 && minute <= MINUTES && strcmp(csv_text(&csv, "asset"), coins[i].name) == 0)
+            if (minute >= 0 && minute <= MINUTES &&
+                strcmp(csv_text(&csv, "asset"), coins[i].name) == 0)
                 coins[i].close[minute] = llroundl(csv_number(&csv, "price") * 1e6L);
     }
     for (int i = 0; i < COINS; i++) {
@@ -120,13 +122,38 @@ static void write_feed(const char *path)
     fclose(file);
 }
 
-/* ---- the book --------------------------------------------------------------------------------- */
+/* ---- the book -------------------------------------------------------------------------------- */
 
 /* Strictly below its line: equality is safe. Everything in 10^-18 USD. */
 static bool is_below(const struct account *account, int64_t ticks)
 {
     wide collateral = (wide)account->lots * ticks * account->coin->reserve.threshold_bps * 100;
     return collateral < (wide)account->debt_lots * MICRO * MICRO;
+}
+
+static int end_ppm(const struct aave_reserve *reserve)
+{
+    return (int)MICRO - 100 * reserve->threshold_bps + 10000;
+}
+
+/* What a liquidator buys for 1 he gets for 1 / bonus. */
+static int discount_ppm(const struct aave_reserve *reserve)
+{
+    return (int)ceil(1e6 - 1e10 / reserve->bonus_bps);
+}
+
+/*
+ * The least first sale at this price: (lots - y) * ticks * (1 - end) + y * limit >= debt. All of it,
+ * if even that does not pay the debt.
+ */
+static int64_t least_sale(const struct account *account, int64_t ticks, bool *is_bankrupt)
+{
+    const struct aave_reserve *reserve = &account->coin->reserve;
+    const wide kept = (wide)ticks * (MICRO - end_ppm(reserve));
+    const wide limit = (wide)ticks * (MICRO - discount_ppm(reserve)) / MICRO * MICRO;
+    const wide missing = (wide)account->debt_lots * MICRO * MICRO - account->lots * kept;
+    *is_bankrupt = account->lots * limit < (wide)account->debt_lots * MICRO * MICRO;
+    return *is_bankrupt ? account->lots : (int64_t)((missing + limit - kept - 1) / (limit - kept));
 }
 
 static void find_crossing(struct account *account)
@@ -219,23 +246,22 @@ static void publish_book(struct pipeline *pipeline)
             text + used, sizeof(text) - used,
             "{\"topic\":\"positions\",\"value\":{\"account\":\"%s\",\"source\":\"chain\","
             "\"sequence\":1,\"previous_sequence\":0,\"kind\":\"KIND_SNAPSHOT\","
-            "\"event_time_ms\":\"%lld\",\"legs\":[{\"instrument\":\"%s\",\"quantity\":{\"mantissa\":"
-            "\"%lld\",\"exponent\":-6}},{\"instrument\":\"%s\",\"quantity\":{\"mantissa\":\"%lld\","
+            "\"event_time_ms\":\"%lld\",\"legs\":[{\"instrument\":\"%s\",\"quantity\":{"
+            "\"mantissa\":\"%lld\",\"exponent\":-6}},{\"instrument\":\"%s\",\"quantity\":{\"mantissa\":\"%lld\","
             "\"exponent\":-6}}]}}\n", accounts[i].name, (long long)pl_now_ms(),
             accounts[i].coin->name, (long long)accounts[i].lots, accounts[i].dollar,
             (long long)-accounts[i].debt_lots);
     pipeline_publish(pipeline, text);
 }
 
-/* ---- parameters ------------------------------------------------------------------------------- */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 static size_t put_instrument(size_t used, const char *name, const struct aave_reserve *reserve)
 {
     int maintenance = reserve ? (int)MICRO - 100 * reserve->threshold_bps : 0;
     int initial = reserve ? (int)MICRO - 100 * reserve->ltv_bps : 0;
-    int end = reserve ? maintenance + 10000 : 0;
-    /* What a liquidator buys for 1 he gets for 1 / bonus. */
-    int discount = reserve ? (int)ceil(1e6 - 1e10 / reserve->bonus_bps) : 0;
+    int end = reserve ? end_ppm(reserve) : 0;
+    int discount = reserve ? discount_ppm(reserve) : 0;
     return used + (size_t)snprintf(
         text + used, sizeof(text) - used,
         "{\"instrument\":\"%s\",\"kind\":\"KIND_SPOT\",\"lot_decimals\":6,\"tick_decimals\":6,"
@@ -276,7 +302,7 @@ static void publish_parameters(struct pipeline *pipeline)
     pipeline_run(pipeline, NULL, (const char *const[]){ "parameters", "put", path, NULL });
 }
 
-/* ---- what was ordered ------------------------------------------------------------------------- */
+/* ---- what was ordered ------------------------------------------------------------------------ */
 
 static const char *field(const json_t *object, const char *name)
 {
@@ -319,8 +345,14 @@ static void see_order(const json_t *order)
 {
     struct account *account = account_of(order);
     CHECK(account, "an order for the unknown account %s", field(order, "account"));
-    if (!account || account->order_count++ > 0)
+    if (!account)
         return;
+    bool is_bankrupt = strcmp(field(order, "reason"), "REASON_BANKRUPT") == 0;
+    account->bankrupt_count += is_bankrupt;
+    if (account->order_count++ > 0)
+        return;
+    account->is_bankrupt = is_bankrupt;
+    account->sold_lots = strtoll(field(order, "lots"), NULL, 10);
     account->sold_ticks = quoted_ticks(order, account->coin->name);
     CHECK(strcmp(field(order, "instrument"), account->coin->name) == 0 &&
           strcmp(field(order, "side"), "SIDE_SELL") == 0, "%s: the order is not a sale of %s",
@@ -344,7 +376,8 @@ static unsigned read_orders(struct pipeline *pipeline)
     CHECK(count <= ORDERS_MAX, "%zu orders", count);
     for (size_t i = 0; i < count && i < ORDERS_MAX; i++) {
         json_t *order = NULL;
-        CHECK(!pl_json_decode(PL_TOPIC_ORDERS, rows[i].value, &order), "an order: %s", pl_err_text());
+        CHECK(!pl_json_decode(PL_TOPIC_ORDERS, rows[i].value, &order), "an order: %s",
+              pl_err_text());
         see_order(order);
         ids[i] = strdup(field(order, "order_id"));
         json_decref(order);
@@ -356,10 +389,11 @@ static unsigned read_orders(struct pipeline *pipeline)
     return (unsigned)count;
 }
 
-/* ---- judgement -------------------------------------------------------------------------------- */
+/* ---- judgement ------------------------------------------------------------------------------- */
 
 static void check_account(const struct account *account)
 {
+    bool is_bankrupt = false;
     if (account->cross_minute == NEVER) {
         CHECK(account->order_count == 0, "%s never crosses and is sold at %lld", account->name,
               (long long)account->sold_ticks);
@@ -372,9 +406,15 @@ static void check_account(const struct account *account)
     }
     CHECK(is_below(account, account->sold_ticks), "%s is sold at %lld, above its line",
           account->name, (long long)account->sold_ticks);
+    int64_t least = least_sale(account, account->sold_ticks, &is_bankrupt);
+    CHECK(account->sold_lots == least && account->is_bankrupt == is_bankrupt,
+          "%s: %lld lots are sold first, %s; the least is %lld", account->name,
+          (long long)account->sold_lots, account->is_bankrupt ? "bankrupt" : "not bankrupt",
+          (long long)least);
     CHECK(account->sold_minute != NEVER, "%s is sold at %lld, which is no price after its crossing",
           account->name, (long long)account->sold_ticks);
-    CHECK(account->stay_minute == NEVER || account->sold_minute <= account->stay_minute + LATE_MINUTES,
+    CHECK(account->stay_minute == NEVER ||
+              account->sold_minute <= account->stay_minute + LATE_MINUTES,
           "%s stays below from minute %d and is first sold at minute %d", account->name,
           account->stay_minute, account->sold_minute);
 }
@@ -431,14 +471,15 @@ static void print_against_reality(void)
            "median %.0Lf\n", count, earlier, same, later, near,
            quantile(differences, count, 0.1L), quantile(differences, count, 0.5L),
            quantile(differences, count, 0.9L), close_count, quantile(close, close_count, 0.5L));
-    printf("price quoted by the first order, after our crossing in minutes of the day (%d ms each): median %.0Lf  p90 "
-           "%.0Lf  max %.0Lf\n", 60000 / SPEED, quantile(delays, delay_count, 0.5L),
+    printf("price quoted by the first order, after our crossing in minutes of the day (%d ms "
+           "each): median %.0Lf  p90 %.0Lf  max %.0Lf\n", 60000 / SPEED, quantile(delays, delay_count, 0.5L),
            quantile(delays, delay_count, 0.9L), quantile(delays, delay_count, 1));
 }
 
 static void judge(unsigned order_count)
 {
-    unsigned crossing = 0, shortly = 0, sold = 0, shortly_sold = 0, healthy = 0, above = 0;
+    unsigned bankrupt = 0, bankrupt_orders = 0, crossing = 0, shortly = 0,
+             sold = 0, shortly_sold = 0, healthy = 0, above = 0;
     for (unsigned i = 0; i < account_count; i++) {
         const struct account *account = &accounts[i];
         bool is_short = account->cross_minute != NEVER && account->stay_minute == NEVER;
@@ -447,6 +488,8 @@ static void judge(unsigned order_count)
         crossing += account->cross_minute != NEVER;
         sold += account->order_count > 0;
         shortly += is_short;
+        bankrupt += account->is_bankrupt;
+        bankrupt_orders += account->bankrupt_count;
         shortly_sold += is_short && account->order_count > 0;
         check_account(account);
     }
@@ -457,12 +500,14 @@ static void judge(unsigned order_count)
            "prices), %u healthy\n", account_count, account_count - healthy, above, healthy);
     printf("cross %u (%u for less than %d minutes)   sold %u (%u of those)   orders %u\n", crossing,
            shortly, SHORT_MINUTES, sold, shortly_sold, order_count);
+    printf("bankrupt at the first order %u, orders for that reason %u; every other first order is "
+           "checked to be the least sale\n", bankrupt, bankrupt_orders);
     CHECK(crossing >= 100 && healthy >= 50, "too few accounts to prove anything");
     print_against_reality();
     print_samples();
 }
 
-/* ---- the run ---------------------------------------------------------------------------------- */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 static void play(struct pipeline *pipeline, const char *feed, const char *speed, int64_t to_ms)
 {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -71,6 +72,7 @@ static pid_t spawn(char *const *arguments, const char *environment, const char *
     int err = open(errors, O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(out, 1);
     dup2(err, 2);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* whatever becomes of the test, nothing outlives it */
     forget_environment();
     if (environment)
         putenv((char *)(uintptr_t)environment);

@@ -33,7 +33,7 @@ int64_t csv_integer(const struct csv *csv, const char *column);
 /* 0 for an empty field. */
 long double csv_number(const struct csv *csv, const char *column);
 
-/* What Aave v2 said of an asset at its launch, in basis points; all 0 for an asset it did not list. */
+/* What Aave v2 said of an asset at its launch, in basis points; all 0 for one it did not list. */
 struct aave_reserve { int ltv_bps, threshold_bps, bonus_bps; };
 struct aave_reserve aave_v2_reserve(const char *asset);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tests of the wire by tables: a valid record, one change to it by path, the expected reject and its
- * text. Bytes handed out live until the end of the test program.
+ * Tests of the wire by tables: a valid record, one change to it by path, the expected reject and
+ * its text. Bytes handed out live until the end of the test program.
  */
 #ifndef PL_TESTS_SUPPORT_WIRE_H
 #define PL_TESTS_SUPPORT_WIRE_H

@@ -73,14 +73,19 @@ static void bytes_are_base64(void **state)
 
 static void mistakes_are_named_with_a_cure(void **state)
 {
-    static const struct { enum pl_topic topic; const char *json; enum pl_err err; const char *text; }
-        rows[] = {
+    static const struct {
+        enum pl_topic topic;
+        const char *json;
+        enum pl_err err;
+        const char *text;
+    } rows[] = {
         { PL_TOPIC_POSITIONS, "{'legs':[{'quantitty':{}}]}", PL_REJECT_UNKNOWN,
           "field legs[0].quantitty is unknown; did you mean quantity?" },
         { PL_TOPIC_PRICES, "{'instument':'x'}", PL_REJECT_UNKNOWN, "did you mean instrument?" },
         { PL_TOPIC_PRICES, "{'sorce':'x'}", PL_REJECT_UNKNOWN, "did you mean source?" },
         { PL_TOPIC_PRICES, "{'Xbid':'x'}", PL_REJECT_UNKNOWN, "did you mean bid?" },
-        { PL_TOPIC_PRICES, "{'event_tiem_ms':1}", PL_REJECT_UNKNOWN, "did you mean event_time_ms?" },
+        { PL_TOPIC_PRICES, "{'event_tiem_ms':1}", PL_REJECT_UNKNOWN,
+          "did you mean event_time_ms?" },
         { PL_TOPIC_PRICES, "{'colour':'x'}", PL_REJECT_UNKNOWN,
           "field colour is unknown; Price has no such field" },
         { PL_TOPIC_PRICES, "{'event_time_ms':1,'eventTimeMs':1}", PL_REJECT_CONFLICT,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What holds for every topic: bytes of another implementation are read and written back as they are,
- * damaged ones are refused, memory is bounded, and the schemas keep the rules that this rests on.
+ * What holds for every topic: bytes of another implementation are read and written back as they
+ * are, damaged ones are refused, memory is bounded, and the schemas keep the rules that this rests
+ * on.
  */
 #include <setjmp.h>
 #include <stdarg.h>

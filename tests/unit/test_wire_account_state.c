@@ -93,7 +93,8 @@ static void bad_states_are_refused(void **state)
           "field pending[0].ordered_lots" },
         { "pending.0.lot_decimals", "13", PL_REJECT_RANGE, "field pending[0].lot_decimals: 13" },
         { "pending.0.limit_price.exponent", "1", PL_REJECT_RANGE, "field pending[0].limit_price" },
-        { "pending.0.limit_price.exponent", "-13", PL_REJECT_RANGE, "field pending[0].limit_price" },
+        { "pending.0.limit_price.exponent", "-13", PL_REJECT_RANGE,
+          "field pending[0].limit_price" },
         { "pending.0.limit_price.mantissa", "-1", PL_REJECT_RANGE, "field pending[0].limit_price" },
         { "pending.1.progress", "'PROGRESS_UNSPECIFIED'", PL_REJECT_UNKNOWN, "PROGRESS_OVERDUE" },
     };
@@ -141,8 +142,10 @@ static void lists_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_state_goes_there_and_back), cmocka_unit_test(absent_is_not_zero),
-        cmocka_unit_test(bad_states_are_refused),      cmocka_unit_test(lists_are_bounded),
+        cmocka_unit_test(a_state_goes_there_and_back),
+        cmocka_unit_test(absent_is_not_zero),
+        cmocka_unit_test(bad_states_are_refused),
+        cmocka_unit_test(lists_are_bounded),
         cmocka_unit_test(limits_may_touch_their_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,8 +178,10 @@ static void quantities_are_narrowed_exactly(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_halt_goes_there_and_back), cmocka_unit_test(all_has_no_account),
-        cmocka_unit_test(bad_controls_are_refused),   cmocka_unit_test(a_chain_says_what_it_says),
+        cmocka_unit_test(a_halt_goes_there_and_back),
+        cmocka_unit_test(all_has_no_account),
+        cmocka_unit_test(bad_controls_are_refused),
+        cmocka_unit_test(a_chain_says_what_it_says),
         cmocka_unit_test(bad_executions_are_refused),
         cmocka_unit_test(quantities_are_narrowed_exactly),
     };

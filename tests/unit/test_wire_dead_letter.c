@@ -122,7 +122,8 @@ static void the_text_outlives_the_error(void **state)
     assert_int_equal(pl_wire_dead_letter_headers(test_wire(), &said, NULL, 0, headers, &count),
                      PL_OK);
     (void)pl_err_set(PL_REJECT_RANGE, "other");
-    assert_memory_equal(find(headers, count, "kafka_dlt-exception-message")->value.data, "first", 5);
+    assert_memory_equal(find(headers, count, "kafka_dlt-exception-message")->value.data, "first",
+                        5);
     assert_memory_equal(find(headers, count, "__connect.errors.exception.message")->value.data,
                         "first", 5);
 }

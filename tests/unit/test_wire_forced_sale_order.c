@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ids against values computed elsewhere; orders and alerts of a decision, byte for byte; rejects. */
+/* Ids against values computed elsewhere; orders and alerts of a decision, byte for byte; rejects.
+ * */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -278,9 +279,12 @@ static void alerts_say_only_what_is_known(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ids_are_what_others_compute), cmocka_unit_test(an_order_is_these_bytes),
-        cmocka_unit_test(the_largest_order_fits),      cmocka_unit_test(bad_orders_are_refused),
-        cmocka_unit_test(an_alert_is_these_bytes),     cmocka_unit_test(alerts_say_only_what_is_known),
+        cmocka_unit_test(ids_are_what_others_compute),
+        cmocka_unit_test(an_order_is_these_bytes),
+        cmocka_unit_test(the_largest_order_fits),
+        cmocka_unit_test(bad_orders_are_refused),
+        cmocka_unit_test(an_alert_is_these_bytes),
+        cmocka_unit_test(alerts_say_only_what_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -197,7 +197,8 @@ static void the_tail_is_bounded(void **state)
     assert_int_equal(test_decoder(TEST_RECORD_HOLDINGS)(test_key("alice"),
                                                         test_encode(PL_TOPIC_HOLDINGS, json)),
                      PL_REJECT_SIZE);
-    assert_non_null(strstr(pl_err_text(), "field legs[1].unfinalised[255].sequence: more than 256"));
+    assert_non_null(
+        strstr(pl_err_text(), "field legs[1].unfinalised[255].sequence: more than 256"));
 }
 
 static void a_watermark_goes_there_and_back(void **state)

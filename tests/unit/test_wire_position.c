@@ -87,8 +87,10 @@ static void bad_events_are_refused(void **state)
         { "account", "'~alice'", PL_REJECT_KEY, "field account: begins with '~'" },
         { "kind", "'KIND_UNSPECIFIED'", PL_REJECT_UNKNOWN, "KIND_SNAPSHOT, KIND_DELTA" },
         { "sequence", "0", PL_REJECT_RANGE, "field sequence: 0 is outside 1.." },
-        { "previous_sequence", "42", PL_REJECT_RANGE, "field previous_sequence: 42 is outside 0..41" },
-        { "retracts", "41", PL_REJECT_CONFLICT, "field retracts: only an event of KIND_RETRACTION" },
+        { "previous_sequence", "42", PL_REJECT_RANGE,
+          "field previous_sequence: 42 is outside 0..41" },
+        { "retracts", "41", PL_REJECT_CONFLICT,
+          "field retracts: only an event of KIND_RETRACTION" },
         { "chain", "''", PL_REJECT_MISSING, "field chain is missing" },
         { "event_time_ms", "-1", PL_REJECT_RANGE, "field event_time_ms" },
         { "legs.1.instrument", "'ETH'", PL_REJECT_CONFLICT,
@@ -101,7 +103,8 @@ static void bad_events_are_refused(void **state)
         { "legs.1.quantity.mantissa", "''", PL_REJECT_MALFORMED, "not a decimal integer" },
         { "legs.1.quantity.mantissa", "'170141183460469231731687303715884105728'",
           PL_REJECT_OVERFLOW, "field legs[1].quantity.mantissa: outside 128 bits" },
-        { "legs.1.quantity.exponent", "39", PL_REJECT_RANGE, "field legs[1].quantity.exponent: 39" },
+        { "legs.1.quantity.exponent", "39", PL_REJECT_RANGE,
+          "field legs[1].quantity.exponent: 39" },
         { "cash.exponent", "-39", PL_REJECT_RANGE, "field cash.exponent: -39" },
         { "applied.0.order_id", "'64058FEB-5083-8c7c-921e-589c974efbb4'", PL_REJECT_MALFORMED,
           "field applied[0].order_id: not a UUID in lower case" },
@@ -147,8 +150,10 @@ static void counts_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_event_says_what_it_says), cmocka_unit_test(kinds_have_their_shapes),
-        cmocka_unit_test(bad_events_are_refused),     cmocka_unit_test(counts_are_bounded),
+        cmocka_unit_test(an_event_says_what_it_says),
+        cmocka_unit_test(kinds_have_their_shapes),
+        cmocka_unit_test(bad_events_are_refused),
+        cmocka_unit_test(counts_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

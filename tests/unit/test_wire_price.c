@@ -155,9 +155,13 @@ static void an_undeclared_status_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_price_says_what_it_says), cmocka_unit_test(a_price_may_be_bare),
-        cmocka_unit_test(doubt_may_be_nothing),      cmocka_unit_test(bad_prices_are_refused),    cmocka_unit_test(a_mark_goes_there_and_back),
-        cmocka_unit_test(bad_marks_are_refused),     cmocka_unit_test(an_undeclared_status_is_refused),
+        cmocka_unit_test(a_price_says_what_it_says),
+        cmocka_unit_test(a_price_may_be_bare),
+        cmocka_unit_test(doubt_may_be_nothing),
+        cmocka_unit_test(bad_prices_are_refused),
+        cmocka_unit_test(a_mark_goes_there_and_back),
+        cmocka_unit_test(bad_marks_are_refused),
+        cmocka_unit_test(an_undeclared_status_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Marks to quotes: rounding, range, freshness, the bounds of bad marks, and what counts as change. */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "tests/support/build.h"
+
+static struct build build;
+static uint32_t eth, btc;
+
+static void set_up(void)
+{
+    build_init(&build);
+    build_instrument(&build, "padding", PL_INSTRUMENT_SPOT, 8, 2);
+    eth = build_instrument(&build, "ETH", PL_INSTRUMENT_SPOT, 6, 2); /* multiplier 10^4 */
+    btc = build_instrument(&build, "BTC", PL_INSTRUMENT_SPOT, 8, 2);
+    build_finish(&build);
+}
+
+/* ETH's quote for one mark, made anew. */
+static struct pl_quote quote_of(struct pl_mark mark)
+{
+    set_up();
+    mark.event_time_ms = build.now_ms;
+    build.marks[eth] = mark;
+    build_update(&build);
+    return build.market.quotes[eth];
+}
+
+static void prices_become_ticks_half_even(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t mantissa;
+        int32_t exponent;
+        int64_t ticks; /* 0: outside the exact range */
+    } rows[] = {
+        {250000, -2, 250000},
+        {2500, 0, 250000},
+        {25, 2, 250000},
+        {123, -4, 1},      /* 1.23 ticks */
+        {150, -4, 2},      /* a tie goes to the even tick: 1.5, */
+        {250, -4, 2},      /* 2.5, */
+        {350, -4, 4},      /* 3.5 */
+        {251, -4, 3},
+        {50, -4, 0},       /* 0.5 goes to 0, which is no price */
+        {51, -4, 1},
+        {922337203685477, -2, 922337203685477},
+        {922337203685478, -2, 0}, /* times 10^4 it leaves 63 bits */
+        {9223372036854775807, 30, 0},
+        {1, -38, 0},
+        {1, -39, 0}, /* no exponent of ours */
+        {-5, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pl_quote quote = quote_of((struct pl_mark){.status = PL_MARK_LIVE,
+                                                          .mantissa = rows[i].mantissa,
+                                                          .low_mantissa = rows[i].mantissa,
+                                                          .high_mantissa = rows[i].mantissa,
+                                                          .exponent = rows[i].exponent});
+        /* The upper bound of a bad mark, twice the value, must fit as well. */
+        int64_t ticks = rows[i].ticks > INT64_MAX / 20000 ? 0 : rows[i].ticks;
+        if (quote.ticks != ticks)
+            fail_msg("row %zu: %" PRId64 " ticks", i, quote.ticks);
+        assert_int_equal(quote.lot_vu, ticks * 10000);
+        assert_int_equal(quote.status, ticks ? PL_MARK_LIVE : PL_MARK_HALTED);
+    }
+}
+
+static void intervals_become_values_of_a_lot(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t low, mantissa, high;
+        bool is_in_range;
+    } rows[] = {
+        {90, 100, 110, true},
+        {100, 100, 100, true},
+        {1, 100, 800, true},
+        {1, 100, 808, false},  /* the interval reaches above 8 times the mark */
+        {101, 100, 110, false},
+        {90, 100, 99, false},
+        {90, 100, INT64_MAX, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pl_quote quote = quote_of((struct pl_mark){.status = PL_MARK_LIVE,
+                                                          .mantissa = rows[i].mantissa,
+                                                          .low_mantissa = rows[i].low,
+                                                          .high_mantissa = rows[i].high,
+                                                          .exponent = -2});
+        if ((quote.status == PL_MARK_LIVE) != rows[i].is_in_range)
+            fail_msg("row %zu: status %d", i, quote.status);
+        assert_int_equal(quote.lot_vu, rows[i].is_in_range ? rows[i].mantissa * 10000 : 0);
+        assert_int_equal(quote.low_lot_vu, rows[i].is_in_range ? rows[i].low * 10000 : 0);
+        assert_int_equal(quote.high_lot_vu, rows[i].is_in_range ? rows[i].high * 10000 : 0);
+    }
+}
+
+static void bounds_of_a_bad_mark_round_outward(void **state)
+{
+    (void)state;
+    set_up();
+    struct pl_price_rules *rules = &build.parameters.instruments[eth].price_rules;
+    rules->bad_mark_low_ppm = 333333;
+    rules->bad_mark_high_ppm = 1000001;
+    build_finish(&build);
+    build_price(&build, eth, 1); /* 10^4 VU a lot */
+    build_update(&build);
+    assert_int_equal(build.market.quotes[eth].bad_low_lot_vu, 3333);
+    assert_int_equal(build.market.quotes[eth].bad_high_lot_vu, 10001);
+}
+
+static void only_fresh_marks_are_live(void **state)
+{
+    (void)state;
+    static const struct {
+        enum pl_mark_status published;
+        int64_t age_ms;
+        enum pl_mark_status status;
+    } rows[] = {
+        {PL_MARK_LIVE, 0, PL_MARK_LIVE},
+        {PL_MARK_LIVE, 60000, PL_MARK_LIVE},
+        {PL_MARK_LIVE, 60001, PL_MARK_STALE},
+        {PL_MARK_LIVE, -60000, PL_MARK_LIVE},
+        {PL_MARK_LIVE, -60001, PL_MARK_STALE}, /* from the future */
+        {PL_MARK_LIVE, INT64_MIN / 2, PL_MARK_STALE},
+        {PL_MARK_STALE, 0, PL_MARK_STALE},
+        {PL_MARK_HALTED, 0, PL_MARK_HALTED},
+        {PL_MARK_HALTED, 60001, PL_MARK_HALTED},
+        {PL_MARK_NONE, 0, PL_MARK_NONE},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        set_up();
+        build_price(&build, eth, 250000);
+        build.marks[eth].status = rows[i].published;
+        build.marks[eth].event_time_ms = build.now_ms - rows[i].age_ms;
+        build_update(&build);
+        const struct pl_quote *quote = &build.market.quotes[eth];
+        if (quote->status != rows[i].status)
+            fail_msg("row %zu: status %d", i, quote->status);
+        assert_int_equal(quote->ticks, rows[i].published == PL_MARK_NONE ? 0 : 250000);
+    }
+    set_up();
+    build_price(&build, eth, 250000);
+    build.marks[eth].event_time_ms = INT64_MIN; /* the difference of the times does not fit */
+    build_update(&build);
+    assert_int_equal(build.market.quotes[eth].status, PL_MARK_STALE);
+}
+
+static void a_mark_out_of_range_halts_and_keeps_the_last_quote(void **state)
+{
+    (void)state;
+    set_up();
+    build_price(&build, eth, 250000);
+    build_update(&build);
+    build_price(&build, eth, INT64_MAX);
+    build_update(&build);
+    assert_int_equal(build.market.quotes[eth].status, PL_MARK_HALTED);
+    assert_int_equal(build.market.quotes[eth].ticks, 250000);
+    assert_int_equal(build.market.quotes[eth].bad_high_lot_vu, 5000000000);
+    build_finish(&build); /* a new set: ticks may mean something else */
+    build_update(&build);
+    assert_int_equal(build.market.quotes[eth].status, PL_MARK_HALTED);
+    assert_int_equal(build.market.quotes[eth].ticks, 0);
+}
+
+static void every_difference_is_flagged(void **state)
+{
+    (void)state;
+    set_up();
+    uint64_t eth_bit = (uint64_t)1 << eth;
+    build_price(&build, eth, 250000);
+    build_update(&build);
+    assert_true(build.market.parameters_changed);
+    assert_true(build.market.changed_mask == UINT64_MAX);
+
+    build_update(&build);
+    assert_false(build.market.parameters_changed);
+    assert_true(build.market.changed_mask == 0);
+    build_price(&build, eth, 250000); /* the same again, under a new number */
+    build_update(&build);
+    assert_true(build.market.changed_mask == 0);
+
+    build_price(&build, eth, 250001);
+    build_update(&build);
+    assert_true(build.market.changed_mask == eth_bit);
+    build_interval(&build, eth, 250000, 250001);
+    build_update(&build);
+    assert_true(build.market.changed_mask == eth_bit);
+    build_interval(&build, eth, 250000, 250002);
+    build_update(&build);
+    assert_true(build.market.changed_mask == eth_bit);
+    build_status(&build, eth, PL_MARK_HALTED);
+    build_update(&build);
+    assert_true(build.market.changed_mask == eth_bit);
+    build_status(&build, eth, PL_MARK_LIVE);
+    build_update(&build);
+    assert_true(build.market.changed_mask == eth_bit);
+    build.now_ms += 60001; /* it goes stale by time alone */
+    build_update(&build);
+    assert_true(build.market.changed_mask == eth_bit);
+    assert_int_equal(build.market.now_ms, build.now_ms);
+
+    build_price(&build, eth, 250001);
+    build_price(&build, btc, 6000000);
+    build_update(&build);
+    assert_true(build.market.changed_mask == (eth_bit | (uint64_t)1 << btc));
+
+    build_finish(&build);
+    build_update(&build);
+    assert_true(build.market.parameters_changed);
+    assert_true(build.market.changed_mask == UINT64_MAX);
+}
+
+static void what_is_not_listed_has_no_quote(void **state)
+{
+    (void)state;
+    set_up();
+    build_price(&build, eth, 250000);
+    build_update(&build);
+    build.parameters.instruments[eth].is_listed = false;
+    build.parameters.instrument_count--;
+    build_finish(&build);
+    build_update(&build);
+    assert_int_equal(build.market.quotes[eth].status, PL_MARK_NONE);
+    assert_int_equal(build.market.quotes[eth].ticks, 0);
+}
+
+static void newer_marks_are_above_in_offset_then_tick(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t offset, tick, last_offset, last_tick;
+        bool is_newer;
+    } rows[] = {
+        {5, 0, 4, 9, true}, {4, 9, 5, 0, false}, {5, 2, 5, 1, true}, {5, 1, 5, 1, false},
+        {5, 1, 5, 2, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pl_mark mark = {.source_offset = rows[i].offset, .tick = rows[i].tick};
+        struct pl_mark last = {.source_offset = rows[i].last_offset, .tick = rows[i].last_tick};
+        if (pl_mark_is_newer(&mark, &last) != rows[i].is_newer)
+            fail_msg("row %zu", i);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(prices_become_ticks_half_even),
+        cmocka_unit_test(intervals_become_values_of_a_lot),
+        cmocka_unit_test(bounds_of_a_bad_mark_round_outward),
+        cmocka_unit_test(only_fresh_marks_are_live),
+        cmocka_unit_test(a_mark_out_of_range_halts_and_keeps_the_last_quote),
+        cmocka_unit_test(every_difference_is_flagged),
+        cmocka_unit_test(what_is_not_listed_has_no_quote),
+        cmocka_unit_test(newer_marks_are_above_in_offset_then_tick),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
