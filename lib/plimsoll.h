@@ -168,7 +168,8 @@ enum pl_err pl_parameters_finish(struct pl_parameters *parameters, const struct 
 /* Whether `next` may take the place of `last`: a larger epoch, and the same lot and tick decimals of
  * every instrument listed in both (amounts in the book and on their way are in these units; give an
  * instrument a new id instead). REJECT_STALE for the epoch, REJECT_CONFLICT for the decimals. */
-enum pl_err pl_parameters_follow(const struct pl_parameters *last, const struct pl_parameters *next);
+enum pl_err pl_parameters_follow(const struct pl_parameters *last, const struct pl_parameters *next,
+                                 const struct pl_names *names);
 
 /* ==== marks and the market (lib/exposure/market.c) =========================================== */
 

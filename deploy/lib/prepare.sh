@@ -3,10 +3,11 @@
 #
 # What deploy/quickstart, tests/run and tests/support/cluster need before anything of ours runs:
 # progress lines, Debian packages, Apache Kafka's jars. Sourced, not run, by bash with "set -eu".
-# It writes below PLIMSOLL_CACHE only (default ${XDG_CACHE_HOME:-~/.cache}/plimsoll).
+# It writes below ${XDG_CACHE_HOME:-~/.cache}/plimsoll only. No setting of these scripts is a variable
+# that begins with PLIMSOLL_: the services take every such name for a configuration key.
 
-PLIMSOLL_ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
-PLIMSOLL_CACHE=${PLIMSOLL_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/plimsoll}
+project_root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
+project_cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/plimsoll
 
 # ---- progress ----------------------------------------------------------------------------------
 
@@ -84,7 +85,7 @@ apt_quietly() {
 # kafka_classpath: prints the class path of Apache Kafka: KAFKA_HOME's where set, else the jars that
 # maven brings into the cache once. Callers may run at the same time; the first one fetches.
 kafka_classpath() {
-    local pom=$PLIMSOLL_ROOT/tests/support/kafka/pom.xml version home
+    local pom=$project_root/tests/support/kafka/pom.xml version home
     if [[ -n ${KAFKA_HOME:-} ]]; then
         compgen -G "$KAFKA_HOME/libs/kafka_*.jar" >/dev/null ||
             { say "error: no libs/kafka_*.jar below KAFKA_HOME=$KAFKA_HOME"; return 1; }
@@ -92,9 +93,9 @@ kafka_classpath() {
         return
     fi
     version=$(sed -n 's|.*<kafka.version>\(.*\)</kafka.version>.*|\1|p' "$pom")
-    home=$PLIMSOLL_CACHE/kafka-$version
+    home=$project_cache/kafka-$version
     if [[ ! -d $home/libs ]]; then
-        mkdir -p "$PLIMSOLL_CACHE"
+        mkdir -p "$project_cache"
         (flock 9; [[ -d $home/libs ]] || fetch_kafka "$version" "$home") 9>"$home.lock" || return 1
     fi
     printf '%s\n' "$home/libs/*"
@@ -109,7 +110,7 @@ fetch_kafka() {
     say "fetching Apache Kafka $version (43 MB, once) into $home"
     rm -rf "$home.part"
     mkdir -p "$home.part"
-    cp "$PLIMSOLL_ROOT/tests/support/kafka/pom.xml" "$home.part/"
+    cp "$project_root/tests/support/kafka/pom.xml" "$home.part/"
     mvn --batch-mode --quiet -Dstyle.color=never --strict-checksums \
         --file "$home.part/pom.xml" \
         dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$home.part/libs" \

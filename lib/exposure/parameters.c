@@ -447,14 +447,15 @@ enum pl_err pl_parameters_finish(struct pl_parameters *parameters, const struct 
     return rank_sales(parameters, names);
 }
 
-/* ---- succession ------------------------------------------------------------------------------ */
+/* ---- succession ----------------------------------------------------------------------------- */
 
-enum pl_err pl_parameters_follow(const struct pl_parameters *last, const struct pl_parameters *next)
+enum pl_err pl_parameters_follow(const struct pl_parameters *last, const struct pl_parameters *next,
+                                 const struct pl_names *names)
 {
     if (next->epoch <= last->epoch)
         return pl_err_set(PL_REJECT_STALE,
-                          "epoch %llu is not above %llu, which is in force: number "
-                          "the new set higher",
+                          "epoch %llu is not above %llu, which is in force: number the new set "
+                          "higher",
                           (unsigned long long)next->epoch, (unsigned long long)last->epoch);
     for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
         const struct pl_instrument *before = &last->instruments[i];
@@ -463,11 +464,11 @@ enum pl_err pl_parameters_follow(const struct pl_parameters *last, const struct 
             (before->lot_decimals != after->lot_decimals ||
              before->tick_decimals != after->tick_decimals))
             return pl_err_set(PL_REJECT_CONFLICT,
-                              "instrument %u: lot and tick decimals were %u and "
-                              "%u and would be %u and %u: amounts on their way are in these units, "
-                              "so list the instrument under a new id",
-                              i, before->lot_decimals, before->tick_decimals, after->lot_decimals,
-                              after->tick_decimals);
+                              "instrument %s: lot and tick decimals were %u and %u and would be "
+                              "%u and %u: amounts on their way are in these units, so list the "
+                              "instrument under a new id",
+                              names->ids[i].text, before->lot_decimals, before->tick_decimals,
+                              after->lot_decimals, after->tick_decimals);
     }
     return PL_OK;
 }

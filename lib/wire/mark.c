@@ -55,7 +55,7 @@ static enum pl_err read_mark(const Plimsoll__V1__Mark *from, struct pl_mark *mar
         err = pl_field_i32(NULL, PL_SCALAR(from, source_partition), 0, INT32_MAX,
                            &mark->source_partition);
     if (!err)
-        err = pl_field_u64(NULL, PL_SCALAR(from, tick), 0, UINT64_MAX, &mark->tick);
+        err = pl_field_u64(NULL, PL_SCALAR(from, tick), 0, INT64_MAX, &mark->tick);
     if (!err)
         err = pl_field_enum(NULL, PL_SCALAR(from, status), &plimsoll__v1__mark__status__descriptor,
                             &status);

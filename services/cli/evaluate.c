@@ -53,7 +53,8 @@ static enum pl_err apply_parameters(struct evaluation *evaluation, struct pl_byt
     enum pl_err err = pl_wire_parameters_decode(evaluation->wire, evaluation->names, value,
                                                 evaluation->spare);
     if (!err && evaluation->has_parameters)
-        err = pl_parameters_follow(evaluation->parameters, evaluation->spare);
+        err = pl_parameters_follow(evaluation->parameters, evaluation->spare,
+                                   evaluation->names);
     if (err)
         return err;
     struct pl_parameters *accepted = evaluation->spare;

@@ -327,11 +327,15 @@ static bool parse(int argc, char **argv, struct simulator *simulator)
 int cli_simulate_fills(int argc, char **argv)
 {
     static struct simulator simulator = { .delay_ms = 50, .late_ms = 3000 };
+    char transactional_id[PL_TOPIC_NAME_BYTES_MAX + 32];
     cli_kafka_init(&simulator.kafka, "plimsoll-simulate-fills");
     if (!parse(argc, argv, &simulator)) {
         fputs(USAGE, stderr);
         return CLI_USAGE;
     }
+    /* One simulator for an orders topic: a second of it takes over, one of another is let be. */
+    snprintf(transactional_id, sizeof(transactional_id), "%s-simulate-fills",
+             simulator.kafka.settings.topic_names[PL_TOPIC_ORDERS]);
     simulator.wire = cli_wire();
     simulator.answered = json_object();
     simulator.sequences = json_object();
@@ -340,8 +344,7 @@ int cli_simulate_fills(int argc, char **argv)
     if (!err)
         err = pl_reader_open(&simulator.reader, &simulator.kafka.settings, false);
     if (!err) /* first of all: it settles what a predecessor left open */
-        err = pl_txn_open(&simulator.txn, &simulator.kafka.settings, "plimsoll-simulate-fills",
-                          10000);
+        err = pl_txn_open(&simulator.txn, &simulator.kafka.settings, transactional_id, 10000);
     if (!err)
         err = remember(&simulator);
     if (!err)

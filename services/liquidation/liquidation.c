@@ -255,7 +255,8 @@ static enum pl_err apply_parameters(struct liquidation *service, const struct pl
     enum pl_err err = pl_wire_parameters_decode(service->wire, service->names, record->value,
                                                 service->parameters_spare);
     if (!err && service->has_parameters)
-        err = pl_parameters_follow(service->parameters, service->parameters_spare);
+        err = pl_parameters_follow(service->parameters, service->parameters_spare,
+                                   service->names);
     if (err)
         return err;
     struct pl_parameters *accepted = service->parameters_spare;

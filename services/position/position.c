@@ -380,7 +380,8 @@ static enum pl_err parameters_record(struct position_service *service,
     enum pl_err err = pl_wire_parameters_decode(service->wire, service->names, record->value,
                                                 service->parameters_spare);
     if (!err && service->has_parameters)
-        err = pl_parameters_follow(service->parameters, service->parameters_spare);
+        err = pl_parameters_follow(service->parameters, service->parameters_spare,
+                                   service->names);
     if (err)
         return err;
     struct pl_parameters *accepted = service->parameters_spare;

@@ -199,7 +199,8 @@ static enum pl_err apply_base(struct price_service *service, const struct pl_rec
                           (unsigned long long)newest->epoch);
     }
     if (newest)
-        err = pl_parameters_follow(newest, service->spare);
+        err = pl_parameters_follow(newest, service->spare,
+                                   service->names);
     if (err)
         return err;
     keep_derived(service, derived);
@@ -243,7 +244,8 @@ static enum pl_err apply_effective(struct price_service *service, const struct p
     if (service->has_effective && service->spare->epoch <= service->effective->epoch)
         return PL_OK;
     if (service->has_effective)
-        err = pl_parameters_follow(service->effective, service->spare);
+        err = pl_parameters_follow(service->effective, service->spare,
+                                   service->names);
     if (err)
         return err;
     if (!service->has_base || service->base->epoch < service->spare->epoch)

@@ -8,8 +8,8 @@
  * that the data's author computed from the same balances and prices, to the last digits. Against
  * the health factor that the chain itself reported the differences are printed and explained: the
  * file has it rounded to two decimals, its prices are snapshots that may be days old, and some
- * thresholds had changed. A second account of each row is made of the chain's own totals, which takes the
- * snapshots' prices out of the comparison. Needs no broker.
+ * thresholds had changed. A second account of each row is made of the chain's own totals, which
+ * takes the snapshots' prices out of the comparison. Needs no broker.
  */
 #include <jansson.h>
 #include <math.h>

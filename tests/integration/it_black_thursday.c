@@ -3,8 +3,9 @@
  * 2020-03-12 with its genuine bad tick (a venue's LINK low of 0.0001 USD, on a day when LINK really
  * fell by a fifth) through Apache Kafka and the services. The other sources quote the closes; the
  * third quotes the bad low as it came, first against one, then against two of them. Nobody may be
- * sold for it; then the real fall that followed sells exactly those whose line it crosses; and at last
- * the same price from all three sources sells everybody, which shows that the tick would have (G4).
+ * sold for it; then the real fall that followed sells exactly those whose line it crosses; and at
+ * last the same price from all three sources sells everybody, which shows that the tick would have
+ * (G4).
  *
  *   prices of 3 sources ─► price ─► marks ─► liquidation ◄─ holdings ◄─ position ◄─ LINK lenders
  */
@@ -53,7 +54,8 @@ static void read_candles(void)
     while (csv_next(&csv)) {
         int64_t time_ms = csv_integer(&csv, "ts_ms");
         if (strcmp(csv_text(&csv, "asset"), "LINK") != 0 ||
-            csv_integer(&csv, "interval_s") != 1800 || time_ms < FROM_MS || time_ms > TO_MS || candle_count == ROWS_MAX)
+            csv_integer(&csv, "interval_s") != 1800 || time_ms < FROM_MS || time_ms > TO_MS ||
+            candle_count == ROWS_MAX)
             continue;
         candles[candle_count] = (struct candle){
             time_ms, llroundl(csv_number(&csv, "price") * 1e6L),
@@ -122,8 +124,9 @@ static void publish_parameters(struct pipeline *pipeline)
             "\"SETTLEMENT_APPLIED\"},{\"source\":\"simulated-fills\",\"settlement\":"
             "\"SETTLEMENT_APPLIED\"}],\"policies\":[{\"policy\":\"default\",\"liquidity_order\":["
             "\"LINK\"],\"order_valid_ms\":60000,\"order_overdue_ms\":60000,"
-            "\"revision_pause_ms\":500,\"restricted_hold_ms\":1000,\"alert_hysteresis_ppm\":10000,\"watermark_age_ms_max\":"
-            "20000}],\"instruments\":[{\"instrument\":\"LINK\",\"kind\":\"KIND_SPOT\","
+            "\"revision_pause_ms\":500,\"restricted_hold_ms\":1000,\"alert_hysteresis_ppm\":10000,"
+            "\"watermark_age_ms_max\":20000}],\"instruments\":[{\"instrument\":\"LINK\","
+            "\"kind\":\"KIND_SPOT\","
             "\"lot_decimals\":6,\"tick_decimals\":6,\"haircut_long\":{\"alert\":%d,\"initial\":%d,"
             "\"end\":%d,\"maintenance\":%d},%s,{\"instrument\":\"USDC\",\"kind\":\"KIND_SPOT\","
             "\"lot_decimals\":6,\"tick_decimals\":6,\"haircut_long\":{\"alert\":0,\"initial\":0,"
@@ -141,9 +144,9 @@ static void quote(struct pipeline *pipeline, const char *instrument, const char 
     static uint64_t sequence;
     char text[512];
     snprintf(text, sizeof(text), "{\"topic\":\"prices\",\"value\":{\"instrument\":\"%s\","
-             "\"source\":\"%s\",\"price\":{\"mantissa\":\"%lld\",\"exponent\":-6},\"event_time_ms\":\"%lld\","
-             "\"source_sequence\":\"%llu\"}}\n", instrument, source, (long long)ticks,
-             (long long)pl_now_ms(), (unsigned long long)++sequence);
+             "\"source\":\"%s\",\"price\":{\"mantissa\":\"%lld\",\"exponent\":-6},"
+             "\"event_time_ms\":\"%lld\",\"source_sequence\":\"%llu\"}}\n", instrument,
+             source, (long long)ticks, (long long)pl_now_ms(), (unsigned long long)++sequence);
     pipeline_publish(pipeline, text);
 }
 

@@ -8,10 +8,11 @@
  *                                   simulated fills ◄────────────────────────────┘
  *
  * An account is rebuilt from its first liquidation: by Aave's close factor the debt was twice what
- * was repaid, and its collateral such that its health factor was 1 at the price of that liquidation.
- * When each account crosses its line is worked out here, from the CSV and in plain integers; then
- * everybody who stays below is sold, nobody above it ever is, nothing is ordered twice or on a price
- * that is not one of the moments after the crossing, and the first sale of each is the least (G1, G3, G5, G9).
+ * was repaid, and its collateral such that its health factor was 1 at the price of that
+ * liquidation. When each account crosses its line is worked out here, from the CSV and in plain
+ * integers; then everybody who stays below is sold, nobody above it ever is, nothing is ordered
+ * twice or on a price that is not one of the moments after the crossing, and the first sale of each
+ * is the least (G1, G3, G5, G9).
  */
 #include <math.h>
 #include <signal.h>
@@ -143,8 +144,8 @@ static int discount_ppm(const struct aave_reserve *reserve)
 }
 
 /*
- * The least first sale at this price: (lots - y) * ticks * (1 - end) + y * limit >= debt. All of it,
- * if even that does not pay the debt.
+ * The least first sale at this price: (lots - y) * ticks * (1 - end) + y * limit >= debt. All of
+ * it, if even that does not pay the debt.
  */
 static int64_t least_sale(const struct account *account, int64_t ticks, bool *is_bankrupt)
 {
@@ -247,9 +248,10 @@ static void publish_book(struct pipeline *pipeline)
             "{\"topic\":\"positions\",\"value\":{\"account\":\"%s\",\"source\":\"chain\","
             "\"sequence\":1,\"previous_sequence\":0,\"kind\":\"KIND_SNAPSHOT\","
             "\"event_time_ms\":\"%lld\",\"legs\":[{\"instrument\":\"%s\",\"quantity\":{"
-            "\"mantissa\":\"%lld\",\"exponent\":-6}},{\"instrument\":\"%s\",\"quantity\":{\"mantissa\":\"%lld\","
-            "\"exponent\":-6}}]}}\n", accounts[i].name, (long long)pl_now_ms(),
-            accounts[i].coin->name, (long long)accounts[i].lots, accounts[i].dollar,
+            "\"mantissa\":\"%lld\",\"exponent\":-6}},{\"instrument\":\"%s\",\"quantity\":{"
+            "\"mantissa\":\"%lld\",\"exponent\":-6}}]}}\n", accounts[i].name,
+            (long long)pl_now_ms(), accounts[i].coin->name, (long long)accounts[i].lots,
+            accounts[i].dollar,
             (long long)-accounts[i].debt_lots);
     pipeline_publish(pipeline, text);
 }
@@ -268,7 +270,7 @@ static size_t put_instrument(size_t used, const char *name, const struct aave_re
         "\"haircut_long\":{\"alert\":%d,\"initial\":%d,\"end\":%d,\"maintenance\":%d},"
         "\"haircut_short\":{\"alert\":0,\"initial\":0,\"end\":0,\"maintenance\":0},"
         "\"confidence_ppm\":0,\"sale_discount_ppm\":%d,\"price_rules\":{\"sources\":[\"a\",\"b\","
-        "\"c\"],\"quorum\":2,\"age_ms_max\":10000,\"band_ppm\":300000,\"bad_mark_low_ppm\":0,"
+        "\"c\"],\"quorum\":2,\"age_ms_max\":30000,\"band_ppm\":300000,\"bad_mark_low_ppm\":0,"
         "\"bad_mark_high_ppm\":1500000}}", name, initial, initial, end, maintenance, discount);
 }
 
@@ -472,8 +474,9 @@ static void print_against_reality(void)
            quantile(differences, count, 0.1L), quantile(differences, count, 0.5L),
            quantile(differences, count, 0.9L), close_count, quantile(close, close_count, 0.5L));
     printf("price quoted by the first order, after our crossing in minutes of the day (%d ms "
-           "each): median %.0Lf  p90 %.0Lf  max %.0Lf\n", 60000 / SPEED, quantile(delays, delay_count, 0.5L),
-           quantile(delays, delay_count, 0.9L), quantile(delays, delay_count, 1));
+           "each): median %.0Lf  p90 %.0Lf  max %.0Lf\n", 60000 / SPEED,
+           quantile(delays, delay_count, 0.5L), quantile(delays, delay_count, 0.9L),
+           quantile(delays, delay_count, 1));
 }
 
 static void judge(unsigned order_count)

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Parameter sets: a valid one is finished, and each rule and each field refuses by its name. Every
+ * row breaks one thing of a valid set.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/build.h"
+
+static struct build build;
+static uint32_t eth, usd, perp;
+
+/* ETH uses all there is and leaves 10,000 ppm of V3 at the alert tier: 400,000 haircut, 150,000 and
+ * 40,000 loads, 200,000 loss, 150,000 top rate, 50,000 confidence. */
+static void set_up(void)
+{
+    build_init(&build);
+    uint32_t market = build_factor(&build, "MARKET"), family = build_factor(&build, "FAMILY");
+    uint32_t bridge = build_dependency(&build, "BRIDGE"), issuer = build_dependency(&build, "LIDO");
+    build_source(&build, "chain-1", false);
+    build_source(&build, "venue", true);
+    eth = build_instrument(&build, "ETH", PL_INSTRUMENT_SPOT, 8, 4);
+    usd = build_instrument(&build, "USD", PL_INSTRUMENT_SPOT, 6, 6);
+    perp = build_instrument(&build, "ETH-PERP", PL_INSTRUMENT_PERP, 8, 2);
+    build_haircuts(&build, eth, build_tiers(400000, 300000, 250000, 200000),
+                   build_tiers(50000, 40000, 30000, 20000));
+    build_load(&build, eth, market, build_tiers(150000, 120000, 90000, 60000));
+    build_load(&build, eth, family, build_tiers(40000, 30000, 20000, 10000));
+    build_load(&build, perp, market, build_tiers(-300000, -240000, -180000, -120000));
+    build_loss(&build, eth, bridge, build_tiers(200000, 150000, 100000, 50000));
+    build_loss(&build, eth, issuer, build_tiers(100000, 100000, 100000, 100000));
+    build_bracket(&build, eth, 0, build_tiers(10000, 10000, 5000, 0));
+    build_bracket(&build, eth, 1000000, build_tiers(150000, 150000, 100000, 50000));
+    build.parameters.instruments[eth].confidence_ppm = 50000;
+    build_sellable(&build, usd, 1000);
+    build_sellable(&build, eth, 20000);
+}
+
+static struct pl_instrument *row(uint32_t index)
+{
+    return &build.parameters.instruments[index];
+}
+
+static struct pl_policy *policy(void)
+{
+    return &build.parameters.policy;
+}
+
+static void a_valid_set_is_finished(void **state)
+{
+    (void)state;
+    set_up();
+    assert_int_equal(pl_parameters_finish(&build.parameters, &build.names), PL_OK);
+    assert_int_equal(row(eth)->multiplier, 1);
+    assert_int_equal(row(usd)->multiplier, 1);
+    assert_int_equal(row(perp)->multiplier, 100);
+    assert_int_equal(row(usd)->sale_rank, 1);
+    assert_int_equal(row(eth)->sale_rank, 2);
+    assert_int_equal(row(perp)->sale_rank, 0);
+    /* Finishing again is the same. */
+    assert_int_equal(pl_parameters_finish(&build.parameters, &build.names), PL_OK);
+    assert_int_equal(row(eth)->sale_rank, 2);
+}
+
+static void edges_are_valid(void **state)
+{
+    (void)state;
+    set_up();
+    row(eth)->haircut_long.at[PL_TIER_ALERT] = 410000; /* V3 met exactly */
+    row(perp)->haircut_long = build_flat(-20000);      /* V1 met exactly */
+    row(perp)->haircut_short = build_flat(20000);
+    row(perp)->sale_discount_ppm = 999999;
+    row(perp)->confidence_ppm = (1 << 23) - 20000 - 300000; /* V7 met exactly */
+    row(eth)->brackets[0].threshold_usd = 5;           /* below the first threshold the rate is 0 */
+    row(usd)->price_rules.bad_mark_high_ppm = PL_PPM;
+    row(usd)->price_rules.bad_mark_low_ppm = PL_PPM;
+    policy()->alert_hysteresis_ppm = 0;
+    assert_int_equal(pl_parameters_finish(&build.parameters, &build.names), PL_OK);
+}
+
+/* ---- what breaks, one function per row ------------------------------------------------------ */
+
+#define BREAK(name, statement) \
+    static void name(void) \
+    { \
+        statement; \
+    }
+
+BREAK(v1, row(perp)->haircut_long.at[PL_TIER_MAINTENANCE] = -1)
+BREAK(v2_threshold, row(eth)->brackets[1].threshold_usd = 0)
+BREAK(v2_negative_threshold, row(eth)->brackets[0].threshold_usd = -1)
+BREAK(v2_rate, row(eth)->brackets[1].rate.at[PL_TIER_END] = 4999)
+BREAK(v2_negative_rate, row(eth)->brackets[0].rate.at[PL_TIER_MAINTENANCE] = -1)
+BREAK(v3, row(eth)->haircut_long.at[PL_TIER_ALERT] = 410001)
+BREAK(v3_load, row(eth)->loads[1].load = build_tiers(-50001, -30000, -20000, -10000))
+BREAK(v3_loss, row(eth)->losses[0].loss.at[PL_TIER_ALERT] = 210001)
+BREAK(v3_rate, row(eth)->brackets[1].rate.at[PL_TIER_ALERT] = 160001)
+BREAK(v3_confidence, row(eth)->confidence_ppm = 60001)
+BREAK(v6_long, row(perp)->haircut_long.at[PL_TIER_MAINTENANCE] = 30000;
+      row(perp)->haircut_long.at[PL_TIER_END] = 20000)
+BREAK(v6_short, row(eth)->haircut_short.at[PL_TIER_ALERT] = 39999)
+BREAK(v6_load, row(perp)->loads[0].load = build_tiers(-300000, -240000, -180000, -180001))
+BREAK(v6_loss, row(eth)->losses[1].loss.at[PL_TIER_MAINTENANCE] = 100001)
+BREAK(v6_rate, row(eth)->brackets[0].rate.at[PL_TIER_INITIAL] = 4999)
+BREAK(v6_proportional, row(perp)->loads[0].load.at[PL_TIER_END] = -180001)
+BREAK(v6_proportional_above, build_load(&build, usd, 1, build_tiers(5, 3, 2, 1)))
+BREAK(v6_proportional_zero, build_load(&build, usd, 1, build_tiers(4, 3, 2, 0)))
+BREAK(v7_decimals, row(perp)->lot_decimals = 11)
+BREAK(v7_decimals_wrap, row(perp)->lot_decimals = UINT32_MAX)
+BREAK(v7_sum, row(perp)->haircut_long = build_flat((1 << 23) - 300000 + 1))
+BREAK(v7_sum_short, row(perp)->haircut_short = build_flat((1 << 23) - 300000 + 1))
+BREAK(kind, row(usd)->kind = (enum pl_instrument_kind)4)
+BREAK(load_count, row(usd)->load_count = PL_LOADS_MAX + 1)
+BREAK(bracket_count, row(usd)->bracket_count = PL_BRACKETS_MAX + 1)
+BREAK(loss_count, row(usd)->loss_count = PL_LOSSES_MAX + 1)
+BREAK(confidence, row(usd)->confidence_ppm = -1)
+BREAK(discount, row(usd)->sale_discount_ppm = 1000000)
+BREAK(discount_negative, row(usd)->sale_discount_ppm = -1)
+BREAK(no_source, row(usd)->price_rules.source_count = 0)
+BREAK(sources_many, row(usd)->price_rules.source_count = PL_PRICE_SOURCES_MAX + 1)
+BREAK(source_twice, row(usd)->price_rules.sources[1] = row(usd)->price_rules.sources[0];
+      row(usd)->price_rules.source_count = 2)
+BREAK(source_none, row(usd)->price_rules.source_count = 2)
+BREAK(quorum, row(usd)->price_rules.quorum = 2)
+BREAK(quorum_zero, row(usd)->price_rules.quorum = 0)
+BREAK(age, row(usd)->price_rules.age_ms_max = 0)
+BREAK(band, row(usd)->price_rules.band_ppm = 0)
+BREAK(bad_low, row(usd)->price_rules.bad_mark_low_ppm = PL_PPM + 1)
+BREAK(bad_low_negative, row(usd)->price_rules.bad_mark_low_ppm = -1)
+BREAK(bad_high, row(usd)->price_rules.bad_mark_high_ppm = PL_PPM - 1)
+BREAK(factor_unknown, row(eth)->loads[0].factor = 2)
+BREAK(factor_twice, row(eth)->loads[1].factor = 0)
+BREAK(dependency_unknown, row(eth)->losses[0].dependency = 2)
+BREAK(dependency_twice, row(eth)->losses[1].dependency = 0)
+BREAK(loss_negative, row(eth)->losses[0].loss.at[PL_TIER_MAINTENANCE] = -1)
+BREAK(factors_many, build.parameters.factor_count = PL_FACTORS_MAX + 1)
+BREAK(factors_same, build.parameters.factors[1] = build.parameters.factors[0])
+BREAK(factors_none, build.parameters.factor_count = 3)
+BREAK(dependencies_many, build.parameters.dependency_count = PL_DEPENDENCIES_MAX + 1)
+BREAK(dependencies_same, build.parameters.dependencies[1] = build.parameters.dependencies[0])
+BREAK(set_sources_many, build.parameters.source_count = PL_SOURCES_MAX + 1)
+BREAK(set_sources_same, build.parameters.sources[1].id = build.parameters.sources[0].id)
+BREAK(instrument_twice, build.parameters.instrument_count = 4)
+BREAK(order_unknown, policy()->liquidity_order[1] = PL_INSTRUMENTS_MAX)
+BREAK(order_unlisted, row(usd)->is_listed = false; build.parameters.instrument_count = 2)
+BREAK(order_twice, policy()->liquidity_order[1] = usd)
+BREAK(order_many, policy()->liquidity_count = PL_INSTRUMENTS_MAX + 1)
+BREAK(no_policy, *policy() = (struct pl_policy){0})
+BREAK(order_valid, policy()->order_valid_ms = 0)
+BREAK(order_overdue, policy()->order_overdue_ms = -1)
+BREAK(revision_pause, policy()->revision_pause_ms = -1)
+BREAK(restricted_hold, policy()->restricted_hold_ms = -1)
+BREAK(hysteresis, policy()->alert_hysteresis_ppm = PL_PPM + 1)
+BREAK(watermark, policy()->watermark_age_ms_max = 0)
+
+static void each_rule_refuses_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        void (*apply)(void);
+        const char *text; /* the refusal, or how it begins */
+    } rows[] = {
+        {v1, "V1 instrument ETH-PERP haircut_long: maintenance -1 and haircut_short 0 are below 0"},
+        {v2_threshold, "V2 instrument ETH brackets: bracket 1: threshold_usd 0 is not above 0"},
+        {v2_negative_threshold, "V2 instrument ETH brackets: bracket 0: threshold_usd -1"},
+        {v2_rate, "V2 instrument ETH brackets: bracket 1: rate end 4999 is below 5000"},
+        {v2_negative_rate, "V2 instrument ETH brackets: bracket 0: rate maintenance -1 is below 0"},
+        {v3, "V3 instrument ETH haircut_long: alert: with factors, dependencies, brackets and "
+             "confidence 1000001 is above 1000000"},
+        {v3_load, "V3 instrument ETH"},
+        {v3_loss, "V3 instrument ETH"},
+        {v3_rate, "V3 instrument ETH"},
+        {v3_confidence, "V3 instrument ETH"},
+        {v6_long, "V6 instrument ETH-PERP haircut_long: end 20000 is below maintenance 30000"},
+        {v6_short, "V6 instrument ETH haircut_short: alert 39999 is below initial 40000"},
+        {v6_load, "V6 instrument ETH-PERP factor MARKET: end -180000 is below maintenance -180001"},
+        {v6_loss, "V6 instrument ETH dependency LIDO: end 100000 is below maintenance 100001"},
+        {v6_rate, "V6 instrument ETH brackets: bracket 0 rate: initial 4999 is below end 5000"},
+        {v6_proportional,
+         "V6 instrument ETH-PERP factor MARKET: tiers are not proportional to those of ETH"},
+        {v6_proportional_above, "V6 instrument USD factor FAMILY"},
+        {v6_proportional_zero, "V6 instrument USD factor FAMILY"},
+        {v7_decimals, "V7 instrument ETH-PERP lot_decimals: 11 and tick_decimals 2 are above 12"},
+        {v7_decimals_wrap, "V7 instrument ETH-PERP lot_decimals"},
+        {v7_sum, "V7 instrument ETH-PERP coefficients alert: sum 8388609 is above 8388608"},
+        {v7_sum_short, "V7 instrument ETH-PERP coefficients alert: sum 8388609"},
+        {kind, "instrument USD kind: 4 is outside 1..3"},
+        {load_count, "instrument USD factors: 5 is outside 0..4"},
+        {bracket_count, "instrument USD brackets: 9 is outside 0..8"},
+        {loss_count, "instrument USD dependencies: 9 is outside 0..8"},
+        {confidence, "instrument USD confidence_ppm: -1 is below 0"},
+        {discount, "instrument USD sale_discount_ppm: 1000000 is outside 0..999999"},
+        {discount_negative, "instrument USD sale_discount_ppm: -1 is outside 0..999999"},
+        {no_source, "instrument USD price_rules.sources: 0 is outside 1..8"},
+        {sources_many, "instrument USD price_rules.sources: 9 is outside 1..8"},
+        {source_twice, "instrument USD price_rules.sources: feed is there twice"},
+        {source_none, "instrument USD price_rules.sources: entry 1 has no id"},
+        {quorum, "instrument USD price_rules.quorum: 2 is outside 1..1"},
+        {quorum_zero, "instrument USD price_rules.quorum: 0 is outside 1..1"},
+        {age, "instrument USD price_rules.age_ms_max: 0 is below 1"},
+        {band, "instrument USD price_rules.band_ppm: 0 is below 1"},
+        {bad_low, "instrument USD price_rules.bad_mark_low_ppm: 1000001 is outside 0..1000000"},
+        {bad_low_negative, "instrument USD price_rules.bad_mark_low_ppm: -1 is outside"},
+        {bad_high, "instrument USD price_rules.bad_mark_high_ppm: 999999 is below 1000000"},
+        {factor_unknown, "instrument ETH factors: unknown factor 2"},
+        {factor_twice, "instrument ETH factors: MARKET is there twice"},
+        {dependency_unknown, "instrument ETH dependencies: unknown dependency 2"},
+        {dependency_twice, "instrument ETH dependencies: BRIDGE is there twice"},
+        {loss_negative, "instrument ETH dependency BRIDGE: -1 is below 0"},
+        {factors_many, "factors: 33 is outside 0..32"},
+        {factors_same, "factors: MARKET is there twice"},
+        {factors_none, "factors: entry 2 has no id"},
+        {dependencies_many, "dependencies: 65 is outside 0..64"},
+        {dependencies_same, "dependencies: BRIDGE is there twice"},
+        {set_sources_many, "sources: 65 is outside 0..64"},
+        {set_sources_same, "sources: chain-1 is there twice"},
+        {instrument_twice, "instruments: 4 are there, 3 differ"},
+        {order_unknown, "policy default liquidity_order: unknown instrument ?"},
+        {order_unlisted, "policy default liquidity_order: unknown instrument USD"},
+        {order_twice, "policy default liquidity_order: USD is there twice"},
+        {order_many, "policy default liquidity_order: 4097 is outside 0..4096"},
+        {no_policy, "policy default order_valid_ms: 0 is below 1"},
+        {order_valid, "policy default order_valid_ms: 0 is below 1"},
+        {order_overdue, "policy default order_overdue_ms: -1 is below 0"},
+        {revision_pause, "policy default revision_pause_ms: -1 is below 0"},
+        {restricted_hold, "policy default restricted_hold_ms: -1 is below 0"},
+        {hysteresis, "policy default alert_hysteresis_ppm: 1000001 is outside 0..1000000"},
+        {watermark, "policy default watermark_age_ms_max: 0 is below 1"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        set_up();
+        rows[i].apply();
+        enum pl_err err = pl_parameters_finish(&build.parameters, &build.names);
+        if (err != PL_REJECT_PARAMETERS)
+            fail_msg("not refused: %s", rows[i].text);
+        if (strncmp(pl_err_text(), rows[i].text, strlen(rows[i].text)) != 0)
+            fail_msg("expected %s, got %s", rows[i].text, pl_err_text());
+    }
+}
+
+/* Derivatives may ask for more than their value. */
+static void v3_is_for_spot_only(void **state)
+{
+    (void)state;
+    set_up();
+    row(eth)->kind = PL_INSTRUMENT_FUTURE;
+    row(eth)->haircut_long = build_flat(2000000);
+    assert_int_equal(pl_parameters_finish(&build.parameters, &build.names), PL_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_valid_set_is_finished),
+        cmocka_unit_test(edges_are_valid),
+        cmocka_unit_test(each_rule_refuses_by_name),
+        cmocka_unit_test(v3_is_for_spot_only),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
