@@ -491,7 +491,7 @@ struct pl_sale {
  *
  * Each leg in turn is raised to the least quantity that reaches the target, by bisection on the exact
  * excess (upper bound where inputs are uncertain), or, if none does, to the one that helps most;
- * when the order alone cannot reach it the pro-rata unwinding of everything does, if anything can
+ * when the order alone cannot reach it the pro-rata unwinding does, if complete unwinding reaches it
  * (RISK S4). Then every leg is trimmed by bisection until no leg can be cut by one lot. The excess is
  * concave in the quantities, hence each bisection is exact. If nothing reaches the target all that
  * may be sold and helps is sold and is_bankrupt says so.

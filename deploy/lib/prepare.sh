@@ -3,8 +3,8 @@
 #
 # What deploy/quickstart, tests/run and tests/support/cluster need before anything of ours runs:
 # progress lines, Debian packages, Apache Kafka's jars. Sourced, not run, by bash with "set -eu".
-# It writes below ${XDG_CACHE_HOME:-~/.cache}/plimsoll only. No setting of these scripts is a variable
-# that begins with PLIMSOLL_: the services take every such name for a configuration key.
+# It writes below ${XDG_CACHE_HOME:-~/.cache}/plimsoll only. No setting of these scripts is a
+# variable that begins with PLIMSOLL_: the services take every such name for a configuration key.
 
 project_root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 project_cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/plimsoll
@@ -111,10 +111,13 @@ fetch_kafka() {
     rm -rf "$home.part"
     mkdir -p "$home.part"
     cp "$project_root/tests/support/kafka/pom.xml" "$home.part/"
-    mvn --batch-mode --quiet -Dstyle.color=never --strict-checksums \
-        --file "$home.part/pom.xml" \
+    if ! mvn --batch-mode --quiet --strict-checksums --file "$home.part/pom.xml" \
         dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$home.part/libs" \
-        </dev/null >&2 9>&- || { say "error: maven could not fetch Apache Kafka"; return 1; }
+        </dev/null >"$home.part/maven.log" 2>&1 9>&-; then
+        cat "$home.part/maven.log" >&2
+        say "error: maven could not fetch Apache Kafka"
+        return 1
+    fi
     rm -rf "$home"
     mv "$home.part" "$home"
 }

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/build.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static void must(enum pl_err err, const char *what)
 {
@@ -172,4 +177,13 @@ struct pl_portfolio build_portfolio(const struct pl_leg *legs, uint32_t leg_coun
 {
     return (struct pl_portfolio){
         .legs = legs, .leg_count = leg_count, .cash_vu = cash_vu, .final_cash_vu = cash_vu};
+}
+
+void build_assert_i128(pl_i128 value, pl_i128 expected, const char *what)
+{
+    char a[PL_I128_TEXT_BYTES], b[PL_I128_TEXT_BYTES];
+    pl_i128_print(value, a);
+    pl_i128_print(expected, b);
+    if (value != expected)
+        fail_msg("%s: %s, expected %s", what, a, b);
 }

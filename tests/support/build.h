@@ -62,4 +62,7 @@ struct pl_leg build_leg(uint32_t instrument, int64_t lots);
 /* Borrows `legs`. */
 struct pl_portfolio build_portfolio(const struct pl_leg *legs, uint32_t leg_count, pl_i128 cash_vu);
 
+/* Fails the test unless they are equal, and prints both. */
+void build_assert_i128(pl_i128 value, pl_i128 expected, const char *what);
+
 #endif

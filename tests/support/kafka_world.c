@@ -3,6 +3,7 @@
 #include "tests/support/kafka_world.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "tests/support/kafka_admin.h"

@@ -44,12 +44,12 @@ static void prices_become_ticks_half_even(void **state)
         {250000, -2, 250000},
         {2500, 0, 250000},
         {25, 2, 250000},
-        {123, -4, 1},      /* 1.23 ticks */
-        {150, -4, 2},      /* a tie goes to the even tick: 1.5, */
-        {250, -4, 2},      /* 2.5, */
-        {350, -4, 4},      /* 3.5 */
+        {123, -4, 1}, /* 1.23 ticks */
+        {150, -4, 2}, /* a tie goes to the even tick: 1.5, */
+        {250, -4, 2}, /* 2.5, */
+        {350, -4, 4}, /* 3.5 */
         {251, -4, 3},
-        {50, -4, 0},       /* 0.5 goes to 0, which is no price */
+        {50, -4, 0}, /* 0.5 goes to 0, which is no price */
         {51, -4, 1},
         {461168601842738, -2, 461168601842738},
         {461168601842739, -2, 0}, /* the upper bound of a bad mark, twice this, leaves 63 bits */
@@ -78,13 +78,9 @@ static void intervals_become_values_of_a_lot(void **state)
         int64_t low, mantissa, high;
         bool is_in_range;
     } rows[] = {
-        {90, 100, 110, true},
-        {100, 100, 100, true},
-        {1, 100, 800, true},
-        {1, 100, 801, false},  /* the interval reaches above 8 times the mark */
-        {101, 100, 110, false},
-        {90, 100, 99, false},
-        {90, 100, INT64_MAX, false},
+        {90, 100, 110, true},   {100, 100, 100, true}, {1, 100, 800, true},
+        {1, 100, 801, false}, /* the interval reaches above 8 times the mark */
+        {101, 100, 110, false}, {90, 100, 99, false},  {90, 100, INT64_MAX, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct pl_quote quote = quote_of((struct pl_mark){.status = PL_MARK_LIVE,
@@ -237,8 +233,8 @@ static void newer_marks_are_above_in_offset_then_tick(void **state)
         uint64_t offset, tick, last_offset, last_tick;
         bool is_newer;
     } rows[] = {
-        {5, 0, 4, 9, true}, {4, 9, 5, 0, false}, {5, 2, 5, 1, true}, {5, 1, 5, 1, false},
-        {5, 1, 5, 2, false},
+        {5, 0, 4, 9, true},  {4, 9, 5, 0, false}, {5, 2, 5, 1, true},
+        {5, 1, 5, 1, false}, {5, 1, 5, 2, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct pl_mark mark = {.source_offset = rows[i].offset, .tick = rows[i].tick};

@@ -255,6 +255,39 @@ static void v3_is_for_spot_only(void **state)
     assert_int_equal(pl_parameters_finish(&build.parameters, &build.names), PL_OK);
 }
 
+static void a_set_follows_with_a_larger_epoch_and_the_same_units(void **state)
+{
+    (void)state;
+    static struct pl_parameters last;
+    static const struct {
+        uint64_t epoch;
+        uint32_t lot_decimals, tick_decimals;
+        bool was_listed;
+        enum pl_err err;
+    } rows[] = {
+        {8, 8, 4, true, PL_OK},
+        {7, 8, 4, true, PL_REJECT_STALE},
+        {6, 8, 4, true, PL_REJECT_STALE},
+        {8, 7, 4, true, PL_REJECT_CONFLICT},
+        {8, 8, 3, true, PL_REJECT_CONFLICT},
+        {8, 7, 3, false, PL_OK}, /* newly listed */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        set_up();
+        last = build.parameters;
+        last.epoch = 7;
+        last.instruments[eth].is_listed = rows[i].was_listed;
+        build.parameters.epoch = rows[i].epoch;
+        row(eth)->lot_decimals = rows[i].lot_decimals;
+        row(eth)->tick_decimals = rows[i].tick_decimals;
+        enum pl_err err = pl_parameters_follow(&last, &build.parameters, &build.names);
+        if (err != rows[i].err)
+            fail_msg("row %zu: %s", i, pl_err_name(err));
+        if (err == PL_REJECT_CONFLICT)
+            assert_non_null(strstr(pl_err_text(), "instrument ETH:"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +295,7 @@ int main(void)
         cmocka_unit_test(edges_are_valid),
         cmocka_unit_test(each_rule_refuses_by_name),
         cmocka_unit_test(v3_is_for_spot_only),
+        cmocka_unit_test(a_set_follows_with_a_larger_epoch_and_the_same_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
