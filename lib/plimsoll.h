@@ -300,7 +300,8 @@ struct pl_pending {
     int64_t reported_ms;         /* time of the terminal report                                    */
 };
 
-/* The decided state of an account; the default (state OK, all else 0) is stored nowhere. */
+/* The decided state of an account; the default (state OK, whole_since_ms -1, all else 0) is stored
+ * nowhere. */
 struct pl_account_state {
     enum pl_state state;
     int64_t since_ms;
@@ -318,8 +319,8 @@ struct pl_account_state {
 struct pl_account {
     struct pl_id id;
     bool has_gap, is_tainted, has_holdings;
-    uint32_t leg_first, leg_count;         /* in book->legs                                        */
-    uint32_t applied_first, applied_count; /* in book->applied                                     */
+    uint32_t leg_first, leg_count;         /* where they are in the book                           */
+    uint32_t applied_first, applied_count; /* likewise                                             */
     uint32_t state_index;                  /* in book->states; UINT32_MAX: the default state       */
     uint64_t version;
     int64_t event_time_ms;
@@ -359,13 +360,14 @@ bool pl_book_find(const struct pl_book *book, const struct pl_id *id, uint32_t *
 
 uint32_t pl_book_count(const struct pl_book *book);
 const struct pl_account *pl_book_at(const struct pl_book *book, uint32_t index);
+/* Borrowed until the book changes: records may move to make room. */
 const struct pl_leg *pl_book_legs(const struct pl_book *book, uint32_t index);
 const struct pl_applied *pl_book_applied(const struct pl_book *book, uint32_t index);
 /* The decided state; the default one for an account that has none. Copied out. */
 void pl_book_state(const struct pl_book *book, uint32_t index, struct pl_account_state *state);
 bool pl_book_has_state(const struct pl_book *book, uint32_t index);
 /* The stored states, to walk over: their number, the account's row of each, and each, borrowed until
- * the next set_state. */
+ * the book changes; of `pending` there is only what pending_count counts. Their order may change. */
 uint32_t pl_book_state_count(const struct pl_book *book);
 uint32_t pl_book_state_row(const struct pl_book *book, uint32_t at);
 const struct pl_account_state *pl_book_state_view(const struct pl_book *book, uint32_t at);
@@ -561,7 +563,9 @@ struct pl_decision {
  *     is pending, or nothing is pending and the end tier is below 0: one more revision, additive;
  *   - no sale while halted, while the whole account is in doubt, or when the plan's legs and what is
  *     pending exceed PL_PENDING_MAX.
- * LIQUIDATING ends when the end tier is not below 0 and nothing is pending any more.
+ * LIQUIDATING ends when the end tier is not below 0 and nothing is pending any more. BANKRUPT is an
+ * account below maintenance whose plan says so; it ends when maintenance is whole and nothing is
+ * pending. An account without holdings is in doubt as one with a gap is.
  * `prior` is the committed state with this step's executions folded in and `committed` the one
  * without, to tell whether anything changed.
  */
@@ -580,8 +584,9 @@ void pl_decide(const struct pl_market *market, const struct pl_names *names,
  * left zeroed).
  *
  * An account is left out only if nothing of it was touched, no timer of its state is due, and either
- * no quote it holds changed or it is in the default state with an exact alert excess >= 0, the lowest
- * of the nested tiers.
+ * no quote it holds changed or it is at rest (OK, no doubt, nothing pending) with an exact alert excess
+ * >= 0, the lowest of the nested tiers; where bounds stand in, both the alert and the maintenance tier's
+ * lower one.
  */
 uint32_t pl_screen(const struct pl_market *market, const struct pl_book *book,
                    const uint32_t *touched, uint32_t touched_count,

@@ -1,202 +1,300 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The accounts of one partition (step 3 of the event's path). A book is a function of the records
- * applied to it: the newest holdings and the decided state of each account.
+ * The book of one partition: what every account holds and what was decided about it. Stop 3 of the
+ * event's path. The book is a function of the records applied, in whatever order accounts came; its
+ * digest says so (G2). One block of memory, in this order: the book, the accounts, the map of their
+ * ids, the list of states, and one heap of units.
  *
- * One block of the caller's: header, hash table, account rows, states, then two pools. Legs
- * and applied fills lie in pools; an account owns a run of a power of two, freed runs wait in a list for
- * their size, so that replacing records with longer ones cannot eat the pool bit by bit.
+ * The heap holds all that varies in size: an account's legs, its applied fills, its state, each as
+ * a block behind a header that names its owner. A block that is given up joins a free list of its
+ * exact size; a new one is taken from there, else from the end of the heap. When the end comes, or
+ * when too much lies free, the live blocks are squeezed together. So a record is refused exactly if
+ * the book's contents would exceed its limits, never for how they came about.
  */
-#include "lib/plimsoll.h"
-
 #include <string.h>
 
 #include "lib/base/assert.h"
+#include "lib/plimsoll.h"
 
-enum { CLASSES = 9 }; /* runs of 1, 2, … 256 */
-static const uint32_t NONE = UINT32_MAX;
+/* ---- layout --------------------------------------------------------------------------------- */
 
-struct pool {
-    uint32_t capacity, used;
-    uint32_t free_run[CLASSES]; /* first element of the first free run + 1; 0: none */
+/* The heap's unit, 16 bytes: what the alignment of an amount asks for. */
+struct unit {
+    _Alignas(16) uint8_t bytes[16];
 };
+
+enum block_kind { BLOCK_FREE, BLOCK_LEGS, BLOCK_APPLIED, BLOCK_STATE };
+
+/* The first unit of a block. */
+struct block {
+    uint32_t row;                /* of the account that owns it                                   */
+    uint32_t next_free;          /* unit of the next free block of this size, plus 1              */
+    uint16_t unit_count;         /* with this header                                              */
+    uint16_t kind;
+};
+
+struct state_place {
+    uint32_t row;
+    uint32_t first;
+};
+
+enum {
+    UNIT_BYTES = sizeof(struct unit),
+    LEGS_BYTES_MAX = PL_LEGS_MAX * sizeof(struct pl_leg),
+    APPLIED_BYTES_MAX = PL_APPLIED_MAX * sizeof(struct pl_applied),
+    CONTENT_BYTES_MAX = LEGS_BYTES_MAX > APPLIED_BYTES_MAX ? LEGS_BYTES_MAX : APPLIED_BYTES_MAX,
+    BLOCK_UNITS_MAX = 1 + CONTENT_BYTES_MAX / UNIT_BYTES,
+    STATE_UNITS_MAX = 1 + (sizeof(struct pl_account_state) + UNIT_BYTES - 1) / UNIT_BYTES,
+    FREE_UNITS_MIN = 4096,       /* less than this lying free is never worth a squeeze            */
+};
+
+static_assert(sizeof(struct block) <= UNIT_BYTES, "a header is one unit");
+static_assert(CONTENT_BYTES_MAX % UNIT_BYTES == 0 && STATE_UNITS_MAX <= BLOCK_UNITS_MAX &&
+              BLOCK_UNITS_MAX <= UINT16_MAX, "sizes of blocks");
 
 struct pl_book {
     struct pl_book_limits limits;
     struct pl_map map;
-    uint32_t count;
-    uint32_t state_count;
-    struct pool leg_pool, applied_pool;
-    struct pl_digest digest;
     struct pl_account *accounts;
-    struct pl_leg *legs;
-    struct pl_applied *applied;
-    struct pl_account_state *states;
-    uint32_t *state_rows; /* row of the account that owns each state */
+    struct state_place *states;  /* dense: the last one takes the place of one that goes          */
+    struct unit *units;
+    uint32_t account_count, state_count;
+    uint32_t leg_count, applied_count;           /* of all accounts                               */
+    uint32_t unit_count, unit_end, units_live;   /* room; used so far, with free blocks; without  */
+    uint32_t free[BLOCK_UNITS_MAX + 1];          /* by size: unit of the first free block, plus 1 */
+    struct pl_digest digest;
 };
 
-/* ---- pools ---------------------------------------------------------------------------------- */
-
-static unsigned class_of(uint32_t count)
+/* Units that hold all contents the limits allow, and one eighth so that squeezing is rare. */
+static uint64_t units_of(const struct pl_book_limits *limits)
 {
-    unsigned class = 0;
-    while ((1u << class) < count)
-        class++;
-    pl_assert(class < CLASSES);
-    return class;
+    uint64_t bytes = (uint64_t)limits->legs_max * sizeof(struct pl_leg) +
+                     (uint64_t)limits->applied_max * sizeof(struct pl_applied);
+    /* A header and a rounded end for each block of legs and of applied fills. */
+    uint64_t units = bytes / UNIT_BYTES + 4 * (uint64_t)limits->accounts_max +
+                     (uint64_t)limits->states_max * STATE_UNITS_MAX;
+    return units + units / 8 + BLOCK_UNITS_MAX;
 }
 
-/* First element of a run for `count` elements, NONE when the pool is exhausted. The link of a free
- * run stands in its first element. */
-static uint32_t take_run(struct pool *pool, uint8_t *elements, size_t size_bytes, uint32_t count)
+/* Offsets of the parts in the block. */
+struct layout {
+    size_t accounts, table, states, units, end;
+};
+
+static size_t aligned(size_t offset)
 {
-    if (count == 0)
-        return 0;
-    unsigned class = class_of(count);
-    uint32_t first = pool->free_run[class];
-    if (first) {
-        memcpy(&pool->free_run[class], elements + (size_t)(first - 1) * size_bytes,
-               sizeof(uint32_t));
-        return first - 1;
-    }
-    if (pool->capacity - pool->used < (1u << class))
-        return NONE;
-    first = pool->used;
-    pool->used += 1u << class;
-    return first;
+    return (offset + 63) & ~(size_t)63;
 }
 
-static void free_run(struct pool *pool, uint8_t *elements, size_t size_bytes, uint32_t first,
-                     uint32_t count)
+static struct layout layout_of(const struct pl_book_limits *limits)
 {
-    if (count == 0)
-        return;
-    unsigned class = class_of(count);
-    memcpy(elements + (size_t)first * size_bytes, &pool->free_run[class], sizeof(uint32_t));
-    pool->free_run[class] = first + 1;
+    pl_assert(limits->accounts_max >= 1);
+    pl_assert(units_of(limits) < UINT32_MAX);
+    struct layout layout;
+    layout.accounts = aligned(sizeof(struct pl_book));
+    layout.table = aligned(layout.accounts + limits->accounts_max * sizeof(struct pl_account));
+    layout.states = aligned(layout.table + PL_MAP_BYTES(limits->accounts_max));
+    layout.units = aligned(layout.states + limits->states_max * sizeof(struct state_place));
+    layout.end = aligned(layout.units + (size_t)units_of(limits) * UNIT_BYTES);
+    return layout;
 }
-
-/* ---- memory --------------------------------------------------------------------------------- */
-
-static size_t aligned(size_t size_bytes) { return (size_bytes + 63) & ~(size_t)63; }
 
 size_t pl_book_bytes(const struct pl_book_limits *limits)
 {
-    return aligned(sizeof(struct pl_book)) + aligned(PL_MAP_BYTES(limits->accounts_max)) +
-           aligned(sizeof(struct pl_account) * limits->accounts_max) +
-           aligned(sizeof(struct pl_leg) * limits->legs_max) +
-           aligned(sizeof(struct pl_applied) * limits->applied_max) +
-           aligned(sizeof(struct pl_account_state) * limits->states_max) +
-           aligned(sizeof(uint32_t) * limits->states_max);
+    return layout_of(limits).end;
 }
 
 struct pl_book *pl_book_init(void *block, const struct pl_book_limits *limits)
 {
-    uint8_t *next = block;
+    pl_assert(((uintptr_t)block & 63) == 0);
+    const struct layout layout = layout_of(limits);
+    uint8_t *bytes = block;
     struct pl_book *book = block;
-    pl_assert((uintptr_t)block % 64 == 0 && limits->accounts_max > 0);
     book->limits = *limits;
-    next += aligned(sizeof(*book));
-    void *table = next;
-    next += aligned(PL_MAP_BYTES(limits->accounts_max));
-    book->accounts = (struct pl_account *)(void *)next;
-    next += aligned(sizeof(struct pl_account) * limits->accounts_max);
-    book->legs = (struct pl_leg *)(void *)next;
-    next += aligned(sizeof(struct pl_leg) * limits->legs_max);
-    book->applied = (struct pl_applied *)(void *)next;
-    next += aligned(sizeof(struct pl_applied) * limits->applied_max);
-    book->states = (struct pl_account_state *)(void *)next;
-    next += aligned(sizeof(struct pl_account_state) * limits->states_max);
-    book->state_rows = (uint32_t *)(void *)next;
-    book->leg_pool.capacity = limits->legs_max;
-    book->applied_pool.capacity = limits->applied_max;
-    pl_map_init(&book->map, table, limits->accounts_max, &book->accounts[0].id,
-                sizeof(struct pl_account));
+    book->accounts = (void *)(bytes + layout.accounts);
+    book->states = (void *)(bytes + layout.states);
+    book->units = (void *)(bytes + layout.units);
+    book->unit_count = (uint32_t)units_of(limits);
+    pl_map_init(&book->map, bytes + layout.table, limits->accounts_max, &book->accounts[0].id,
+                sizeof book->accounts[0]);
     return book;
 }
 
-size_t pl_book_used_bytes(const struct pl_book *book)
+/* ---- heap ----------------------------------------------------------------------------------- */
+
+static struct block *block_at(const struct pl_book *book, uint32_t unit)
 {
-    return sizeof(*book) + PL_MAP_BYTES(book->limits.accounts_max) +
-           sizeof(struct pl_account) * book->count + sizeof(struct pl_leg) * book->leg_pool.used +
-           sizeof(struct pl_applied) * book->applied_pool.used +
-           (sizeof(struct pl_account_state) + sizeof(uint32_t)) * book->state_count;
+    return (struct block *)(void *)&book->units[unit];
+}
+
+/* The owner's note of where its block's contents are; 0 where it has none, since unit 0 is a
+ * header. */
+static uint32_t *place_of(struct pl_book *book, const struct block *block)
+{
+    struct pl_account *account = &book->accounts[block->row];
+    switch ((enum block_kind)block->kind) {
+    case BLOCK_LEGS: return &account->leg_first;
+    case BLOCK_APPLIED: return &account->applied_first;
+    case BLOCK_STATE: return &book->states[account->state_index].first;
+    case BLOCK_FREE: break;
+    }
+    pl_assert_failed("a free block has no owner", __FILE__, __LINE__);
+}
+
+/* Moves the live blocks down over the free ones. */
+static void squeeze(struct pl_book *book)
+{
+    uint32_t to = 0;
+    for (uint32_t from = 0; from < book->unit_end;) {
+        const struct block *block = block_at(book, from);
+        uint32_t unit_count = block->unit_count;
+        if (block->kind != BLOCK_FREE) {
+            uint32_t *place = place_of(book, block);
+            pl_assert(*place == from + 1);
+            *place = to + 1;
+            memmove(&book->units[to], &book->units[from], (size_t)unit_count * UNIT_BYTES);
+            to += unit_count;
+        }
+        from += unit_count;
+    }
+    pl_assert(to == book->units_live);
+    book->unit_end = to;
+    memset(book->free, 0, sizeof book->free);
+}
+
+static void give_up(struct pl_book *book, uint32_t first)
+{
+    struct block *block = block_at(book, first - 1);
+    pl_assert(block->kind != BLOCK_FREE);
+    block->kind = BLOCK_FREE;
+    block->next_free = book->free[block->unit_count];
+    book->free[block->unit_count] = first;
+    book->units_live -= block->unit_count;
+}
+
+static uint32_t take(struct pl_book *book, uint32_t unit_count)
+{
+    uint32_t first = book->free[unit_count];
+    if (first != 0) {
+        book->free[unit_count] = block_at(book, first - 1)->next_free;
+    } else {
+        uint32_t units_free = book->unit_end - book->units_live;
+        if (unit_count > book->unit_count - book->unit_end ||
+            units_free > book->units_live / 2 + FREE_UNITS_MIN)
+            squeeze(book);
+        pl_assert(unit_count <= book->unit_count - book->unit_end);
+        first = book->unit_end + 1;
+        book->unit_end += unit_count;
+    }
+    book->units_live += unit_count;
+    return first;
+}
+
+/* Puts contents in place of those at `first` (0: none). Returns where they are; any other block may
+ * have moved. */
+static uint32_t put(struct pl_book *book, const struct block *header, uint32_t first,
+                    const void *contents, size_t size_bytes)
+{
+    if (first != 0) give_up(book, first);
+    if (size_bytes == 0) return 0;
+    uint32_t unit_count = 1 + (uint32_t)((size_bytes + UNIT_BYTES - 1) / UNIT_BYTES);
+    pl_assert(unit_count <= BLOCK_UNITS_MAX);
+    first = take(book, unit_count);
+    struct block *block = block_at(book, first - 1);
+    *block = *header;
+    block->unit_count = (uint16_t)unit_count;
+    memcpy(&book->units[first], contents, size_bytes);
+    return first;
 }
 
 /* ---- accounts ------------------------------------------------------------------------------- */
-
-uint32_t pl_book_count(const struct pl_book *book) { return book->count; }
 
 bool pl_book_find(const struct pl_book *book, const struct pl_id *id, uint32_t *index)
 {
     return pl_map_find(&book->map, id, index);
 }
 
-const struct pl_account *pl_book_at(const struct pl_book *book, uint32_t index)
-{
-    pl_assert(index < book->count);
-    return &book->accounts[index];
-}
-
-const struct pl_leg *pl_book_legs(const struct pl_book *book, uint32_t index)
-{
-    return &book->legs[pl_book_at(book, index)->leg_first];
-}
-
-const struct pl_applied *pl_book_applied(const struct pl_book *book, uint32_t index)
-{
-    return &book->applied[pl_book_at(book, index)->applied_first];
-}
-
 enum pl_err pl_book_account(struct pl_book *book, const struct pl_id *id, uint32_t *index)
 {
-    if (pl_book_find(book, id, index))
-        return PL_OK;
-    if (book->count == book->limits.accounts_max)
-        return pl_err_set(PL_REJECT_CAPACITY, "more than %u accounts in one partition: raise "
-                          "book.accounts_max or the number of partitions",
+    pl_assert(!pl_id_is_none(id));
+    if (pl_book_find(book, id, index)) return PL_OK;
+    if (book->account_count == book->limits.accounts_max)
+        return pl_err_set(PL_REJECT_CAPACITY, "account %s: the book has its %u accounts", id->text,
                           book->limits.accounts_max);
-    *index = book->count++;
-    book->accounts[*index] = (struct pl_account){ .id = *id, .state_index = NONE };
-    return pl_map_insert(&book->map, *index);
+    struct pl_account *account = &book->accounts[book->account_count];
+    *account = (struct pl_account){.id = *id, .state_index = UINT32_MAX};
+    enum pl_err err = pl_map_insert(&book->map, book->account_count);
+    if (err) return err;
+    *index = book->account_count++;
+    return PL_OK;
+}
+
+enum pl_err pl_book_taint(struct pl_book *book, const struct pl_id *id, uint32_t *index)
+{
+    enum pl_err err = pl_book_account(book, id, index);
+    if (!err) book->accounts[*index].is_tainted = true;
+    return err;
 }
 
 /* ---- holdings ------------------------------------------------------------------------------- */
 
-/* New runs for legs and fills, before anything of the account is touched. */
-static enum pl_err take_runs(struct pl_book *book, const struct pl_holdings *holdings,
-                             uint32_t *leg_first, uint32_t *applied_first)
+static const struct pl_account no_account;
+
+/* Whether the record may take the place of what `last` shows. */
+static enum pl_err check_version(const struct pl_account *last, const struct pl_holdings *holdings,
+                                 bool *is_restatement)
 {
-    *leg_first = take_run(&book->leg_pool, (uint8_t *)book->legs, sizeof(struct pl_leg),
-                          holdings->leg_count);
-    if (*leg_first == NONE)
-        return pl_err_set(PL_REJECT_CAPACITY, "more than %u legs in one partition: raise "
-                          "book.accounts_max or the number of partitions", book->limits.legs_max);
-    *applied_first = take_run(&book->applied_pool, (uint8_t *)book->applied,
-                              sizeof(struct pl_applied), holdings->applied_count);
-    if (*applied_first != NONE)
-        return PL_OK;
-    free_run(&book->leg_pool, (uint8_t *)book->legs, sizeof(struct pl_leg), *leg_first,
-             holdings->leg_count);
-    return pl_err_set(PL_REJECT_CAPACITY, "more than %u order fills in one partition: raise "
-                      "book.accounts_max or the number of partitions", book->limits.applied_max);
+    *is_restatement = false;
+    if (!last->has_holdings || holdings->version > last->version) return PL_OK;
+    *is_restatement = holdings->version == last->version &&
+                      pl_digest_equal(holdings->digest, last->digest);
+    if (*is_restatement) return PL_OK;
+    return pl_err_set(PL_REJECT_STALE, "account %s: version %llu is not above %llu",
+                      holdings->account.text, (unsigned long long)holdings->version,
+                      (unsigned long long)last->version);
 }
 
-static void free_runs(struct pl_book *book, const struct pl_account *account)
+/* Everything is checked before anything is changed. */
+static enum pl_err check_room(const struct pl_book *book, const struct pl_account *last,
+                              const struct pl_holdings *holdings)
 {
-    free_run(&book->leg_pool, (uint8_t *)book->legs, sizeof(struct pl_leg), account->leg_first,
-             account->leg_count);
-    free_run(&book->applied_pool, (uint8_t *)book->applied, sizeof(struct pl_applied),
-             account->applied_first, account->applied_count);
+    const char *id = holdings->account.text;
+    uint32_t leg_room = book->limits.legs_max - (book->leg_count - last->leg_count);
+    uint32_t applied_room = book->limits.applied_max - (book->applied_count - last->applied_count);
+    if (holdings->leg_count > leg_room)
+        return pl_err_set(PL_REJECT_CAPACITY, "account %s: %u legs, and room for %u of the %u of "
+                          "the book", id, holdings->leg_count, leg_room, book->limits.legs_max);
+    if (holdings->applied_count > applied_room)
+        return pl_err_set(PL_REJECT_CAPACITY, "account %s: %u applied fills, and room for %u of "
+                          "the %u of the book", id, holdings->applied_count, applied_room,
+                          book->limits.applied_max);
+    return PL_OK;
 }
 
-static void replace(struct pl_book *book, struct pl_account *account,
-                    const struct pl_holdings *holdings)
+static uint64_t mask_of(const struct pl_holdings *holdings)
 {
-    memcpy(&book->legs[account->leg_first], holdings->legs,
-           sizeof(struct pl_leg) * holdings->leg_count);
-    memcpy(&book->applied[account->applied_first], holdings->applied,
-           sizeof(struct pl_applied) * holdings->applied_count);
+    uint64_t mask = 0;
+    for (uint32_t i = 0; i < holdings->leg_count; i++) {
+        pl_assert(holdings->legs[i].instrument < PL_INSTRUMENTS_MAX);
+        mask |= (uint64_t)1 << (holdings->legs[i].instrument % 64);
+    }
+    return mask;
+}
+
+static void replace(struct pl_book *book, uint32_t row, const struct pl_holdings *holdings)
+{
+    struct pl_account *account = &book->accounts[row];
+    book->leg_count += holdings->leg_count - account->leg_count;
+    book->applied_count += holdings->applied_count - account->applied_count;
+    pl_digest_xor(&book->digest, account->digest);
+    pl_digest_xor(&book->digest, holdings->digest);
+
+    account->leg_first = put(book, &(struct block){.row = row, .kind = BLOCK_LEGS},
+                             account->leg_first, holdings->legs,
+                             holdings->leg_count * sizeof holdings->legs[0]);
+    account->applied_first = put(book, &(struct block){.row = row, .kind = BLOCK_APPLIED},
+                                 account->applied_first, holdings->applied,
+                                 holdings->applied_count * sizeof holdings->applied[0]);
     account->leg_count = holdings->leg_count;
     account->applied_count = holdings->applied_count;
     account->has_holdings = true;
@@ -206,98 +304,137 @@ static void replace(struct pl_book *book, struct pl_account *account,
     account->event_time_ms = holdings->event_time_ms;
     account->cash_vu = holdings->cash_vu;
     account->final_cash_vu = holdings->final_cash_vu;
-    account->instrument_mask = 0;
-    for (uint32_t i = 0; i < holdings->leg_count; i++)
-        account->instrument_mask |= (uint64_t)1 << (holdings->legs[i].instrument % 64);
-    /* Out with the old row, in with the new: exclusive or is its own inverse (G2). */
-    pl_digest_xor(&book->digest, account->digest);
-    pl_digest_xor(&book->digest, holdings->digest);
+    account->instrument_mask = mask_of(holdings);
     account->digest = holdings->digest;
 }
 
 enum pl_err pl_book_apply_holdings(struct pl_book *book, const struct pl_holdings *holdings,
                                    uint32_t *index)
 {
-    uint32_t leg_first = 0, applied_first = 0;
     pl_assert(holdings->leg_count <= PL_LEGS_MAX && holdings->applied_count <= PL_APPLIED_MAX);
-    enum pl_err err = pl_book_account(book, &holdings->account, index);
-    if (err)
-        return err;
-    struct pl_account *account = &book->accounts[*index];
-    if (account->has_holdings && holdings->version <= account->version) {
-        if (holdings->version == account->version &&
-            pl_digest_equal(holdings->digest, account->digest))
-            return PL_OK;
-        return pl_err_set(PL_REJECT_STALE, "version %llu is not above %llu",
-                          (unsigned long long)holdings->version,
-                          (unsigned long long)account->version);
-    }
-    err = take_runs(book, holdings, &leg_first, &applied_first);
-    if (err)
-        return err;
-    free_runs(book, account);
-    account->leg_first = leg_first;
-    account->applied_first = applied_first;
-    replace(book, account, holdings);
-    return PL_OK;
-}
-
-enum pl_err pl_book_taint(struct pl_book *book, const struct pl_id *account, uint32_t *index)
-{
-    enum pl_err err = pl_book_account(book, account, index);
-    if (!err)
-        book->accounts[*index].is_tainted = true;
+    bool is_known = pl_book_find(book, &holdings->account, index);
+    const struct pl_account *last = is_known ? &book->accounts[*index] : &no_account;
+    bool is_restatement;
+    enum pl_err err = check_version(last, holdings, &is_restatement);
+    if (!err && is_restatement) return PL_OK;
+    if (!err) err = check_room(book, last, holdings);
+    if (!err) err = pl_book_account(book, &holdings->account, index);
+    if (!err) replace(book, *index, holdings);
     return err;
 }
 
-struct pl_digest pl_book_digest(const struct pl_book *book) { return book->digest; }
+/* ---- states --------------------------------------------------------------------------------- */
 
-/* ---- decided states ------------------------------------------------------------------------- */
-
-bool pl_book_has_state(const struct pl_book *book, uint32_t index)
+static bool is_default(const struct pl_account_state *state)
 {
-    return pl_book_at(book, index)->state_index != NONE;
+    return state->state == PL_STATE_OK && state->since_ms == 0 && state->episode == 0 &&
+           state->revision == 0 && state->revision_after_ms == 0 && state->version == 0 &&
+           state->doubt_count == 0 && state->pending_count == 0;
 }
 
-void pl_book_state(const struct pl_book *book, uint32_t index, struct pl_account_state *state)
+/* Only the orders that there are take room. */
+static size_t stored_bytes(const struct pl_account_state *state)
 {
-    uint32_t at = pl_book_at(book, index)->state_index;
-    if (at == NONE) {
-        memset(state, 0, sizeof(*state));
-        state->state = PL_STATE_OK;
-        state->whole_since_ms = -1;
-        return;
-    }
-    *state = book->states[at];
+    return offsetof(struct pl_account_state, pending) +
+           state->pending_count * sizeof state->pending[0];
+}
+
+static void drop_state(struct pl_book *book, struct pl_account *account)
+{
+    struct state_place *place = &book->states[account->state_index];
+    give_up(book, place->first);
+    *place = book->states[--book->state_count];
+    book->accounts[place->row].state_index = account->state_index;
+    account->state_index = UINT32_MAX;
 }
 
 enum pl_err pl_book_set_state(struct pl_book *book, uint32_t index,
                               const struct pl_account_state *state)
 {
+    pl_assert(index < book->account_count);
+    pl_assert(state->pending_count <= PL_PENDING_MAX && state->doubt_count <= PL_DOUBTS_MAX);
     struct pl_account *account = &book->accounts[index];
-    pl_assert(index < book->count);
-    if (account->state_index == NONE) {
-        if (book->state_count == book->limits.states_max)
-            return pl_err_set(PL_REJECT_CAPACITY, "more than %u accounts with a state in one "
-                              "partition: raise book.accounts_max or the number of partitions",
-                              book->limits.states_max);
-        account->state_index = book->state_count++;
-        book->state_rows[account->state_index] = index;
+    bool has_state = account->state_index != UINT32_MAX;
+    if (is_default(state)) {
+        if (has_state) drop_state(book, account);
+        return PL_OK;
     }
-    book->states[account->state_index] = *state;
+    if (!has_state) {
+        if (book->state_count == book->limits.states_max)
+            return pl_err_set(PL_REJECT_CAPACITY, "account %s: the book has its %u states",
+                              account->id.text, book->limits.states_max);
+        account->state_index = book->state_count++;
+        book->states[account->state_index] = (struct state_place){.row = index};
+    }
+    struct state_place *place = &book->states[account->state_index];
+    place->first = put(book, &(struct block){.row = index, .kind = BLOCK_STATE}, place->first,
+                       state, stored_bytes(state));
     return PL_OK;
 }
 
-uint32_t pl_book_state_count(const struct pl_book *book) { return book->state_count; }
+uint32_t pl_book_state_count(const struct pl_book *book)
+{
+    return book->state_count;
+}
 
 uint32_t pl_book_state_row(const struct pl_book *book, uint32_t at)
 {
     pl_assert(at < book->state_count);
-    return book->state_rows[at];
+    return book->states[at].row;
 }
 
 const struct pl_account_state *pl_book_state_view(const struct pl_book *book, uint32_t at)
 {
     pl_assert(at < book->state_count);
-    return &book->states[at];
+    return (const void *)&book->units[book->states[at].first];
+}
+
+void pl_book_state(const struct pl_book *book, uint32_t index, struct pl_account_state *state)
+{
+    uint32_t at = pl_book_at(book, index)->state_index;
+    *state = (struct pl_account_state){.state = PL_STATE_OK, .whole_since_ms = -1};
+    if (at == UINT32_MAX) return;
+    const struct pl_account_state *stored = pl_book_state_view(book, at);
+    memcpy(state, stored, stored_bytes(stored));
+}
+
+bool pl_book_has_state(const struct pl_book *book, uint32_t index)
+{
+    pl_assert(index < book->account_count);
+    return book->accounts[index].state_index != UINT32_MAX;
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+uint32_t pl_book_count(const struct pl_book *book)
+{
+    return book->account_count;
+}
+
+const struct pl_account *pl_book_at(const struct pl_book *book, uint32_t index)
+{
+    pl_assert(index < book->account_count);
+    return &book->accounts[index];
+}
+
+const struct pl_leg *pl_book_legs(const struct pl_book *book, uint32_t index)
+{
+    return (const void *)&book->units[pl_book_at(book, index)->leg_first];
+}
+
+const struct pl_applied *pl_book_applied(const struct pl_book *book, uint32_t index)
+{
+    return (const void *)&book->units[pl_book_at(book, index)->applied_first];
+}
+
+struct pl_digest pl_book_digest(const struct pl_book *book)
+{
+    return book->digest;
+}
+
+size_t pl_book_used_bytes(const struct pl_book *book)
+{
+    return sizeof *book + PL_MAP_BYTES(book->limits.accounts_max) +
+           book->account_count * sizeof book->accounts[0] +
+           book->state_count * sizeof book->states[0] + (size_t)book->unit_end * UNIT_BYTES;
 }

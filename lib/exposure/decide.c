@@ -1,404 +1,499 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decides one account (step 5 of the event's path): what of its orders has settled, what its margin is
- * with the rest counted as sold, which state that makes (RISK 1.7), and whether a sale is due.
+ * What becomes of an account: quantities in flight, doubts, the states of RISK 1.7, and the sale
+ * that is due. Stop 5 of the event's path, between evaluation and plan. A pure function of its
+ * arguments, so replay may decide again and must come to the same (G2). Here stand the rules that
+ * nobody is sold on a doubtful input (G4), that a deficit is sold once (G5), and that a halt stops
+ * sales (G8).
  *
- * Carries G4 (no sale on doubt), G5 (a deficit is sold once: pending quantity is reserved until the
- * holdings show it) and G8 (a halt stops sales, not verdicts).
+ * All lines are crossed for certain or not at all: down when the upper bound is below, up again
+ * when the lower bound is not. In between the account stays what it was.
  */
-#include "lib/plimsoll.h"
-
 #include <string.h>
 
 #include "lib/base/assert.h"
+#include "lib/exposure/terms.h"
 
-static const uint32_t WHOLE_ACCOUNT = UINT32_MAX;
-
-/* ---- pending orders ------------------------------------------------------------------------- */
-
-bool pl_state_apply_execution(struct pl_account_state *state, const struct pl_execution *execution)
+/* A moment that is not reached within 64 bits is never reached. */
+static int64_t later(int64_t time_ms, int64_t duration_ms)
 {
-    for (uint32_t i = 0; i < state->pending_count; i++) {
-        struct pl_pending *pending = &state->pending[i];
-        int64_t lots = 0;
-        if (memcmp(pending->order_id, execution->order_id, PL_ORDER_ID_BYTES) != 0)
-            continue;
-        /* What cannot be expressed in lots is more than any position: the reservation stays whole. */
-        if (pl_rescale(execution->cumulative_mantissa, execution->cumulative_exponent,
-                       pending->lot_decimals, PL_ROUND_FLOOR, &lots))
-            lots = pending->ordered_lots;
-        if (lots > pending->executed_lots)
-            pending->executed_lots = lots;
-        if (execution->is_terminal && pending->progress != PL_PROGRESS_TERMINAL) {
-            pending->progress = PL_PROGRESS_TERMINAL;
-            pending->reported_ms = execution->event_time_ms;
-        } else if (pending->progress == PL_PROGRESS_OPEN) {
-            pending->progress = PL_PROGRESS_ACKNOWLEDGED;
-        }
-        return true;
-    }
-    return false;
+    int64_t sum;
+    return __builtin_add_overflow(time_ms, duration_ms, &sum) ? INT64_MAX : sum;
 }
 
-/* Quantity that is sold but not seen in the holdings (G5). A venue may fill more than was ordered. */
-static int64_t reserved_lots(const struct pl_pending *pending)
-{
-    int64_t lots = pending->executed_lots;
-    if (pending->progress != PL_PROGRESS_TERMINAL && pending->ordered_lots > lots)
-        lots = pending->ordered_lots;
-    lots -= pending->applied_lots;
-    return lots > 0 ? lots : 0;
-}
+/* ---- quantities in flight (G5) -------------------------------------------------------------- */
 
-static const struct pl_leg *leg_of(const struct pl_book *book, uint32_t index, uint32_t instrument)
+static const struct pl_leg *find_leg(const struct pl_leg *legs, uint32_t leg_count,
+                                     uint32_t instrument)
 {
-    const struct pl_leg *legs = pl_book_legs(book, index);
-    for (uint32_t i = 0; i < pl_book_at(book, index)->leg_count; i++)
-        if (legs[i].instrument == instrument)
-            return &legs[i];
+    for (uint32_t i = 0; i < leg_count; i++)
+        if (legs[i].instrument == instrument) return &legs[i];
     return NULL;
 }
 
-static void note_applied(const struct pl_book *book, uint32_t index, struct pl_pending *pending)
+/*
+ * A source that settles by time shows every order that was over before its newest event. A leg that
+ * is gone names no source; nothing of it is left to sell, so the same rule serves.
+ */
+static bool is_settled_by_time(const struct pl_book *book, uint32_t index,
+                               const struct pl_pending *pending)
 {
     const struct pl_account *account = pl_book_at(book, index);
+    if (pending->progress != PL_PROGRESS_TERMINAL ||
+        account->event_time_ms < pending->reported_ms)
+        return false;
+    const struct pl_leg *leg =
+        find_leg(pl_book_legs(book, index), account->leg_count, pending->instrument);
+    return !leg || leg->settles_by_time;
+}
+
+/* How much of the order the holdings show. It never falls: holdings remember so many orders only.
+ * */
+static int64_t applied_lots(const struct pl_book *book, uint32_t index,
+                            const struct pl_pending *pending)
+{
     const struct pl_applied *applied = pl_book_applied(book, index);
-    for (uint32_t i = 0; i < account->applied_count; i++) {
-        int64_t lots = 0;
-        if (memcmp(applied[i].order_id, pending->order_id, PL_ORDER_ID_BYTES) != 0 ||
-            pl_rescale(applied[i].cumulative.mantissa, applied[i].cumulative.exponent,
+    int64_t most = pending->applied_lots;
+    for (uint32_t i = 0; i < pl_book_at(book, index)->applied_count; i++) {
+        if (memcmp(applied[i].order_id, pending->order_id, PL_ORDER_ID_BYTES) != 0) continue;
+        int64_t lots;
+        /* What has no room in 64 bits is more than any order. */
+        if (pl_rescale(applied[i].cumulative.mantissa, applied[i].cumulative.exponent,
                        pending->lot_decimals, PL_ROUND_FLOOR, &lots))
-            continue;
-        if (lots > pending->applied_lots)
-            pending->applied_lots = lots;
+            lots = INT64_MAX;
+        if (lots > most) most = lots;
     }
-    /* A source that does not name orders has settled one when its holdings are as young as the
-     * report; a leg that is gone has nothing left to reserve. */
-    const struct pl_leg *leg = leg_of(book, index, pending->instrument);
-    if (pending->progress == PL_PROGRESS_TERMINAL && (!leg || leg->settles_by_time) &&
-        account->event_time_ms >= pending->reported_ms &&
-        pending->executed_lots > pending->applied_lots)
-        pending->applied_lots = pending->executed_lots;
+    if (pending->executed_lots > most && is_settled_by_time(book, index, pending))
+        most = pending->executed_lots;
+    return most;
 }
 
-static void add_alert(struct pl_decision *decision, const struct pl_alert *alert)
+/* What may still change the holdings. A venue may fill more than was ordered; that counts too. */
+static int64_t open_lots(const struct pl_pending *pending, int64_t applied)
 {
-    pl_assert(decision->alert_count < PL_DECISION_ALERTS_MAX);
-    decision->alerts[decision->alert_count++] = *alert;
+    int64_t whole = pending->executed_lots;
+    if (pending->progress != PL_PROGRESS_TERMINAL && pending->ordered_lots > whole)
+        whole = pending->ordered_lots;
+    return whole > applied ? whole - applied : 0;
 }
 
-/* Brings the pending orders up to date and lets go of what has settled. */
-static void follow_pending(const struct pl_market *market, const struct pl_book *book,
-                           struct pl_decision *decision)
-{
-    struct pl_account_state *state = &decision->state;
-    const struct pl_policy *policy = &market->parameters->policy;
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < state->pending_count; i++) {
-        struct pl_pending pending = state->pending[i];
-        note_applied(book, decision->index, &pending);
-        bool is_late = market->now_ms > pending.valid_until_ms + policy->order_overdue_ms;
-        if (is_late && pending.progress != PL_PROGRESS_TERMINAL &&
-            pending.progress != PL_PROGRESS_OVERDUE) {
-            struct pl_alert alert = { .kind = PL_ALERT_ORDER_OVERDUE, .left = state->state,
-                                      .entered = state->state, .since_ms = state->since_ms };
-            memcpy(alert.order_id, pending.order_id, PL_ORDER_ID_BYTES);
-            pending.progress = PL_PROGRESS_OVERDUE;
-            add_alert(decision, &alert);
-        }
-        if (pending.progress != PL_PROGRESS_TERMINAL || reserved_lots(&pending) > 0)
-            state->pending[kept++] = pending;
-    }
-    memset(&state->pending[kept], 0, sizeof(state->pending[0]) * (state->pending_count - kept));
-    state->pending_count = kept;
-}
+/* ---- effective portfolio -------------------------------------------------------------------- */
 
-/* ---- the portfolio that is evaluated --------------------------------------------------------- */
-
-/* Moves `lots` toward zero by at most `reserved`; returns by how much. */
-static int64_t take_lots(int64_t *lots, enum pl_side side, int64_t reserved)
-{
-    int64_t size = side == PL_SIDE_SELL ? *lots : -*lots;
-    int64_t taken = size < reserved ? size : reserved;
-    if (taken <= 0)
-        return 0;
-    *lots += side == PL_SIDE_SELL ? -taken : taken;
-    return taken;
-}
-
-/* Value of `lots` at the order's limit: an exact power of ten, since the decimals together are at most
- * 12 and never change (pl_parameters_follow). */
-static pl_i128 limit_vu(const struct pl_pending *pending, int64_t lots)
+/*
+ * Value of so many lots at the order's limit, exactly: V7 made lot and tick decimals of the set it
+ * was decided with add up to 12 at most. False when it is beyond any cash, which no real order is.
+ */
+static bool value_at_limit(const struct pl_pending *pending, int64_t lots, pl_i128 *value_vu)
 {
     int shift = 12 - (int)pending->lot_decimals + pending->limit_exponent;
-    pl_assert(shift >= 0 && shift <= 12);
-    pl_i128 value = (pl_i128)lots * pending->limit_ticks * pl_pow10((unsigned)shift);
-    return pending->side == PL_SIDE_SELL ? value : -value;
+    /* One lot is below 2^63 * 10^12 < 2^103. */
+    return shift >= 0 && shift <= 12 &&
+           !pl_mul_overflows(pending->limit_ticks * pl_pow10((unsigned)shift), lots, value_vu) &&
+           *value_vu <= PL_CASH_VU_MAX;
 }
 
-static void reserve(struct pl_portfolio *portfolio, struct pl_leg *legs,
-                    const struct pl_pending *pending)
+/* A cash that evaluation refuses, and from which no order leads back: the verdict is out-of-range,
+ * which nobody is sold on. */
+static void leave_range(struct pl_portfolio *portfolio)
 {
-    int64_t reserved = reserved_lots(pending);
-    for (uint32_t i = 0; i < portfolio->leg_count && reserved > 0; i++) {
-        if (legs[i].instrument != pending->instrument || legs[i].is_unlisted_amount)
-            continue;
-        int64_t taken = take_lots(&legs[i].lots, pending->side, reserved);
-        int64_t taken_final = take_lots(&legs[i].final_lots, pending->side, reserved);
-        portfolio->cash_vu += limit_vu(pending, taken);
-        portfolio->final_cash_vu += limit_vu(pending, taken_final);
+    portfolio->cash_vu = portfolio->final_cash_vu = PL_EXCESS_UNBOUNDED;
+}
+
+/* The part of an order that a position of `held` lots has room for: it ends at 0, never turns. */
+static int64_t part_of(const struct pl_pending *pending, int64_t lots, int64_t held)
+{
+    if (pending->side == PL_SIDE_BUY) held = held == INT64_MIN ? INT64_MAX : -held;
+    if (held <= 0) return 0;
+    return lots < held ? lots : held;
+}
+
+/* Counts a pending order as executed. Counted and final side are taken down each by its own part,
+ * so that counted <= final stays true of lots and cash. */
+static void execute(const struct pl_pending *pending, int64_t lots, struct pl_leg *leg,
+                    struct pl_portfolio *portfolio)
+{
+    int64_t counted = part_of(pending, lots, leg->lots);
+    int64_t final = part_of(pending, lots, leg->final_lots);
+    pl_i128 counted_vu, final_vu;
+    if (!value_at_limit(pending, counted, &counted_vu) ||
+        !value_at_limit(pending, final, &final_vu)) {
+        leave_range(portfolio);
         return;
     }
+    bool is_sell = pending->side == PL_SIDE_SELL;
+    leg->lots -= is_sell ? counted : -counted;
+    leg->final_lots -= is_sell ? final : -final;
+    portfolio->cash_vu += is_sell ? counted_vu : -counted_vu;
+    portfolio->final_cash_vu += is_sell ? final_vu : -final_vu;
+}
+
+/* The leg's size is not known, hence neither the part that was sold: the cash is open instead. */
+static void execute_unknown(const struct pl_pending *pending, int64_t lots,
+                            struct pl_portfolio *portfolio)
+{
+    pl_i128 value_vu;
+    if (!value_at_limit(pending, lots, &value_vu)) leave_range(portfolio);
+    else if (pending->side == PL_SIDE_SELL) portfolio->final_cash_vu += value_vu;
+    else portfolio->cash_vu -= value_vu;
 }
 
 void pl_effective_portfolio(const struct pl_book *book, uint32_t index,
-                            const struct pl_account_state *state, const struct pl_market *market,
-                            struct pl_leg *legs, struct pl_portfolio *portfolio)
+                            const struct pl_account_state *state,
+                            const struct pl_market *market, struct pl_leg *legs,
+                            struct pl_portfolio *portfolio)
 {
     const struct pl_account *account = pl_book_at(book, index);
-    (void)market;
-    memcpy(legs, pl_book_legs(book, index), sizeof(*legs) * account->leg_count);
-    *portfolio = (struct pl_portfolio){ .legs = legs, .leg_count = account->leg_count,
-                                        .cash_vu = account->cash_vu,
-                                        .final_cash_vu = account->final_cash_vu };
+    pl_assert(account->leg_count <= PL_LEGS_MAX && state->pending_count <= PL_PENDING_MAX);
+    memcpy(legs, pl_book_legs(book, index), account->leg_count * sizeof legs[0]);
+    *portfolio = (struct pl_portfolio){.legs = legs, .leg_count = account->leg_count,
+                                       .cash_vu = account->cash_vu,
+                                       .final_cash_vu = account->final_cash_vu};
+    for (uint32_t i = 0; i < state->pending_count; i++) {
+        const struct pl_pending *pending = &state->pending[i];
+        int64_t lots = open_lots(pending, applied_lots(book, index, pending));
+        const struct pl_leg *found = find_leg(legs, account->leg_count, pending->instrument);
+        if (lots == 0 || !found) continue;
+        struct pl_leg *leg = &legs[found - legs];
+        const struct pl_instrument *instrument = &market->parameters->instruments[leg->instrument];
+        if (leg->is_unlisted_amount) execute_unknown(pending, lots, portfolio);
+        else if (instrument->is_listed && instrument->lot_decimals != pending->lot_decimals)
+            leave_range(portfolio); /* listed anew in other lots: they cannot be compared */
+        else execute(pending, lots, leg, portfolio);
+    }
+}
+
+/* ---- reports -------------------------------------------------------------------------------- */
+
+static struct pl_pending *find_pending(struct pl_account_state *state, const uint8_t *order_id)
+{
     for (uint32_t i = 0; i < state->pending_count; i++)
-        reserve(portfolio, legs, &state->pending[i]);
+        if (memcmp(state->pending[i].order_id, order_id, PL_ORDER_ID_BYTES) == 0)
+            return &state->pending[i];
+    return NULL;
 }
 
-/* ---- doubts ---------------------------------------------------------------------------------- */
-
-static void add_doubt(struct pl_account_state *state, uint32_t instrument,
-                      enum pl_doubt_reason reason)
+bool pl_state_apply_execution(struct pl_account_state *state, const struct pl_execution *execution)
 {
-    if (state->doubt_count < PL_DOUBTS_MAX)
-        state->doubts[state->doubt_count++] = (struct pl_doubt){ instrument, reason };
+    struct pl_pending *pending = find_pending(state, execution->order_id);
+    if (!pending) return false;
+    pl_assert(execution->cumulative_mantissa >= 0);
+    int64_t lots;
+    /* What has no room in 64 bits is more than any position: the whole leg counts as gone. */
+    if (pl_rescale(execution->cumulative_mantissa, execution->cumulative_exponent,
+                   pending->lot_decimals, PL_ROUND_FLOOR, &lots))
+        lots = INT64_MAX;
+    bool has_grown = lots > pending->executed_lots;
+    bool is_first_end = execution->is_terminal && pending->progress != PL_PROGRESS_TERMINAL;
+    if (has_grown) pending->executed_lots = lots;
+    if (is_first_end) pending->progress = PL_PROGRESS_TERMINAL;
+    else if (pending->progress == PL_PROGRESS_OPEN) pending->progress = PL_PROGRESS_ACKNOWLEDGED;
+    /* A fill that is told of after the end is shown no earlier than it is told of. */
+    if (pending->progress == PL_PROGRESS_TERMINAL && (is_first_end || has_grown) &&
+        execution->event_time_ms > pending->reported_ms)
+        pending->reported_ms = execution->event_time_ms;
+    return true;
 }
 
-static bool straddles(const struct pl_bounds *bounds) { return bounds->low < 0 && bounds->high >= 0; }
-
-static bool is_in_episode(const struct pl_account_state *state)
+static bool is_past_deadline(const struct pl_market *market, const struct pl_pending *pending)
 {
-    return state->state == PL_STATE_LIQUIDATING || state->state == PL_STATE_BANKRUPT;
+    return market->now_ms >
+           later(pending->valid_until_ms, market->parameters->policy.order_overdue_ms);
 }
 
-/* Doubts of the whole account forbid any sale; those of single legs are told where they decide. */
-static bool list_doubts(const struct pl_account *account, const struct pl_verdict *verdict,
+/*
+ * Brings each order up to the holdings and the clock, and releases what is over and shown. An order
+ * that nobody ended in time is overdue, unless the holdings show all of it: then it is over.
+ */
+static void settle_pending(const struct pl_market *market, const struct pl_book *book,
+                           uint32_t index, struct pl_account_state *state)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < state->pending_count; i++) {
+        struct pl_pending pending = state->pending[i];
+        pending.applied_lots = applied_lots(book, index, &pending);
+        bool is_terminal = pending.progress == PL_PROGRESS_TERMINAL;
+        bool is_late = !is_terminal && is_past_deadline(market, &pending);
+        if ((is_terminal || is_late) && open_lots(&pending, pending.applied_lots) == 0) continue;
+        if (is_late) pending.progress = PL_PROGRESS_OVERDUE;
+        state->pending[kept++] = pending;
+    }
+    state->pending_count = kept;
+}
+
+/* ---- doubts (G4) ---------------------------------------------------------------------------- */
+
+static bool straddles(const struct pl_bounds *excess)
+{
+    return excess->low < 0 && excess->high >= 0;
+}
+
+/* What we hold to be the account's holdings is not what they are, or cannot be calculated with. */
+static bool is_blind(const struct pl_account *account, const struct pl_verdict *verdict)
+{
+    return account->has_gap || account->is_tainted || !account->has_holdings ||
+           verdict->certainty == PL_OUT_OF_RANGE;
+}
+
+static bool has_overdue(const struct pl_account_state *state)
+{
+    for (uint32_t i = 0; i < state->pending_count; i++)
+        if (state->pending[i].progress == PL_PROGRESS_OVERDUE) return true;
+    return false;
+}
+
+/*
+ * Lists what could change the decision: doubtful legs if they leave open on which side of the line
+ * the account is, in the order of ids, then what is wrong with the account as a whole.
+ */
+static void list_doubts(const struct pl_account *account, const struct pl_verdict *verdict,
                         struct pl_account_state *state)
 {
-    bool is_overdue = false;
-    memset(state->doubts, 0, sizeof(state->doubts));
-    state->doubt_count = 0;
-    for (uint32_t i = 0; i < state->pending_count; i++)
-        is_overdue |= state->pending[i].progress == PL_PROGRESS_OVERDUE;
-    if (verdict->certainty == PL_OUT_OF_RANGE)
-        add_doubt(state, WHOLE_ACCOUNT, PL_DOUBT_OUT_OF_RANGE);
-    if (account->has_gap)
-        add_doubt(state, WHOLE_ACCOUNT, PL_DOUBT_GAP);
-    if (account->is_tainted)
-        add_doubt(state, WHOLE_ACCOUNT, PL_DOUBT_TAINTED);
-    if (is_overdue)
-        add_doubt(state, WHOLE_ACCOUNT, PL_DOUBT_ORDER_OVERDUE);
-    bool is_whole_account = state->doubt_count > 0;
-    if (verdict->certainty == PL_OUT_OF_RANGE)
-        return true;
+    enum pl_doubt_reason whole[4];
+    uint32_t whole_count = 0, leg_count = 0;
+    if (account->has_gap || !account->has_holdings) whole[whole_count++] = PL_DOUBT_GAP;
+    if (account->is_tainted) whole[whole_count++] = PL_DOUBT_TAINTED;
+    if (has_overdue(state)) whole[whole_count++] = PL_DOUBT_ORDER_OVERDUE;
+    if (verdict->certainty == PL_OUT_OF_RANGE) whole[whole_count++] = PL_DOUBT_OUT_OF_RANGE;
+
     if (straddles(&verdict->excess[PL_TIER_MAINTENANCE]) ||
-        (is_in_episode(state) && straddles(&verdict->excess[PL_TIER_END])))
-        for (uint32_t i = 0; i < verdict->doubt_count; i++)
-            add_doubt(state, verdict->doubts[i].instrument, verdict->doubts[i].reason);
-    return is_whole_account;
-}
-
-/* ---- states ---------------------------------------------------------------------------------- */
-
-static bool is_below(const struct pl_verdict *verdict, enum pl_tier tier)
-{
-    return verdict->excess[tier].high < 0;
-}
-
-static bool is_whole(const struct pl_verdict *verdict, enum pl_tier tier)
-{
-    return verdict->excess[tier].low >= 0; /* equality is safe */
-}
-
-static bool is_clear_of_alert(const struct pl_policy *policy, const struct pl_verdict *verdict)
-{
-    return verdict->excess[PL_TIER_ALERT].low >=
-           (pl_i128)policy->alert_hysteresis_ppm * verdict->gross_vu;
-}
-
-/* Where an account goes that leaves RESTRICTED or an episode. */
-static enum pl_state state_above(const struct pl_policy *policy, const struct pl_verdict *verdict)
-{
-    if (!is_whole(verdict, PL_TIER_INITIAL))
-        return PL_STATE_RESTRICTED;
-    return is_clear_of_alert(policy, verdict) ? PL_STATE_OK : PL_STATE_ALERT;
-}
-
-/* RESTRICTED ends when initial margin has been whole for long enough without a break. */
-static enum pl_state leave_restricted(const struct pl_market *market,
-                                      const struct pl_verdict *verdict,
-                                      struct pl_account_state *state)
-{
-    const struct pl_policy *policy = &market->parameters->policy;
-    if (!is_whole(verdict, PL_TIER_INITIAL)) {
-        state->whole_since_ms = -1;
-        return PL_STATE_RESTRICTED;
+        (state->state >= PL_STATE_LIQUIDATING && straddles(&verdict->excess[PL_TIER_END]))) {
+        pl_assert(verdict->doubt_count > 0 || verdict->certainty == PL_OUT_OF_RANGE);
+        leg_count = verdict->doubt_count;
+        if (leg_count > PL_DOUBTS_MAX - whole_count) leg_count = PL_DOUBTS_MAX - whole_count;
     }
-    if (state->whole_since_ms < 0)
-        state->whole_since_ms = market->now_ms;
-    if (market->now_ms - state->whole_since_ms < policy->restricted_hold_ms)
-        return PL_STATE_RESTRICTED;
-    return state_above(policy, verdict);
+    memcpy(state->doubts, verdict->doubts, leg_count * sizeof state->doubts[0]);
+    for (uint32_t i = 0; i < whole_count; i++)
+        state->doubts[leg_count + i] =
+            (struct pl_doubt){.instrument = UINT32_MAX, .reason = whole[i]};
+    state->doubt_count = leg_count + whole_count;
+}
+
+/* ---- states (RISK 1.7) ---------------------------------------------------------------------- */
+
+/* The worst state whose line is crossed for certain. */
+static enum pl_state crossed(const struct pl_verdict *verdict)
+{
+    if (verdict->excess[PL_TIER_MAINTENANCE].high < 0) return PL_STATE_LIQUIDATING;
+    if (verdict->excess[PL_TIER_INITIAL].high < 0) return PL_STATE_RESTRICTED;
+    if (verdict->excess[PL_TIER_ALERT].high < 0) return PL_STATE_ALERT;
+    return PL_STATE_OK;
+}
+
+/* Hysteresis: 10^6 A in units of the excess is A in VU * ppm, as the share of the gross value is.
+ * */
+static bool is_alert_over(const struct pl_market *market, const struct pl_verdict *verdict)
+{
+    pl_i128 line;
+    return !pl_mul_overflows(verdict->gross_vu, market->parameters->policy.alert_hysteresis_ppm,
+                             &line) &&
+           verdict->excess[PL_TIER_ALERT].low >= line;
+}
+
+/* Where an account goes that leaves the states above: the first one whose end has not come. */
+static enum pl_state recovered(const struct pl_market *market, const struct pl_verdict *verdict)
+{
+    if (verdict->excess[PL_TIER_INITIAL].low < 0) return PL_STATE_RESTRICTED;
+    return is_alert_over(market, verdict) ? PL_STATE_OK : PL_STATE_ALERT;
 }
 
 static enum pl_state next_state(const struct pl_market *market, const struct pl_verdict *verdict,
-                                struct pl_account_state *state)
+                                const struct pl_account_state *state)
 {
-    const struct pl_policy *policy = &market->parameters->policy;
-    if (is_in_episode(state)) {
-        bool is_over = is_whole(verdict, PL_TIER_END) && state->pending_count == 0;
-        return is_over ? state_above(policy, verdict) : state->state;
+    const struct pl_bounds *excess = verdict->excess;
+    enum pl_state entered = crossed(verdict);
+    switch (state->state) {
+    case PL_STATE_OK:
+        return entered;
+    case PL_STATE_ALERT:
+        if (entered > PL_STATE_ALERT) return entered;
+        return is_alert_over(market, verdict) ? PL_STATE_OK : PL_STATE_ALERT;
+    case PL_STATE_RESTRICTED:
+        if (entered == PL_STATE_LIQUIDATING) return entered;
+        if (state->whole_since_ms < 0 || market->now_ms - state->whole_since_ms <
+                                             market->parameters->policy.restricted_hold_ms)
+            return PL_STATE_RESTRICTED;
+        return recovered(market, verdict);
+    case PL_STATE_LIQUIDATING:
+        if (excess[PL_TIER_END].low < 0 || state->pending_count > 0) return PL_STATE_LIQUIDATING;
+        return recovered(market, verdict);
+    case PL_STATE_BANKRUPT:
+        if (excess[PL_TIER_MAINTENANCE].low < 0 || state->pending_count > 0)
+            return PL_STATE_BANKRUPT;
+        return excess[PL_TIER_END].low < 0 ? PL_STATE_LIQUIDATING : recovered(market, verdict);
     }
-    if (is_below(verdict, PL_TIER_MAINTENANCE))
-        return PL_STATE_LIQUIDATING;
-    if (state->state == PL_STATE_RESTRICTED)
-        return leave_restricted(market, verdict, state);
-    if (is_below(verdict, PL_TIER_INITIAL))
-        return PL_STATE_RESTRICTED;
-    if (state->state == PL_STATE_ALERT)
-        return is_clear_of_alert(policy, verdict) ? PL_STATE_OK : PL_STATE_ALERT;
-    return is_below(verdict, PL_TIER_ALERT) ? PL_STATE_ALERT : PL_STATE_OK;
+    pl_assert_failed("a state", __FILE__, __LINE__);
 }
 
-static void enter(struct pl_decision *decision, enum pl_state next, int64_t now_ms)
+/* Moves on if anything is known for certain; a blind account stays what it was. */
+static void move(const struct pl_market *market, const struct pl_account *account,
+                 const struct pl_verdict *verdict, struct pl_account_state *state)
 {
-    struct pl_account_state *state = &decision->state;
-    if (next == state->state)
-        return;
-    const struct pl_alert alert = { .kind = PL_ALERT_STATE, .left = state->state, .entered = next,
-                                    .since_ms = state->since_ms };
-    add_alert(decision, &alert);
-    if (next == PL_STATE_LIQUIDATING && !is_in_episode(state)) {
-        state->episode++;
+    enum pl_state left = state->state;
+    bool is_known = !is_blind(account, verdict);
+    bool is_whole = is_known && verdict->excess[PL_TIER_INITIAL].low >= 0;
+    if (left != PL_STATE_RESTRICTED || !is_whole) state->whole_since_ms = -1;
+    else if (state->whole_since_ms < 0) state->whole_since_ms = market->now_ms;
+
+    if (is_known) state->state = next_state(market, verdict, state);
+    if (state->state != PL_STATE_RESTRICTED) state->whole_since_ms = -1;
+    if (left < PL_STATE_LIQUIDATING && state->state >= PL_STATE_LIQUIDATING) state->episode++;
+    if (state->state < PL_STATE_LIQUIDATING) {
         state->revision = 0;
         state->revision_after_ms = 0;
     }
-    if (next != PL_STATE_RESTRICTED)
-        state->whole_since_ms = -1;
-    state->state = next;
-    state->since_ms = now_ms;
 }
 
-/* ---- the sale -------------------------------------------------------------------------------- */
+/* ---- sale ----------------------------------------------------------------------------------- */
 
-/* The first plan of an episode, then one for what is left: at once when what is pending does not even
- * keep maintenance, else when nothing is pending any more. */
-static bool is_sale_due(const struct pl_market *market, const struct pl_decision *decision)
+/*
+ * Doubtful legs stop no sale by themselves: they widen the bounds, and what is below at the upper
+ * one is below. An account that is in doubt as a whole has no such bound (G4).
+ */
+static bool is_sale_due(const struct pl_market *market, const struct pl_account *account,
+                        const struct pl_verdict *verdict, const struct pl_account_state *state)
 {
-    const struct pl_account_state *state = &decision->state;
-    if (!is_in_episode(state) || market->now_ms < state->revision_after_ms)
-        return false;
-    return state->pending_count > 0 ? is_below(&decision->verdict, PL_TIER_MAINTENANCE)
-                                    : is_below(&decision->verdict, PL_TIER_END);
+    if (state->state < PL_STATE_LIQUIDATING) return false;
+    if (is_blind(account, verdict) || has_overdue(state)) return false;
+    if (market->now_ms < state->revision_after_ms) return false;
+    if (verdict->excess[PL_TIER_MAINTENANCE].high < 0) return true;
+    return state->pending_count == 0 && verdict->excess[PL_TIER_END].high < 0;
 }
 
-static void add_pending(const struct pl_market *market, struct pl_account_state *state,
-                        const struct pl_sale_leg *leg)
+static void add_pending(const struct pl_market *market, const struct pl_sale_leg *leg,
+                        struct pl_account_state *state)
 {
     const struct pl_instrument *instrument = &market->parameters->instruments[leg->instrument];
+    pl_assert(state->pending_count < PL_PENDING_MAX);
     state->pending[state->pending_count++] = (struct pl_pending){
-        .instrument = leg->instrument, .side = leg->side, .progress = PL_PROGRESS_OPEN,
-        .lot_decimals = instrument->lot_decimals, .ordered_lots = leg->lots,
-        .limit_ticks = leg->limit_ticks, .limit_exponent = -(int32_t)instrument->tick_decimals,
-        .valid_until_ms = market->now_ms + market->parameters->policy.order_valid_ms };
+        .instrument = leg->instrument,
+        .side = leg->side,
+        .progress = PL_PROGRESS_OPEN,
+        .lot_decimals = instrument->lot_decimals,
+        .ordered_lots = leg->lots,
+        .limit_ticks = leg->limit_ticks,
+        .limit_exponent = -(int32_t)instrument->tick_decimals,
+        .valid_until_ms = later(market->now_ms, market->parameters->policy.order_valid_ms),
+    };
 }
 
-static void plan(const struct pl_market *market, const struct pl_names *names,
+/*
+ * Plans for what is left after all that is pending, and takes the plan if there are places for it.
+ * An account that is above maintenance is not bankrupt, even if the end tier is beyond its means.
+ */
+static void sell(const struct pl_market *market, const struct pl_names *names,
                  const struct pl_portfolio *portfolio, struct pl_decision *decision)
 {
     struct pl_account_state *state = &decision->state;
     struct pl_sale *sale = &decision->sale;
     pl_plan_sale(market, names, portfolio, sale);
-    if (sale->is_bankrupt)
-        enter(decision, PL_STATE_BANKRUPT, market->now_ms);
-    if (sale->leg_count == 0 || state->pending_count + sale->leg_count > PL_PENDING_MAX)
-        return;
+    if (sale->leg_count > PL_PENDING_MAX - state->pending_count) return;
+    if (sale->is_bankrupt && decision->verdict.excess[PL_TIER_MAINTENANCE].high < 0)
+        state->state = PL_STATE_BANKRUPT;
+    if (sale->leg_count == 0) return;
     decision->has_sale = true;
     state->revision++;
-    state->revision_after_ms = market->now_ms + market->parameters->policy.revision_pause_ms;
+    state->revision_after_ms =
+        later(market->now_ms, market->parameters->policy.revision_pause_ms);
     for (uint32_t i = 0; i < sale->leg_count; i++)
-        add_pending(market, state, &sale->legs[i]);
+        add_pending(market, &sale->legs[i], state);
 }
 
-/* ---- the decision ---------------------------------------------------------------------------- */
+/* ---- what is told --------------------------------------------------------------------------- */
 
-static bool equal_pending(const struct pl_pending *a, const struct pl_pending *b)
+static struct pl_alert *add_alert(struct pl_decision *decision, enum pl_alert_kind kind)
 {
-    return memcmp(a->order_id, b->order_id, PL_ORDER_ID_BYTES) == 0 &&
-           a->progress == b->progress && a->ordered_lots == b->ordered_lots &&
-           a->executed_lots == b->executed_lots && a->applied_lots == b->applied_lots &&
-           a->reported_ms == b->reported_ms;
+    pl_assert(decision->alert_count < PL_DECISION_ALERTS_MAX);
+    struct pl_alert *alert = &decision->alerts[decision->alert_count++];
+    *alert = (struct pl_alert){.kind = kind};
+    return alert;
 }
 
-static bool equal_states(const struct pl_account_state *a, const struct pl_account_state *b)
+static bool has_doubt(const struct pl_account_state *state, enum pl_doubt_reason reason)
 {
-    if (a->state != b->state || a->since_ms != b->since_ms || a->episode != b->episode ||
-        a->revision != b->revision || a->whole_since_ms != b->whole_since_ms ||
-        a->revision_after_ms != b->revision_after_ms || a->doubt_count != b->doubt_count ||
-        a->pending_count != b->pending_count)
-        return false;
-    for (uint32_t i = 0; i < a->doubt_count; i++)
-        if (a->doubts[i].instrument != b->doubts[i].instrument ||
-            a->doubts[i].reason != b->doubts[i].reason)
-            return false;
-    for (uint32_t i = 0; i < a->pending_count; i++)
-        if (!equal_pending(&a->pending[i], &b->pending[i]))
-            return false;
-    return true;
+    for (uint32_t i = 0; i < state->doubt_count; i++)
+        if (state->doubts[i].reason == reason) return true;
+    return false;
 }
 
-static bool has_out_of_range(const struct pl_account_state *state)
+static bool was_overdue(const struct pl_account_state *prior, const struct pl_pending *pending)
 {
-    return state->doubt_count > 0 && state->doubts[0].reason == PL_DOUBT_OUT_OF_RANGE;
+    for (uint32_t i = 0; i < prior->pending_count; i++)
+        if (memcmp(prior->pending[i].order_id, pending->order_id, PL_ORDER_ID_BYTES) == 0)
+            return prior->pending[i].progress == PL_PROGRESS_OVERDUE;
+    return false;
 }
 
-/* Doubt is told when it begins and when it ends. */
-static void tell_doubt(struct pl_decision *decision, const struct pl_account_state *before)
+/* Alerts are the differences between the last state and the next one, so each is told once. */
+static void tell(const struct pl_account_state *prior, struct pl_decision *decision)
 {
     const struct pl_account_state *state = &decision->state;
-    struct pl_alert alert = { .left = state->state, .entered = state->state,
-                              .since_ms = state->since_ms };
-    if (has_out_of_range(state) && !has_out_of_range(before))
-        alert.kind = PL_ALERT_OUT_OF_RANGE;
-    else if (state->doubt_count > 0 && before->doubt_count == 0)
-        alert.kind = PL_ALERT_UNCERTAIN;
-    else if (state->doubt_count == 0 && before->doubt_count > 0)
-        alert.kind = PL_ALERT_CERTAIN;
-    else
-        return;
-    add_alert(decision, &alert);
+    if (state->state != prior->state) {
+        struct pl_alert *alert = add_alert(decision, PL_ALERT_STATE);
+        alert->left = prior->state;
+        alert->entered = state->state;
+        alert->since_ms = prior->since_ms;
+    }
+    if (prior->doubt_count == 0 && state->doubt_count > 0) add_alert(decision, PL_ALERT_UNCERTAIN);
+    if (prior->doubt_count > 0 && state->doubt_count == 0) add_alert(decision, PL_ALERT_CERTAIN);
+    if (has_doubt(state, PL_DOUBT_OUT_OF_RANGE) && !has_doubt(prior, PL_DOUBT_OUT_OF_RANGE))
+        add_alert(decision, PL_ALERT_OUT_OF_RANGE);
+    for (uint32_t i = 0; i < state->pending_count; i++) {
+        const struct pl_pending *pending = &state->pending[i];
+        if (pending->progress == PL_PROGRESS_OVERDUE && !was_overdue(prior, pending))
+            memcpy(add_alert(decision, PL_ALERT_ORDER_OVERDUE)->order_id, pending->order_id,
+                   PL_ORDER_ID_BYTES);
+    }
 }
 
-void pl_decide(const struct pl_market *market, const struct pl_names *names,
-               const struct pl_book *book, uint32_t index, const struct pl_account_state *committed,
-               const struct pl_account_state *prior, bool is_halted, struct pl_decision *decision)
+static bool pendings_are_equal(const struct pl_pending *a, const struct pl_pending *b)
 {
+    return memcmp(a->order_id, b->order_id, PL_ORDER_ID_BYTES) == 0 &&
+           a->instrument == b->instrument && a->side == b->side && a->progress == b->progress &&
+           a->lot_decimals == b->lot_decimals && a->ordered_lots == b->ordered_lots &&
+           a->executed_lots == b->executed_lots && a->applied_lots == b->applied_lots &&
+           a->limit_ticks == b->limit_ticks && a->limit_exponent == b->limit_exponent &&
+           a->valid_until_ms == b->valid_until_ms && a->reported_ms == b->reported_ms;
+}
+
+/* All that is published but the version. */
+static bool states_are_equal(const struct pl_account_state *a, const struct pl_account_state *b)
+{
+    bool is_equal = a->state == b->state && a->since_ms == b->since_ms &&
+                    a->episode == b->episode && a->revision == b->revision &&
+                    a->whole_since_ms == b->whole_since_ms &&
+                    a->revision_after_ms == b->revision_after_ms &&
+                    a->doubt_count == b->doubt_count && a->pending_count == b->pending_count;
+    for (uint32_t i = 0; is_equal && i < a->doubt_count; i++)
+        is_equal = a->doubts[i].instrument == b->doubts[i].instrument &&
+                   a->doubts[i].reason == b->doubts[i].reason;
+    for (uint32_t i = 0; is_equal && i < a->pending_count; i++)
+        is_equal = pendings_are_equal(&a->pending[i], &b->pending[i]);
+    return is_equal;
+}
+
+/* ---- decision ------------------------------------------------------------------------------- */
+
+void pl_decide(const struct pl_market *market, const struct pl_names *names,
+               const struct pl_book *book, uint32_t index,
+               const struct pl_account_state *committed, const struct pl_account_state *prior,
+               bool is_halted, struct pl_decision *decision)
+{
+    const struct pl_account *account = pl_book_at(book, index);
+    struct pl_account_state *state = &decision->state;
     struct pl_leg legs[PL_LEGS_MAX];
     struct pl_portfolio portfolio;
-    memset(decision, 0, sizeof(*decision));
-    decision->index = index;
-    decision->state = *prior;
-    follow_pending(market, book, decision);
-    pl_effective_portfolio(book, index, &decision->state, market, legs, &portfolio);
+    *decision = (struct pl_decision){.index = index, .state = *prior};
+    settle_pending(market, book, index, state);
+    pl_effective_portfolio(book, index, state, market, legs, &portfolio);
     pl_verdict_of(market, names, &portfolio, &decision->verdict);
-    const struct pl_account *account = pl_book_at(book, index);
-    bool is_doubtful = list_doubts(account, &decision->verdict, &decision->state);
-    if (!is_doubtful)
-        enter(decision, next_state(market, &decision->verdict, &decision->state), market->now_ms);
-    tell_doubt(decision, committed);
-    if (!is_doubtful && !is_halted && is_sale_due(market, decision))
-        plan(market, names, &portfolio, decision);
-    decision->has_changed = !equal_states(&decision->state, committed);
-    if (decision->has_changed)
-        decision->state.version++;
+
+    move(market, account, &decision->verdict, state);
+    list_doubts(account, &decision->verdict, state);
+    if (!is_halted && is_sale_due(market, account, &decision->verdict, state)) /* G8 */
+        sell(market, names, &portfolio, decision);
+    if (state->state != prior->state) state->since_ms = market->now_ms;
+
+    tell(prior, decision);
+    decision->has_changed = !states_are_equal(committed, state);
+    state->version = committed->version + decision->has_changed;
 }

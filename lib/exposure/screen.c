@@ -1,129 +1,130 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finds the accounts to decide (step 4 of the event's path). May select too many, never too few (G3):
- * whoever is left out was not touched, has no timer due, and either holds nothing whose quote changed
- * or is in the default state with an exact alert excess that is not negative. The alert tier asks
- * most, so then every tier is whole and no decision could change anything.
+ * The search for the accounts that a step must decide. Stop 4 of the event's path. It may name too
+ * many, never too few (G3): whoever is left out is shown here to be above every line with nothing
+ * of it in motion, by the same exact evaluation that decides.
  */
+#include "lib/base/assert.h"
 #include "lib/plimsoll.h"
 
-#include "lib/base/assert.h"
+/* ---- timers --------------------------------------------------------------------------------- */
 
-/* ---- who -------------------------------------------------------------------------------------- */
-
-static bool is_timer_due(const struct pl_market *market, const struct pl_account_state *state)
+/* Whether time alone could change the state: an account that is being sold waits for a pause, a
+ * halt or a deadline to be over, and of halts the screen knows nothing. */
+static bool is_due(const struct pl_market *market, const struct pl_account_state *state)
 {
-    const struct pl_policy *policy = &market->parameters->policy;
-    if (state->state == PL_STATE_LIQUIDATING || state->state == PL_STATE_BANKRUPT)
-        return true; /* a pause that ends, a halt that ends, a sale that has become possible */
-    if (state->state == PL_STATE_RESTRICTED && state->whole_since_ms >= 0 &&
-        market->now_ms - state->whole_since_ms >= policy->restricted_hold_ms)
-        return true;
-    for (uint32_t i = 0; i < state->pending_count; i++)
-        if (state->pending[i].progress != PL_PROGRESS_TERMINAL &&
-            state->pending[i].progress != PL_PROGRESS_OVERDUE &&
-            market->now_ms > state->pending[i].valid_until_ms + policy->order_overdue_ms)
-            return true;
-    return false;
+    if (state->state >= PL_STATE_LIQUIDATING || state->pending_count > 0) return true;
+    return state->state == PL_STATE_RESTRICTED && state->whole_since_ms >= 0 &&
+           market->now_ms - state->whole_since_ms >= market->parameters->policy.restricted_hold_ms;
 }
 
-/* Exactly, or by the lower bound where some leg is uncertain: with that at or above 0 no tier can be
- * below its line and no doubt decides anything. */
-static bool is_safe(const struct pl_market *market, const struct pl_book *book, uint32_t index)
+/* ---- prices --------------------------------------------------------------------------------- */
+
+/* In the state that everybody begins in, whatever was before: nothing in doubt, nothing pending. */
+static bool is_at_rest(const struct pl_book *book, uint32_t index)
+{
+    uint32_t at = pl_book_at(book, index)->state_index;
+    if (at == UINT32_MAX) return true;
+    const struct pl_account_state *state = pl_book_state_view(book, at);
+    return state->state == PL_STATE_OK && state->doubt_count == 0 && state->pending_count == 0;
+}
+
+/*
+ * Whether an account at rest stays so. The tiers are nested (V6): with an exact alert excess >= 0
+ * all are. Where bounds stand in, the true excess of every tier is >= 0 whatever the truth is,
+ * hence no upper bound is below 0 and no line is crossed; that the maintenance tier's bounds do not
+ * straddle is looked at too, since a bound of one tier may be looser than that of a stricter one.
+ */
+static bool is_whole(const struct pl_market *market, const struct pl_book *book, uint32_t index)
 {
     const struct pl_account *account = pl_book_at(book, index);
-    const struct pl_portfolio portfolio = { .legs = pl_book_legs(book, index),
-                                            .leg_count = account->leg_count,
-                                            .cash_vu = account->cash_vu,
-                                            .final_cash_vu = account->final_cash_vu };
-    pl_i128 excess = 0;
-    struct pl_bounds bounds = { -1, -1 };
-    if (account->has_gap || account->is_tainted)
-        return false;
-    if (account->cash_vu == account->final_cash_vu && pl_portfolio_is_certain(market, &portfolio))
+    const struct pl_portfolio portfolio = {
+        .legs = pl_book_legs(book, index), .leg_count = account->leg_count,
+        .cash_vu = account->cash_vu, .final_cash_vu = account->final_cash_vu};
+    if (!account->has_holdings || account->has_gap || account->is_tainted) return false;
+    if (pl_portfolio_is_certain(market, &portfolio)) {
+        pl_i128 excess;
         return pl_evaluate(market, &portfolio, PL_TIER_ALERT, &excess) && excess >= 0;
-    return pl_evaluate_bounds(market, &portfolio, PL_TIER_ALERT, &bounds) && bounds.low >= 0;
+    }
+    struct pl_bounds alert, maintenance;
+    return pl_evaluate_bounds(market, &portfolio, PL_TIER_ALERT, &alert) && alert.low >= 0 &&
+           pl_evaluate_bounds(market, &portfolio, PL_TIER_MAINTENANCE, &maintenance) &&
+           maintenance.low >= 0;
 }
 
-/* ---- order ------------------------------------------------------------------------------------ */
+static bool may_move(const struct pl_market *market, const struct pl_book *book, uint32_t index)
+{
+    return !is_at_rest(book, index) || !is_whole(market, book, index);
+}
+
+/* ---- order by id ---------------------------------------------------------------------------- */
 
 static bool is_before(const struct pl_book *book, uint32_t a, uint32_t b)
 {
     return pl_id_compare(&pl_book_at(book, a)->id, &pl_book_at(book, b)->id) < 0;
 }
 
-static void sift(const struct pl_book *book, uint32_t *rows, uint32_t root, uint32_t count)
+/* Lets the row at `place` sink to where both below it come before it. */
+static void sink(const struct pl_book *book, uint32_t *rows, uint32_t place, uint32_t count)
 {
-    for (uint32_t child; (child = 2 * root + 1) < count; root = child) {
-        if (child + 1 < count && is_before(book, rows[child], rows[child + 1]))
-            child++;
-        if (!is_before(book, rows[root], rows[child]))
-            return;
-        uint32_t row = rows[root];
-        rows[root] = rows[child];
-        rows[child] = row;
+    for (;;) {
+        uint32_t last = place, child = 2 * place + 1;
+        if (child < count && is_before(book, rows[last], rows[child])) last = child;
+        if (child + 1 < count && is_before(book, rows[last], rows[child + 1])) last = child + 1;
+        if (last == place) return;
+        uint32_t row = rows[place];
+        rows[place] = rows[last];
+        rows[last] = row;
+        place = last;
     }
 }
 
-/* Heap sort: no memory, no recursion, and n log n whatever comes. */
+/* A heap sort: no memory, no recursion, no worst case; ids are distinct, so no order is left open.
+ * */
 static void sort_by_id(const struct pl_book *book, uint32_t *rows, uint32_t count)
 {
-    for (uint32_t root = count / 2; root-- > 0;)
-        sift(book, rows, root, count);
-    for (uint32_t left = count; left-- > 1;) {
+    for (uint32_t place = count / 2; place-- > 0;)
+        sink(book, rows, place, count);
+    for (uint32_t rest = count; rest-- > 1;) {
         uint32_t row = rows[0];
-        rows[0] = rows[left];
-        rows[left] = row;
-        sift(book, rows, 0, left);
+        rows[0] = rows[rest];
+        rows[rest] = row;
+        sink(book, rows, 0, rest);
     }
 }
 
-/* ---- the search ------------------------------------------------------------------------------- */
+/* ---- screen --------------------------------------------------------------------------------- */
 
-struct selection {
-    uint32_t *rows, count;
-    uint8_t *marks;
-};
-
-static void select_row(struct selection *selection, uint32_t index)
+/* Adds a row once. */
+static void add(uint32_t row, uint32_t *candidates, uint32_t *count, uint8_t *marks)
 {
-    if (selection->marks[index])
-        return;
-    selection->marks[index] = 1;
-    selection->rows[selection->count++] = index;
-}
-
-/* Holders of what changed. The mask folds 4096 instruments into 64 bits: it may say yes for nothing,
- * never no for something. */
-static void select_holders(const struct pl_market *market, const struct pl_book *book,
-                           struct selection *selection)
-{
-    bool is_everyone = market->changed_mask == UINT64_MAX;
-    for (uint32_t i = 0; i < pl_book_count(book); i++) {
-        const struct pl_account *account = pl_book_at(book, i);
-        if (!is_everyone && (account->instrument_mask & market->changed_mask) == 0)
-            continue;
-        if (pl_book_has_state(book, i) || !is_safe(market, book, i))
-            select_row(selection, i);
-    }
+    if (marks[row]) return;
+    marks[row] = 1;
+    candidates[(*count)++] = row;
 }
 
 uint32_t pl_screen(const struct pl_market *market, const struct pl_book *book,
-                   const uint32_t *touched, uint32_t touched_count, uint32_t *candidates,
-                   uint8_t *marks)
+                   const uint32_t *touched, uint32_t touched_count,
+                   uint32_t *candidates, uint8_t *marks)
 {
-    struct selection selection = { .rows = candidates, .marks = marks };
+    uint32_t count = 0, row_count = pl_book_count(book);
+    uint32_t state_count = pl_book_state_count(book);
     for (uint32_t i = 0; i < touched_count; i++) {
-        pl_assert(touched[i] < pl_book_count(book));
-        select_row(&selection, touched[i]);
+        pl_assert(touched[i] < row_count);
+        add(touched[i], candidates, &count, marks);
     }
-    for (uint32_t i = 0; i < pl_book_state_count(book); i++)
-        if (is_timer_due(market, pl_book_state_view(book, i)))
-            select_row(&selection, pl_book_state_row(book, i));
-    if (market->changed_mask != 0)
-        select_holders(market, book, &selection);
-    for (uint32_t i = 0; i < selection.count; i++)
+    for (uint32_t i = 0; i < state_count; i++) {
+        if (is_due(market, pl_book_state_view(book, i)))
+            add(pl_book_state_row(book, i), candidates, &count, marks);
+    }
+    /* When everything may have changed an account without legs is looked at too. */
+    bool is_all = market->changed_mask == UINT64_MAX;
+    for (uint32_t row = 0; market->changed_mask != 0 && row < row_count; row++)
+        if ((is_all || (pl_book_at(book, row)->instrument_mask & market->changed_mask)) &&
+            !marks[row] && may_move(market, book, row))
+            add(row, candidates, &count, marks);
+    sort_by_id(book, candidates, count);
+    for (uint32_t i = 0; i < count; i++)
         marks[candidates[i]] = 0;
-    sort_by_id(book, candidates, selection.count);
-    return selection.count;
+    return count;
 }

@@ -398,14 +398,15 @@ static json_t *print_sale(const struct evaluation *evaluation, const struct pl_s
                      decimal(sale->end_after, 18));
 }
 
-static json_t *print_doubts(const struct evaluation *evaluation, const struct pl_verdict *verdict)
+static json_t *print_doubts(const struct evaluation *evaluation,
+                            const struct pl_account_state *state)
 {
     static const char *const reasons[] = { "?", "no mark", "stale mark", "halted mark", "unlisted",
                                            "not final", "gap", "tainted", "order overdue",
                                            "out of range" };
     json_t *array = json_array();
-    for (uint32_t i = 0; i < verdict->doubt_count; i++) {
-        const struct pl_doubt *doubt = &verdict->doubts[i];
+    for (uint32_t i = 0; i < state->doubt_count; i++) {
+        const struct pl_doubt *doubt = &state->doubts[i];
         json_array_append_new(
             array, json_pack("{s:s, s:s}", "of",
                              doubt->instrument == UINT32_MAX
@@ -448,6 +449,9 @@ static int print_account(const struct evaluation *evaluation, uint32_t index)
     pl_book_state(evaluation->book, index, &state);
     pl_decide(evaluation->market, evaluation->names, evaluation->book, index, &state, &state, false,
               &decision);
+    state = decision.state; /* what has settled is released, */
+    if (decision.has_sale)  /* and what is planned now is not sold yet */
+        state.pending_count -= decision.sale.leg_count;
     pl_effective_portfolio(evaluation->book, index, &state, evaluation->market, legs, &portfolio);
     const struct pl_verdict *verdict = &decision.verdict;
     json_t *line = json_pack(
@@ -456,7 +460,7 @@ static int print_account(const struct evaluation *evaluation, uint32_t index)
         "equity_usd", bound(verdict->equity_vu.low, 12), "excess_usd", print_excess(verdict),
         "ratios", print_ratios(evaluation, index, verdict));
     json_object_set_new(line, "worst_terms", print_terms(evaluation, &portfolio));
-    json_object_set_new(line, "doubts", print_doubts(evaluation, verdict));
+    json_object_set_new(line, "doubts", print_doubts(evaluation, &decision.state));
     json_object_set_new(line, "sale",
                         decision.has_sale ? print_sale(evaluation, &decision.sale) : json_null());
     int failed = json_dumpf(line, stdout, JSON_COMPACT) != 0 || putchar('\n') == EOF;

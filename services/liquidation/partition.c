@@ -22,8 +22,8 @@
 #include "lib/service/process.h"
 
 enum {
-    RESOLVE_WAIT_MS = 20,       /* of one attempt: healthy partitions wait this long at most       */
-    RESOLVE_PAUSE_MS = 200,
+    RESOLVE_WAIT_MS = 300,      /* of one attempt: healthy partitions wait this long at most       */
+    RESOLVE_PAUSE_MS = 700,
     QUERY_WAIT_MS = 2000,
     JOURNAL_TAIL_RECORDS = 2000,
     OWNERSHIP_EVENTS_MAX = 64,

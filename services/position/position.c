@@ -19,8 +19,8 @@
 #include "services/position/metrics.h"
 
 enum {
-    RESOLVE_WAIT_MS = 20,
-    RESOLVE_PAUSE_MS = 200,
+    RESOLVE_WAIT_MS = 300,       /* of one attempt: partitions that run wait this long at most */
+    RESOLVE_PAUSE_MS = 700,
     QUERY_WAIT_MS = 2000,
     OWNERSHIP_EVENTS_MAX = 64,
     SWEEP_ROWS_MAX = 200,        /* looked at in one step                            */

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -69,7 +68,6 @@ static pid_t spawn(char *const *arguments, const char *environment, const char *
         fail("fork: %s", strerror(errno));
     if (pid > 0)
         return pid;
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves no service behind */
     int out = open(output, O_WRONLY | O_CREAT | O_APPEND, 0600);
     int err = open(errors, O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(out, 1);

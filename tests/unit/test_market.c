@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Marks to quotes: rounding, range, freshness, the bounds of bad marks, and what counts as change. */
+/* Marks to quotes: rounding, range, freshness, the bounds of bad marks, and what counts as
+ * change. */
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>

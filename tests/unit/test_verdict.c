@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bounds and verdicts: both ends of what each kind of bad input leaves open, certainty, doubts, gross
- * and equity (G4).
+ * Bounds and verdicts: both ends of what each kind of bad input leaves open, certainty, doubts,
+ * gross and equity (G4).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,9 +22,9 @@ static uint32_t asset_a, asset_b;
 enum flaw { FLAW_NONE, FLAW_STALE, FLAW_HALTED, FLAW_UNPRICED, FLAW_UNLISTED, FLAW_UNKNOWN_SIZE };
 
 /*
- * A of 100 USD with haircuts 10 % and 5 %, 20 % of the common factor and 30 % loss; B of 100 USD with
- * 20 % of the same factor. A bad mark of A may lie between half and twice. PERP asks for 150 % long
- * and 10 % short, and loads 20 %.
+ * A of 100 USD with haircuts 10 % and 5 %, 20 % of the common factor and 30 % loss; B of 100 USD
+ * with 20 % of the same factor. A bad mark of A may lie between half and twice. PERP asks for 150 %
+ * long and 10 % short, and loads 20 %.
  */
 static uint32_t perp_c;
 
@@ -75,195 +75,66 @@ static void assert_bound(pl_i128 bound, int64_t expected_usd, int sign, const ch
 static void bad_inputs_leave_these_bounds(void **state)
 {
     (void)state;
-    enum { A, B, C };
+    enum { A, B, C }; /* C is PERP */
+    enum { INITIAL = PL_TIER_INITIAL, END = PL_TIER_END };
     static const struct {
         const char *what;
         enum flaw flaw;
-        int flawed; /* A, B or C, which is PERP */
+        int flawed;
         int64_t lots[3], final_lots[3];
-        enum pl_tier tier;
+        int tier;
         int64_t low_usd, high_usd;   /* of the excess */
         enum pl_doubt_reason reason; /* 0: no doubt */
     } rows[] = {
-        {"certain", FLAW_NONE, A, {10, 0, 0}, {10, 0, 0}, PL_TIER_END, 400, 400, 0},
-        /* Worth nothing, or 2000 less 10 % haircut, 20 % factor, 30 % loss. */
-        {"stale long", FLAW_STALE, A, {10, 0, 0}, {10, 0, 0}, PL_TIER_END, 0, 800, PL_DOUBT_STALE},
-        {"halted long",
-         FLAW_HALTED,
-         A,
-         {10, 0, 0},
-         {10, 0, 0},
-         PL_TIER_END,
-         0,
-         800,
-         PL_DOUBT_HALTED},
-        /* A bad mark is charged no interval. */
-        {"stale long at first",
-         FLAW_STALE,
-         A,
-         {10, 0, 0},
-         {10, 0, 0},
-         PL_TIER_INITIAL,
-         0,
-         800,
-         PL_DOUBT_STALE},
+        {"certain", FLAW_NONE, A, {10}, {10}, END, 400, 400, 0},
+        {"no lots", FLAW_NONE, A, {0}, {0}, END, 0, 0, 0},
+        /* Worth nothing, or 2000 less 10 % haircut, 20 % factor, 30 % loss; no interval is charged
+         * on a bad mark. */
+        {"stale long", FLAW_STALE, A, {10}, {10}, END, 0, 800, PL_DOUBT_STALE},
+        {"halted long", FLAW_HALTED, A, {10}, {10}, END, 0, 800, PL_DOUBT_HALTED},
+        {"stale at first", FLAW_STALE, A, {10}, {10}, INITIAL, 0, 800, PL_DOUBT_STALE},
         /* Owes 2000 or 500, and 25 %. */
-        {"stale short",
-         FLAW_STALE,
-         A,
-         {-10, 0, 0},
-         {-10, 0, 0},
-         PL_TIER_END,
-         -2500,
-         -625,
-         PL_DOUBT_STALE},
+        {"stale short", FLAW_STALE, A, {-10}, {-10}, END, -2500, -625, PL_DOUBT_STALE},
         /* -1000 of B and what hedges it: worth nothing, 200 of factor are left; worth 2000, the
          * factor is 200 the other way. */
-        {"stale hedge",
-         FLAW_STALE,
-         A,
-         {10, -10, 0},
-         {10, -10, 0},
-         PL_TIER_END,
-         -1200,
-         0,
-         PL_DOUBT_STALE},
-        {"unpriced long",
-         FLAW_UNPRICED,
-         A,
-         {10, 0, 0},
-         {10, 0, 0},
-         PL_TIER_END,
-         0,
-         OPEN,
-         PL_DOUBT_NO_MARK},
-        {"unpriced short",
-         FLAW_UNPRICED,
-         A,
-         {-10, 0, 0},
-         {-10, 0, 0},
-         PL_TIER_END,
-         OPEN,
-         0,
-         PL_DOUBT_NO_MARK},
-        {"unlisted long",
-         FLAW_UNLISTED,
-         A,
-         {10, 0, 0},
-         {10, 0, 0},
-         PL_TIER_END,
-         0,
-         0,
-         PL_DOUBT_UNLISTED},
-        {"unlisted short",
-         FLAW_UNLISTED,
-         A,
-         {-10, 0, 0},
-         {-10, 0, 0},
-         PL_TIER_END,
-         OPEN,
-         0,
-         PL_DOUBT_UNLISTED},
-        {"asset of unknown size",
-         FLAW_UNKNOWN_SIZE,
-         A,
-         {1, 0, 0},
-         {1, 0, 0},
-         PL_TIER_END,
-         0,
-         0,
-         PL_DOUBT_UNLISTED},
-        {"debt of unknown size",
-         FLAW_UNKNOWN_SIZE,
-         A,
-         {-1, 0, 0},
-         {-1, 0, 0},
-         PL_TIER_END,
-         OPEN,
-         0,
-         PL_DOUBT_UNLISTED},
+        {"stale hedge", FLAW_STALE, A, {10, -10}, {10, -10}, END, -1200, 0, PL_DOUBT_STALE},
+        {"unpriced long", FLAW_UNPRICED, A, {10}, {10}, END, 0, OPEN, PL_DOUBT_NO_MARK},
+        {"unpriced short", FLAW_UNPRICED, A, {-10}, {-10}, END, OPEN, 0, PL_DOUBT_NO_MARK},
+        {"unlisted long", FLAW_UNLISTED, A, {10}, {10}, END, 0, 0, PL_DOUBT_UNLISTED},
+        {"unlisted short", FLAW_UNLISTED, A, {-10}, {-10}, END, OPEN, 0, PL_DOUBT_UNLISTED},
+        {"unknown asset", FLAW_UNKNOWN_SIZE, A, {1}, {1}, END, 0, 0, PL_DOUBT_UNLISTED},
+        {"unknown debt", FLAW_UNKNOWN_SIZE, A, {-1}, {-1}, END, OPEN, 0, PL_DOUBT_UNLISTED},
         /* An outflow that may be undone: 40 USD a lot, 10 less where the interval counts. */
-        {"unfinalised",
-         FLAW_NONE,
-         A,
-         {10, 0, 0},
-         {15, 0, 0},
-         PL_TIER_END,
-         400,
-         600,
-         PL_DOUBT_UNFINALISED},
-        {"unfinalised at first",
-         FLAW_NONE,
-         A,
-         {10, 0, 0},
-         {15, 0, 0},
-         PL_TIER_INITIAL,
-         300,
-         450,
-         PL_DOUBT_UNFINALISED},
-        /* From owing 1000 and 25 % to holding 500. */
-        {"unfinalised across 0",
-         FLAW_NONE,
-         A,
-         {-10, 0, 0},
-         {5, 0, 0},
-         PL_TIER_END,
-         -1250,
-         200,
-         PL_DOUBT_UNFINALISED},
-        /* Across 0 and a bad mark. */
-        {"unfinalised and stale",
-         FLAW_STALE,
-         A,
-         {-10, 0, 0},
-         {5, 0, 0},
-         PL_TIER_END,
-         -2500,
-         400,
-         PL_DOUBT_STALE},
-        /*
-         * More long PERP costs more than it is worth (-50 % and 20 %): term by term. Value 0 .. 2000:
-         * own 0 .. -1000, factor 0 .. 400, bracket 0 .. 100.
-         */
-        {"stale greedy long",
-         FLAW_STALE,
-         C,
-         {0, 0, 10},
-         {0, 0, 10},
-         PL_TIER_END,
-         -1500,
-         0,
-         PL_DOUBT_STALE},
-        /* Short it owes 10 % more and the factor: that grows again. */
-        {"stale greedy short",
-         FLAW_STALE,
-         C,
-         {0, 0, -10},
-         {0, 0, -10},
-         PL_TIER_END,
-         -2700,
-         -650,
-         PL_DOUBT_STALE},
-        /* Own is greatest in 0, inside the interval: 0; B's factor may or may not be hedged. */
+        {"outflow", FLAW_NONE, A, {10}, {15}, END, 400, 600, PL_DOUBT_UNFINALISED},
+        {"outflow at first", FLAW_NONE, A, {10}, {15}, INITIAL, 300, 450, PL_DOUBT_UNFINALISED},
+        /* From owing 1000 and 25 % to holding 500; with a bad mark from owing 2000 to holding
+         * 1000. */
+        {"across 0", FLAW_NONE, A, {-10}, {5}, END, -1250, 200, PL_DOUBT_UNFINALISED},
+        {"across 0, stale", FLAW_STALE, A, {-10}, {5}, END, -2500, 400, PL_DOUBT_STALE},
+        /* More long PERP costs more than it is worth (-50 % and 20 %), so each term takes its
+         * worst. Value 0 .. 2000: own 0 .. -1000, factor 0 .. 400, bracket 0 .. 100. Short it owes
+         * 10 % more and the factor, which grows with the value as always. */
+        {"greedy long", FLAW_STALE, C, {0, 0, 10}, {0, 0, 10}, END, -1500, 0, PL_DOUBT_STALE},
+        {"greedy short", FLAW_STALE, C, {0, 0, -10}, {0, 0, -10}, END, -2700, -650, PL_DOUBT_STALE},
+        /* Own is greatest in 0, inside the interval; B's factor may be hedged or doubled. */
         {"greedy across 0",
          FLAW_NONE,
          C,
          {0, 10, -10},
          {0, 10, 10},
-         PL_TIER_END,
+         END,
          -500,
          1000,
          PL_DOUBT_UNFINALISED},
-        {"unpriced greedy long",
+        {"greedy unpriced",
          FLAW_UNPRICED,
          C,
          {0, 10, 10},
          {0, 10, 10},
-         PL_TIER_END,
+         END,
          OPEN,
          800,
          PL_DOUBT_NO_MARK},
-        {"no lots", FLAW_NONE, A, {0, 0, 0}, {0, 0, 0}, PL_TIER_END, 0, 0, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint32_t flawed = (uint32_t)rows[i].flawed;
@@ -279,7 +150,8 @@ static void bad_inputs_leave_these_bounds(void **state)
         }
         struct pl_portfolio portfolio = build_portfolio(legs, leg_count, 0);
         struct pl_bounds bounds;
-        assert_true(pl_evaluate_bounds(&build.market, &portfolio, rows[i].tier, &bounds));
+        enum pl_tier tier = (enum pl_tier)rows[i].tier;
+        assert_true(pl_evaluate_bounds(&build.market, &portfolio, tier, &bounds));
         assert_bound(bounds.low, rows[i].low_usd, -1, rows[i].what);
         assert_bound(bounds.high, rows[i].high_usd, 1, rows[i].what);
         assert_int_equal(pl_portfolio_is_certain(&build.market, &portfolio), rows[i].reason == 0);
@@ -291,7 +163,7 @@ static void bad_inputs_leave_these_bounds(void **state)
             assert_int_equal(verdict.doubts[0].reason, rows[i].reason);
             assert_int_equal(verdict.doubts[0].instrument, flawed);
         }
-        assert_bound(verdict.excess[rows[i].tier].high, rows[i].high_usd, 1, rows[i].what);
+        assert_bound(verdict.excess[tier].high, rows[i].high_usd, 1, rows[i].what);
     }
 }
 
