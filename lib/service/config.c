@@ -517,10 +517,15 @@ static void key_by_rule(const char *name, char key[PL_CONFIG_KEY_BYTES_MAX])
     *next = '\0';
 }
 
-/* Variables of the test suite that services inherit without meaning for them. */
-static bool is_for_tests(const char *name)
+/* Variables of the command and of the test suite, which a service may inherit without meaning. */
+static bool is_for_others(const char *name)
 {
-    return strcmp(name, "SEED") == 0 || strcmp(name, "DATA") == 0;
+    static const char *const names[] = {"KAFKA", "SEED", "DATA", "LONG", "KEEP_LOGS", "BUILD",
+                                        "CACHE", "TEST_KAFKA", "TEST_REDIS"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
 }
 
 static enum pl_err set_variable(struct pl_config *config, const char *variable)
@@ -531,7 +536,7 @@ static enum pl_err set_variable(struct pl_config *config, const char *variable)
     if (!equals || !copy_text(variable, equals, name, sizeof name))
         return pl_err_set(PL_FATAL_CONFIG, "the name has more than %d bytes",
                           PL_CONFIG_KEY_BYTES_MAX - 1);
-    if (is_for_tests(name))
+    if (is_for_others(name))
         return PL_OK;
     if (!key_of_row(config, name, key))
         key_by_rule(name, key);

@@ -208,7 +208,10 @@ enum pl_err pl_wire_order_encode(struct pl_wire *wire, const struct pl_wire_cont
     PL_PUT(&to, leg_count, decision->sale.leg_count);
     build_leg(wire, &parameters->instruments[from->instrument], from, &to);
     PL_PUT(&to, created_ms, context->market->now_ms);
-    PL_PUT(&to, valid_until_ms, context->market->now_ms + parameters->policy.order_valid_ms);
+    int64_t valid_until_ms = INT64_MAX; /* for ever, where the sum would be later than that */
+    (void)!__builtin_add_overflow(context->market->now_ms, parameters->policy.order_valid_ms,
+                                  &valid_until_ms);
+    PL_PUT(&to, valid_until_ms, valid_until_ms);
     PL_PUT(&to, reason, decision->sale.is_bankrupt ? REASON_BANKRUPT : REASON_BELOW);
     build_coordinates(wire, context, &to);
     PL_PUT(&to, holdings_version, context->account->version);

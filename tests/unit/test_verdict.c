@@ -77,64 +77,50 @@ static void bad_inputs_leave_these_bounds(void **state)
     (void)state;
     enum { A, B, C }; /* C is PERP */
     enum { INITIAL = PL_TIER_INITIAL, END = PL_TIER_END };
+    enum { UNFINAL = PL_DOUBT_UNFINALISED, NO_MARK = PL_DOUBT_NO_MARK };
+    enum { STALE = PL_DOUBT_STALE, HALTED = PL_DOUBT_HALTED, UNLISTED = PL_DOUBT_UNLISTED };
     static const struct {
         const char *what;
         enum flaw flaw;
         int flawed;
         int64_t lots[3], final_lots[3];
         int tier;
-        int64_t low_usd, high_usd;   /* of the excess */
-        enum pl_doubt_reason reason; /* 0: no doubt */
+        int64_t low_usd, high_usd; /* of the excess */
+        int reason;                /* 0: no doubt */
     } rows[] = {
         {"certain", FLAW_NONE, A, {10}, {10}, END, 400, 400, 0},
         {"no lots", FLAW_NONE, A, {0}, {0}, END, 0, 0, 0},
         /* Worth nothing, or 2000 less 10 % haircut, 20 % factor, 30 % loss; no interval is charged
          * on a bad mark. */
-        {"stale long", FLAW_STALE, A, {10}, {10}, END, 0, 800, PL_DOUBT_STALE},
-        {"halted long", FLAW_HALTED, A, {10}, {10}, END, 0, 800, PL_DOUBT_HALTED},
-        {"stale at first", FLAW_STALE, A, {10}, {10}, INITIAL, 0, 800, PL_DOUBT_STALE},
+        {"stale long", FLAW_STALE, A, {10}, {10}, END, 0, 800, STALE},
+        {"halted long", FLAW_HALTED, A, {10}, {10}, END, 0, 800, HALTED},
+        {"stale at first", FLAW_STALE, A, {10}, {10}, INITIAL, 0, 800, STALE},
         /* Owes 2000 or 500, and 25 %. */
-        {"stale short", FLAW_STALE, A, {-10}, {-10}, END, -2500, -625, PL_DOUBT_STALE},
+        {"stale short", FLAW_STALE, A, {-10}, {-10}, END, -2500, -625, STALE},
         /* -1000 of B and what hedges it: worth nothing, 200 of factor are left; worth 2000, the
          * factor is 200 the other way. */
-        {"stale hedge", FLAW_STALE, A, {10, -10}, {10, -10}, END, -1200, 0, PL_DOUBT_STALE},
-        {"unpriced long", FLAW_UNPRICED, A, {10}, {10}, END, 0, OPEN, PL_DOUBT_NO_MARK},
-        {"unpriced short", FLAW_UNPRICED, A, {-10}, {-10}, END, OPEN, 0, PL_DOUBT_NO_MARK},
-        {"unlisted long", FLAW_UNLISTED, A, {10}, {10}, END, 0, 0, PL_DOUBT_UNLISTED},
-        {"unlisted short", FLAW_UNLISTED, A, {-10}, {-10}, END, OPEN, 0, PL_DOUBT_UNLISTED},
-        {"unknown asset", FLAW_UNKNOWN_SIZE, A, {1}, {1}, END, 0, 0, PL_DOUBT_UNLISTED},
-        {"unknown debt", FLAW_UNKNOWN_SIZE, A, {-1}, {-1}, END, OPEN, 0, PL_DOUBT_UNLISTED},
+        {"stale hedge", FLAW_STALE, A, {10, -10}, {10, -10}, END, -1200, 0, STALE},
+        {"unpriced long", FLAW_UNPRICED, A, {10}, {10}, END, 0, OPEN, NO_MARK},
+        {"unpriced short", FLAW_UNPRICED, A, {-10}, {-10}, END, OPEN, 0, NO_MARK},
+        {"unlisted long", FLAW_UNLISTED, A, {10}, {10}, END, 0, 0, UNLISTED},
+        {"unlisted short", FLAW_UNLISTED, A, {-10}, {-10}, END, OPEN, 0, UNLISTED},
+        {"unknown asset", FLAW_UNKNOWN_SIZE, A, {1}, {1}, END, 0, 0, UNLISTED},
+        {"unknown debt", FLAW_UNKNOWN_SIZE, A, {-1}, {-1}, END, OPEN, 0, UNLISTED},
         /* An outflow that may be undone: 40 USD a lot, 10 less where the interval counts. */
-        {"outflow", FLAW_NONE, A, {10}, {15}, END, 400, 600, PL_DOUBT_UNFINALISED},
-        {"outflow at first", FLAW_NONE, A, {10}, {15}, INITIAL, 300, 450, PL_DOUBT_UNFINALISED},
+        {"outflow", FLAW_NONE, A, {10}, {15}, END, 400, 600, UNFINAL},
+        {"outflow at first", FLAW_NONE, A, {10}, {15}, INITIAL, 300, 450, UNFINAL},
         /* From owing 1000 and 25 % to holding 500; with a bad mark from owing 2000 to holding
          * 1000. */
-        {"across 0", FLAW_NONE, A, {-10}, {5}, END, -1250, 200, PL_DOUBT_UNFINALISED},
-        {"across 0, stale", FLAW_STALE, A, {-10}, {5}, END, -2500, 400, PL_DOUBT_STALE},
+        {"across 0", FLAW_NONE, A, {-10}, {5}, END, -1250, 200, UNFINAL},
+        {"across 0, stale", FLAW_STALE, A, {-10}, {5}, END, -2500, 400, STALE},
         /* More long PERP costs more than it is worth (-50 % and 20 %), so each term takes its
          * worst. Value 0 .. 2000: own 0 .. -1000, factor 0 .. 400, bracket 0 .. 100. Short it owes
          * 10 % more and the factor, which grows with the value as always. */
-        {"greedy long", FLAW_STALE, C, {0, 0, 10}, {0, 0, 10}, END, -1500, 0, PL_DOUBT_STALE},
-        {"greedy short", FLAW_STALE, C, {0, 0, -10}, {0, 0, -10}, END, -2700, -650, PL_DOUBT_STALE},
+        {"greedy long", FLAW_STALE, C, {0, 0, 10}, {0, 0, 10}, END, -1500, 0, STALE},
+        {"greedy short", FLAW_STALE, C, {0, 0, -10}, {0, 0, -10}, END, -2700, -650, STALE},
         /* Own is greatest in 0, inside the interval; B's factor may be hedged or doubled. */
-        {"greedy across 0",
-         FLAW_NONE,
-         C,
-         {0, 10, -10},
-         {0, 10, 10},
-         END,
-         -500,
-         1000,
-         PL_DOUBT_UNFINALISED},
-        {"greedy unpriced",
-         FLAW_UNPRICED,
-         C,
-         {0, 10, 10},
-         {0, 10, 10},
-         END,
-         OPEN,
-         800,
-         PL_DOUBT_NO_MARK},
+        {"greedy mix", FLAW_NONE, C, {0, 10, -10}, {0, 10, 10}, END, -500, 1000, UNFINAL},
+        {"greedy unpriced", FLAW_UNPRICED, C, {0, 10, 10}, {0, 10, 10}, END, OPEN, 800, NO_MARK},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint32_t flawed = (uint32_t)rows[i].flawed;

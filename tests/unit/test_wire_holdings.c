@@ -78,6 +78,12 @@ static void the_tail_is_put_in_order(void **state)
     assert_int_equal(record->tail[1].block_height, 100);
     assert_int_equal(record->tail[2].sequence, 42);
     assert_true(record->tail[2].mended_gap && record->tail[2].cost.mantissa == 5);
+    /* Said to be false is as good as not said. */
+    json_t *json = test_changed(TEST_RECORD_HOLDINGS, "legs.1.unfinalised.1.mended_gap", "false");
+    assert_int_equal(test_decoder(TEST_RECORD_HOLDINGS)(test_key("alice"),
+                                                        test_encode(PL_TOPIC_HOLDINGS, json)),
+                     PL_OK);
+    assert_false(record->tail[2].mended_gap);
 }
 
 static void bad_records_are_refused(void **state)
@@ -107,6 +113,8 @@ static void bad_records_are_refused(void **state)
         { "legs.0.source", "'venue-2'", PL_REJECT_UNKNOWN, "field legs[0].source: not one of" },
         { "legs.1.instrument", "'BTC'", PL_REJECT_CONFLICT,
           "field legs[1].instrument: not after the leg before" },
+        { "legs.2.settled_lots", "5", PL_REJECT_MISSING, "field legs[2].lots is missing" },
+        { "legs.2.lot_decimals", "5", PL_REJECT_MISSING, "field legs[2].lots is missing" },
         { "legs.0.lot_decimals", "13", PL_REJECT_RANGE, "field legs[0].lot_decimals: 13" },
         { "legs.1.unfinalised.1.quantity.mantissa", "'1.5'", PL_REJECT_MALFORMED,
           "field legs[1].unfinalised[1].quantity.mantissa: not a decimal integer" },
@@ -208,6 +216,9 @@ static void a_watermark_goes_there_and_back(void **state)
     static const char *const required[] = { "watermark.positions_offset", "watermark.time_ms" };
     static const struct test_reject rejects[] = {
         { "account", "'alice'", PL_REJECT_CONFLICT, "a watermark and nothing else" },
+        { "legs", "[{}]", PL_REJECT_CONFLICT, "a watermark and nothing else" },
+        { "sources", "[{}]", PL_REJECT_CONFLICT, "a watermark and nothing else" },
+        { "applied", "[{}]", PL_REJECT_CONFLICT, "a watermark and nothing else" },
         { "watermark", "null", PL_REJECT_MISSING, "field watermark is missing" },
         { "watermark.time_ms", "-1", PL_REJECT_RANGE, "field watermark.time_ms" },
     };

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The forced sale: the golden one to the lot, and one case for each way in which legs are chosen,
+ * left alone, sold in pairs or trimmed. Every plan is checked lot by lot through pl_sale_excess (G9).
+ */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "tests/support/build.h"
+
+static struct build build;
+static struct pl_sale sale;
+
+static pl_i128 excess_after(const struct pl_portfolio *portfolio, const struct pl_sale_leg *legs)
+{
+    pl_i128 excess;
+    assert_true(
+        pl_sale_excess(&build.market, portfolio, PL_TIER_END, legs, sale.leg_count, &excess));
+    return excess;
+}
+
+/* Plans, and proves what the plan says of itself. */
+static void plan(const struct pl_portfolio *portfolio)
+{
+    pl_plan_sale(&build.market, &build.names, portfolio, &sale);
+    assert_int_equal(sale.reaches, sale.end_after >= 0);
+    assert_false(sale.reaches && sale.is_bankrupt);
+    build_assert_i128(excess_after(portfolio, sale.legs), sale.end_after, "end after");
+    for (uint32_t i = 0; i < sale.leg_count; i++) {
+        struct pl_sale_leg legs[PL_SALE_LEGS_MAX];
+        for (uint32_t k = 0; k < sale.leg_count; k++)
+            legs[k] = sale.legs[k];
+        assert_true(legs[i].lots > 0);
+        legs[i].lots--;
+        build_assert_i128(excess_after(portfolio, legs), sale.legs[i].one_lot_less, "one lot less");
+        assert_true(!sale.reaches || sale.legs[i].one_lot_less < 0); /* G9 */
+    }
+}
+
+static void assert_leg(uint32_t i, uint32_t instrument, enum pl_side side, int64_t lots,
+                       int64_t limit_ticks)
+{
+    assert_true(i < sale.leg_count);
+    assert_int_equal(sale.legs[i].instrument, instrument);
+    assert_int_equal(sale.legs[i].side, side);
+    assert_int_equal(sale.legs[i].lots, lots);
+    assert_int_equal(sale.legs[i].limit_ticks, limit_ticks);
+}
+
+/* ---- one leg -------------------------------------------------------------------------------- */
+
+static uint32_t set_up_eth(int32_t discount_ppm)
+{
+    build_init(&build);
+    uint32_t eth = build_instrument(&build, "ETH", PL_INSTRUMENT_SPOT, 8, 4);
+    build_haircuts(&build, eth, build_tiers(250000, 250000, 250000, 200000), build_flat(0));
+    build_sellable(&build, eth, discount_ppm);
+    build_finish(&build);
+    build_price(&build, eth, 24000000);
+    build_update(&build);
+    return eth;
+}
+
+/* 10 ETH at 2,400 against 20,000 USD: 3.47222223 ETH, and not a lot less. */
+static void golden_minimal_sale(void **state)
+{
+    (void)state;
+    uint32_t eth = set_up_eth(10000);
+    const struct pl_leg leg = build_leg(eth, 1000000000);
+    struct pl_portfolio portfolio = build_portfolio(&leg, 1, -20000 * BUILD_USD);
+    plan(&portfolio);
+    assert_true(sale.reaches);
+    build_assert_i128(sale.maintenance_before, -800 * BUILD_EXCESS_USD, "maintenance");
+    build_assert_i128(sale.end_before, -2000 * BUILD_EXCESS_USD, "end before");
+    assert_int_equal(sale.leg_count, 1);
+    assert_leg(0, eth, PL_SIDE_SELL, 347222223, 23760000);
+    build_assert_i128(sale.end_after, (pl_i128)4480000000000, "end after");
+    build_assert_i128(sale.legs[0].one_lot_less, (pl_i128)-1280000000000, "one lot less");
+    assert_true(sale.evaluation_count > 0 && sale.evaluation_count < 70);
+}
+
+static void a_healthy_account_sells_nothing(void **state)
+{
+    (void)state;
+    uint32_t eth = set_up_eth(10000);
+    const struct pl_leg leg = build_leg(eth, 1000000000);
+    struct pl_portfolio portfolio = build_portfolio(&leg, 1, -18000 * BUILD_USD); /* exactly 0 */
+    plan(&portfolio);
+    assert_true(sale.reaches);
+    assert_int_equal(sale.leg_count, 0);
+    build_assert_i128(sale.end_after, 0, "end after");
+}
+
+/* A limit is rounded against us, and one that is no price leaves the leg alone. */
+static void limits_round_against_us(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t lots, ticks;
+        int32_t discount_ppm;
+        int64_t limit_ticks; /* 0: not sold */
+    } rows[] = {
+        {100, 1000, 10000, 990},   {100, 1001, 10000, 990},   {100, 1099, 10000, 1088},
+        {-100, 1000, 10000, 1010}, {-100, 1001, 10000, 1012}, {-100, 1, 1, 2},
+        {100, 1000, 0, 1000},      {-100, 1000, 0, 1000},     {100, 1, 1, 0},
+        {100, 99, 999999, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint32_t eth = set_up_eth(rows[i].discount_ppm);
+        /* A derivative that asks for ten times its value: any sale helps. */
+        build.parameters.instruments[eth].kind = PL_INSTRUMENT_PERP;
+        build_haircuts(&build, eth, build_flat(8000000), build_flat(8000000));
+        build_finish(&build);
+        build_price(&build, eth, rows[i].ticks);
+        build_update(&build);
+        const struct pl_leg leg = build_leg(eth, rows[i].lots);
+        struct pl_portfolio portfolio = build_portfolio(&leg, 1, -rows[i].lots * rows[i].ticks);
+        plan(&portfolio);
+        assert_int_equal(sale.leg_count, rows[i].limit_ticks != 0);
+        if (rows[i].limit_ticks)
+            assert_leg(0, eth, rows[i].lots > 0 ? PL_SIDE_SELL : PL_SIDE_BUY, sale.legs[0].lots,
+                       rows[i].limit_ticks);
+    }
+}
+
+/* ---- several legs --------------------------------------------------------------------------- */
+
+/* Lots of one USD: stablecoin at 1 USD, and the rest at 100 USD. Discounts 1 %. */
+static uint32_t usd, btc, eth_perp, sol;
+
+static void set_up_several(void)
+{
+    build_init(&build);
+    sol = build_instrument(&build, "SOL", PL_INSTRUMENT_SPOT, 0, 2);
+    eth_perp = build_instrument(&build, "ETH-PERP", PL_INSTRUMENT_PERP, 0, 2);
+    usd = build_instrument(&build, "USD", PL_INSTRUMENT_SPOT, 0, 2);
+    btc = build_instrument(&build, "BTC", PL_INSTRUMENT_SPOT, 0, 2);
+    build_haircuts(&build, usd, build_flat(0), build_flat(50000));
+    build_haircuts(&build, btc, build_tiers(200000, 200000, 200000, 150000), build_flat(100000));
+    build_haircuts(&build, sol, build_tiers(400000, 400000, 400000, 300000), build_flat(200000));
+    build_haircuts(&build, eth_perp, build_flat(100000), build_flat(100000));
+    build_sellable(&build, usd, 0);
+    build_sellable(&build, btc, 10000);
+    build_sellable(&build, eth_perp, 10000);
+    build_sellable(&build, sol, 10000);
+    build_finish(&build);
+    for (uint32_t i = 0; i < build.names.count; i++)
+        build_price(&build, i, i == usd ? 100 : 10000);
+    build_update(&build);
+}
+
+/* BTC first: all of it, which brings 19 USD a lot; then SOL, which brings 39. */
+static void legs_are_sold_in_liquidity_order(void **state)
+{
+    (void)state;
+    set_up_several();
+    /* 100 BTC, 100 SOL: 8,000 + 6,000 of margin; 16,500 of debt. 1,900 by BTC, 600 by SOL. */
+    const struct pl_leg legs[] = {build_leg(sol, 100), build_leg(btc, 100)};
+    struct pl_portfolio portfolio = build_portfolio(legs, 2, -16500 * BUILD_USD);
+    plan(&portfolio);
+    assert_true(sale.reaches);
+    assert_int_equal(sale.leg_count, 2);
+    /* ceil(600 / 39) = 16 SOL is 24 too much: trimming gives one BTC back. */
+    assert_leg(0, btc, PL_SIDE_SELL, 99, 9900);
+    assert_leg(1, sol, PL_SIDE_SELL, 16, 9900);
+    build_assert_i128(sale.end_after, (99 * 19 + 16 * 39 - 2500) * BUILD_EXCESS_USD, "end after");
+
+    /* In any order of legs. */
+    const struct pl_leg swapped[] = {legs[1], legs[0]};
+    struct pl_sale first = sale;
+    portfolio.legs = swapped;
+    plan(&portfolio);
+    assert_memory_equal(&first, &sale, sizeof sale);
+}
+
+/* 1,000 USD of debt cost 50 of margin and nothing to buy back; a perp of either sign is closed. */
+static void debts_and_derivatives_are_closed(void **state)
+{
+    (void)state;
+    set_up_several();
+    const struct pl_leg debt[] = {build_leg(usd, -1000), build_leg(sol, 20)};
+    struct pl_portfolio portfolio = build_portfolio(debt, 2, -180 * BUILD_USD); /* lacks 30 */
+    plan(&portfolio);
+    assert_int_equal(sale.leg_count, 1);
+    assert_leg(0, usd, PL_SIDE_BUY, 600, 100);
+    build_assert_i128(sale.end_after, 0, "end after");
+
+    const struct pl_leg short_perp = build_leg(eth_perp, -10);
+    portfolio = build_portfolio(&short_perp, 1, 1090 * BUILD_USD); /* lacks 10; 9 a lot */
+    plan(&portfolio);
+    assert_int_equal(sale.leg_count, 1);
+    assert_leg(0, eth_perp, PL_SIDE_BUY, 2, 10100);
+
+    const struct pl_leg long_perp = build_leg(eth_perp, 10);
+    portfolio = build_portfolio(&long_perp, 1, -910 * BUILD_USD); /* lacks 10 */
+    plan(&portfolio);
+    assert_int_equal(sale.leg_count, 1);
+    assert_leg(0, eth_perp, PL_SIDE_SELL, 2, 9900);
+}
+
+/* A leg whose discount costs more than its haircut frees is left alone, though it is first. */
+static void what_does_not_help_is_left_alone(void **state)
+{
+    (void)state;
+    set_up_several();
+    build.parameters.instruments[usd].sale_discount_ppm = 5000; /* haircut 0 */
+    build_finish(&build);
+    build_update(&build);
+    const struct pl_leg legs[] = {build_leg(usd, 1000), build_leg(btc, 10)};
+    struct pl_portfolio portfolio = build_portfolio(legs, 2, -1850 * BUILD_USD); /* lacks 50 */
+    plan(&portfolio);
+    assert_true(sale.reaches);
+    assert_int_equal(sale.leg_count, 1);
+    assert_leg(0, btc, PL_SIDE_SELL, 3, 9900);
+}
+
+/* G4: no sale on a mark that is not live, of a leg that is not final, or that nobody named. */
+static void doubtful_legs_are_not_sold(void **state)
+{
+    (void)state;
+    enum { BTC_STALE = 1, BTC_HALTED, BTC_IN_PART, BTC_TURNING, BTC_UNNAMED, BTC_UNKNOWN_SIZE };
+    for (int flaw = BTC_STALE; flaw <= BTC_UNKNOWN_SIZE; flaw++) {
+        set_up_several();
+        struct pl_leg legs[] = {build_leg(btc, 10), build_leg(sol, 100)};
+        if (flaw == BTC_STALE)
+            build.marks[btc].event_time_ms -= 60001;
+        if (flaw == BTC_HALTED)
+            build_status(&build, btc, PL_MARK_HALTED);
+        if (flaw == BTC_IN_PART)
+            legs[0].lots = 4;
+        if (flaw == BTC_TURNING)
+            legs[0].lots = -4;
+        if (flaw == BTC_UNNAMED) {
+            build.parameters.policy.liquidity_order[1] = sol;
+            build.parameters.policy.liquidity_count = 2;
+            build_finish(&build);
+        }
+        legs[0].is_unlisted_amount = flaw == BTC_UNKNOWN_SIZE;
+        build_update(&build);
+        struct pl_portfolio portfolio = build_portfolio(legs, 2, -9017 * BUILD_USD);
+        plan(&portfolio);
+        assert_true(sale.reaches);
+        if (flaw == BTC_IN_PART) {
+            assert_int_equal(sale.leg_count, 2);
+            assert_leg(0, btc, PL_SIDE_SELL, 4, 9900);
+        } else {
+            assert_int_equal(sale.leg_count, 1);
+        }
+        assert_int_equal(sale.legs[sale.leg_count - 1].instrument, sol);
+        /* The target is reached at the upper bound, which is what makes the need certain. */
+        struct pl_bounds bounds;
+        assert_true(pl_evaluate_bounds(&build.market, &portfolio, PL_TIER_END, &bounds));
+        build_assert_i128(bounds.high, sale.end_before, "upper bound");
+    }
+}
+
+/* ---- hedges --------------------------------------------------------------------------------- */
+
+/* 15 % of the common factor, own risk 1 % and discount 0.2 %: a single leg's sale opens the hedge. */
+static uint32_t spot, hedge;
+
+static void set_up_hedge(int32_t own_ppm, int32_t discount_ppm)
+{
+    build_init(&build);
+    uint32_t market = build_factor(&build, "MARKET");
+    spot = build_instrument(&build, "ETH", PL_INSTRUMENT_SPOT, 6, 2);
+    hedge = build_instrument(&build, "ETH-PERP", PL_INSTRUMENT_PERP, 6, 2);
+    build_haircuts(&build, spot, build_flat(own_ppm), build_flat(own_ppm));
+    build_haircuts(&build, hedge, build_flat(own_ppm), build_flat(own_ppm));
+    build_load(&build, spot, market, build_flat(150000));
+    build_load(&build, hedge, market, build_flat(150000));
+    build_sellable(&build, hedge, discount_ppm);
+    build_sellable(&build, spot, discount_ppm);
+    build_finish(&build);
+    build_price(&build, spot, 250000);
+    build_price(&build, hedge, 250000);
+    build_update(&build);
+}
+
+/* 10 ETH and -10 perp: 500 USD of own risk; 40 a unit come back by unwinding a pair. */
+static void hedged_legs_are_unwound_together(void **state)
+{
+    (void)state;
+    set_up_hedge(10000, 2000);
+    const struct pl_leg legs[] = {build_leg(spot, 10000000), build_leg(hedge, -10000000)};
+    struct pl_portfolio portfolio = build_portfolio(legs, 2, 400 * BUILD_USD); /* lacks 100 */
+    plan(&portfolio);
+    assert_true(sale.reaches);
+    assert_int_equal(sale.leg_count, 2);
+    assert_leg(0, hedge, PL_SIDE_BUY, 2500000, 250500);
+    assert_leg(1, spot, PL_SIDE_SELL, 2500000, 249500);
+    build_assert_i128(sale.end_after, 0, "end after");
+}
+
+/* What is not hedged goes first, then pairs, whatever the two sizes are. */
+static void an_uneven_hedge_is_evened_first(void **state)
+{
+    (void)state;
+    set_up_hedge(10000, 2000);
+    const struct pl_leg legs[] = {build_leg(spot, 10000000), build_leg(hedge, -13000000)};
+    /* Own 575, factor 1,125; evening gains 395 a unit of 3, a pair then 40 a unit. */
+    struct pl_portfolio portfolio = build_portfolio(legs, 2, 7500 * BUILD_USD + 415 * BUILD_USD);
+    plan(&portfolio); /* lacks 1,285 = 1,185 + 100 */
+    assert_true(sale.reaches);
+    assert_int_equal(sale.leg_count, 2);
+    assert_leg(0, hedge, PL_SIDE_BUY, 5500000, 250500);
+    assert_leg(1, spot, PL_SIDE_SELL, 2500000, 249500);
+    build_assert_i128(sale.end_after, 0, "end after");
+}
+
+/* 20 ppm of gain beside 15 % of factor: cuts of single legs would creep by 1 in 7,500. */
+static void a_narrow_ridge_is_not_crept_along(void **state)
+{
+    (void)state;
+    set_up_hedge(40, 30);
+    struct pl_leg legs[] = {build_leg(spot, 999999937000), build_leg(hedge, -1234567891000)};
+    legs[1].lots = legs[1].final_lots = -1000000000000;
+    struct pl_portfolio portfolio = build_portfolio(legs, 2, 0);
+    pl_i128 end;
+    assert_true(pl_evaluate(&build.market, &portfolio, PL_TIER_END, &end));
+    /* 63,000 lots are open, and the pair brings 20 ppm: lack all of the former, half of the latter. */
+    pl_i128 pair = (pl_i128)999999937000 * 2500000000 * 20;
+    portfolio.cash_vu = portfolio.final_cash_vu = -(end + pair / 2) / PL_PPM -
+                                                  (pl_i128)63000 * 2500000000 * 15 / 100;
+    plan(&portfolio);
+    assert_true(sale.reaches);
+    assert_int_equal(sale.leg_count, 2);
+    assert_true(sale.evaluation_count < 3000);
+}
+
+/* ---- what cannot be reached ----------------------------------------------------------------- */
+
+static void a_bankrupt_account_sells_all_that_helps(void **state)
+{
+    (void)state;
+    set_up_several();
+    build.parameters.instruments[usd].sale_discount_ppm = 5000;
+    build_finish(&build);
+    build_update(&build);
+    const struct pl_leg legs[] = {build_leg(usd, 1000), build_leg(btc, 10), build_leg(sol, -5)};
+    struct pl_portfolio portfolio = build_portfolio(legs, 3, -3000 * BUILD_USD);
+    plan(&portfolio);
+    assert_false(sale.reaches);
+    assert_true(sale.is_bankrupt);
+    assert_int_equal(sale.leg_count, 2);
+    assert_leg(0, btc, PL_SIDE_SELL, 10, 9900);
+    assert_leg(1, sol, PL_SIDE_BUY, 5, 10100);
+    build_assert_i128(sale.end_after, (1000 + 990 - 505 - 3000) * BUILD_EXCESS_USD, "end after");
+
+    /* A hedged pair helps only together. */
+    set_up_hedge(10000, 2000);
+    const struct pl_leg pair[] = {build_leg(spot, 10000000), build_leg(hedge, -10000000)};
+    portfolio = build_portfolio(pair, 2, 99 * BUILD_USD); /* the unwinding costs 100 */
+    plan(&portfolio);
+    assert_true(sale.is_bankrupt);
+    assert_int_equal(sale.leg_count, 2);
+    build_assert_i128(sale.end_after, -1 * BUILD_EXCESS_USD, "end after");
+    portfolio = build_portfolio(pair, 2, 100 * BUILD_USD);
+    plan(&portfolio);
+    assert_true(sale.reaches);
+    build_assert_i128(sale.end_after, 0, "end after");
+    assert_int_equal(sale.legs[0].lots, 10000000);
+    assert_int_equal(sale.legs[1].lots, 10000000);
+}
+
+/* More legs than a plan holds: the first 16 by rank; the rest is for the next revision. */
+static void a_plan_takes_the_most_liquid_legs(void **state)
+{
+    (void)state;
+    enum { LEGS = PL_SALE_LEGS_MAX + 4 };
+    build_init(&build);
+    struct pl_leg legs[LEGS];
+    for (uint32_t i = 0; i < LEGS; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "A%u", i);
+        uint32_t index = build_instrument(&build, id, PL_INSTRUMENT_SPOT, 0, 0);
+        build_haircuts(&build, index, build_flat(500000), build_flat(0));
+        legs[i] = build_leg(index, 10);
+    }
+    for (uint32_t i = 0; i < LEGS; i++)
+        build_sellable(&build, LEGS - 1 - i, 0);
+    build_finish(&build);
+    for (uint32_t i = 0; i < LEGS; i++)
+        build_price(&build, i, 10);
+    build_update(&build);
+    /* Each leg brings 50 USD; 1,000 of margin. */
+    struct pl_portfolio portfolio = build_portfolio(legs, LEGS, -1800 * BUILD_USD);
+    plan(&portfolio);
+    assert_int_equal(sale.leg_count, PL_SALE_LEGS_MAX);
+    for (uint32_t i = 0; i < PL_SALE_LEGS_MAX; i++)
+        assert_leg(i, LEGS - 1 - i, PL_SIDE_SELL, 10, 10);
+    assert_true(sale.reaches);
+
+    portfolio = build_portfolio(legs, LEGS, -1801 * BUILD_USD);
+    plan(&portfolio);
+    assert_int_equal(sale.leg_count, PL_SALE_LEGS_MAX);
+    assert_false(sale.reaches);
+    assert_false(sale.is_bankrupt); /* four more legs may be sold */
+
+    portfolio = build_portfolio(legs, PL_SALE_LEGS_MAX, -1601 * BUILD_USD);
+    plan(&portfolio);
+    assert_false(sale.reaches);
+    assert_true(sale.is_bankrupt);
+}
+
+static void an_account_out_of_range_sells_nothing(void **state)
+{
+    (void)state;
+    uint32_t eth = set_up_eth(10000);
+    const struct pl_leg leg = build_leg(eth, INT64_MAX);
+    struct pl_portfolio portfolio = build_portfolio(&leg, 1, -20000 * BUILD_USD);
+    pl_plan_sale(&build.market, &build.names, &portfolio, &sale);
+    assert_int_equal(sale.leg_count, 0);
+    assert_false(sale.reaches);
+    assert_false(sale.is_bankrupt);
+    pl_i128 excess;
+    assert_false(pl_sale_excess(&build.market, &portfolio, PL_TIER_END, NULL, 0, &excess));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(golden_minimal_sale),
+        cmocka_unit_test(a_healthy_account_sells_nothing),
+        cmocka_unit_test(limits_round_against_us),
+        cmocka_unit_test(legs_are_sold_in_liquidity_order),
+        cmocka_unit_test(debts_and_derivatives_are_closed),
+        cmocka_unit_test(what_does_not_help_is_left_alone),
+        cmocka_unit_test(doubtful_legs_are_not_sold),
+        cmocka_unit_test(hedged_legs_are_unwound_together),
+        cmocka_unit_test(an_uneven_hedge_is_evened_first),
+        cmocka_unit_test(a_narrow_ridge_is_not_crept_along),
+        cmocka_unit_test(a_bankrupt_account_sells_all_that_helps),
+        cmocka_unit_test(a_plan_takes_the_most_liquid_legs),
+        cmocka_unit_test(an_account_out_of_range_sells_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
