@@ -192,6 +192,15 @@ static void build_leg(struct pl_wire *wire, const struct pl_instrument *rules,
     to->limit_price = pl_build_decimal(wire, leg->limit_ticks, -(int32_t)rules->tick_decimals);
 }
 
+/* For ever, where the sum would be later than that; lib/exposure says the same of what is pending. */
+static int64_t end_of(const struct pl_market *market)
+{
+    int64_t end_ms = 0;
+    bool is_beyond = __builtin_add_overflow(
+        market->now_ms, market->parameters->policy.order_valid_ms, &end_ms);
+    return is_beyond ? INT64_MAX : end_ms;
+}
+
 enum pl_err pl_wire_order_encode(struct pl_wire *wire, const struct pl_wire_context *context,
                                  const struct pl_decision *decision, uint32_t leg,
                                  struct pl_bytes_view *value)
@@ -208,10 +217,7 @@ enum pl_err pl_wire_order_encode(struct pl_wire *wire, const struct pl_wire_cont
     PL_PUT(&to, leg_count, decision->sale.leg_count);
     build_leg(wire, &parameters->instruments[from->instrument], from, &to);
     PL_PUT(&to, created_ms, context->market->now_ms);
-    int64_t valid_until_ms = INT64_MAX; /* for ever, where the sum would be later than that */
-    (void)!__builtin_add_overflow(context->market->now_ms, parameters->policy.order_valid_ms,
-                                  &valid_until_ms);
-    PL_PUT(&to, valid_until_ms, valid_until_ms);
+    PL_PUT(&to, valid_until_ms, end_of(context->market));
     PL_PUT(&to, reason, decision->sale.is_bankrupt ? REASON_BANKRUPT : REASON_BELOW);
     build_coordinates(wire, context, &to);
     PL_PUT(&to, holdings_version, context->account->version);

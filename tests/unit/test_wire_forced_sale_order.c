@@ -167,6 +167,10 @@ static void an_order_is_these_bytes(void **state)
     assert_int_equal(pl_wire_order_encode(wire, &context, &decision, 1, &value), PL_OK);
     assert_int_equal(pl_wire_order_decode(wire, test_key("alice"), value, &order), PL_OK);
     assert_true(order.is_bankrupt);
+    parameters.policy.order_valid_ms = INT64_MAX;
+    assert_int_equal(pl_wire_order_encode(wire, &context, &decision, 1, &value), PL_OK);
+    assert_int_equal(pl_wire_order_decode(wire, test_key("alice"), value, &order), PL_OK);
+    assert_true(order.valid_until_ms == INT64_MAX);
 }
 
 /* 128 legs with the longest names and numbers: the proof of need still fits its topic. */
