@@ -20,7 +20,7 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/err.h"
-#include "lib/kafka/topics.h"
+#include "lib/wire/topics.h"
 
 enum {
     PL_PARTITIONS_MAX = 1024, /* of one topic                                                  */

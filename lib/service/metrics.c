@@ -16,7 +16,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "lib/base/assert.h"
-#include "lib/kafka/topics.h"
+#include "lib/wire/topics.h"
 #include "lib/service/process.h"
 #include "lib/service/version.h"
 

@@ -192,7 +192,7 @@ static void build_leg(struct pl_wire *wire, const struct pl_instrument *rules,
     to->limit_price = pl_build_decimal(wire, leg->limit_ticks, -(int32_t)rules->tick_decimals);
 }
 
-/* For ever, where the sum would be later than that; lib/exposure says the same of what is pending. */
+/* For ever, where the sum would be later than that; what is pending ends at the same time. */
 static int64_t end_of(const struct pl_market *market)
 {
     int64_t end_ms = 0;

@@ -31,7 +31,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/bytes.h"
-#include "lib/kafka/topics.h"
+#include "lib/wire/topics.h"
 #include "lib/plimsoll.h"
 #include "lib/position/position.h"
 #include "lib/price/price.h"

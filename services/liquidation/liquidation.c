@@ -64,7 +64,9 @@ static void reject(struct liquidation *service, struct partition *partition,
     *dead = (struct dead_letter){
         .origin = { .topic = record->topic, .topic_name = name, .partition = record->partition,
                     .offset = record->offset, .timestamp_ms = record->timestamp_ms, .err = err,
-                    .text = keep_text(arena, pl_err_text()), .service = "liquidation" },
+                    .text = keep_text(arena, pl_err_text()), .service = "liquidation",
+                    .slot = pl_txn_id(service->txn), .build = pl_version,
+                    .timestamp_type = "LogAppendTime" },
         .key = keep(arena, record->key), .value = keep(arena, record->value),
         .headers = headers, .header_count = count };
 }
@@ -75,20 +77,6 @@ static void touch(struct partition *partition, uint32_t index)
         partition->decide_all = true; /* more than there are accounts: look at all of them */
     else
         partition->touched[partition->touched_count++] = index;
-}
-
-static enum pl_err check_key(const struct liquidation *service, const struct pl_record *record)
-{
-    if (!record->key.data || record->key.size_bytes == 0)
-        return pl_err_set(PL_REJECT_KEY, "no key: write the account id as the record's key");
-    int32_t expected = pl_key_partition(record->key.data, record->key.size_bytes,
-                                        service->partition_count);
-    if (expected != record->partition)
-        return pl_err_set(PL_REJECT_PARTITION, "key hashes to partition %d: produce with the Java "
-                          "default partitioner (murmur2)", (int)expected);
-    if (!record->value.data)
-        return pl_err_set(PL_REJECT_MALFORMED, "no value: a tombstone is not allowed here");
-    return PL_OK;
 }
 
 /* The last word on this account could not be read: nobody is sold on what came before it. */
@@ -109,7 +97,8 @@ static enum pl_err apply_holdings(struct liquidation *service, struct partition 
     if (pl_wire_is_watermark(record->key))
         return pl_wire_watermark_decode(service->wire, record->value, &partition->watermark);
     bool is_live = record->offset >= partition->holdings_committed;
-    enum pl_err err = check_key(service, record);
+    enum pl_err err = pl_key_check(record->key, record->value, record->partition,
+                                   service->partition_count, "account id");
     if (err)
         return err;
     uint32_t index = 0;
@@ -127,7 +116,8 @@ static enum pl_err apply_holdings(struct liquidation *service, struct partition 
 static enum pl_err apply_execution(struct liquidation *service, struct partition *partition,
                                    const struct pl_record *record)
 {
-    enum pl_err err = check_key(service, record);
+    enum pl_err err = pl_key_check(record->key, record->value, record->partition,
+                                   service->partition_count, "account id");
     if (err)
         return err;
     struct pl_execution report;

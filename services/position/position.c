@@ -16,6 +16,7 @@
 #include "lib/kafka/watchdog.h"
 #include "lib/service/log.h"
 #include "lib/service/process.h"
+#include "lib/service/version.h"
 #include "services/position/metrics.h"
 
 enum {
@@ -210,7 +211,8 @@ static enum pl_err reject(struct position_service *service, const struct partiti
     const struct pl_dead_letter dead = {
         .topic = record->topic, .topic_name = name, .partition = record->partition,
         .offset = record->offset, .timestamp_ms = record->timestamp_ms, .err = err,
-        .text = pl_err_text(), .service = "position" };
+        .text = pl_err_text(), .service = "position", .slot = pl_txn_id(service->txn),
+        .build = pl_version, .timestamp_type = "LogAppendTime" };
     struct pl_header *headers =
         pl_arena_take(&service->stage, sizeof(*headers) * PL_DEAD_LETTER_HEADERS_MAX +
                                            sizeof(*headers) * PL_HEADERS_MAX, 16);
@@ -278,26 +280,12 @@ static enum pl_err load(struct position_service *service, const struct partition
     return err ? pl_err_note(PL_FATAL_DIVERGED, "a record of our own cannot be read") : PL_OK;
 }
 
-static enum pl_err check_key(const struct position_service *service,
-                             const struct pl_record *record)
-{
-    if (!record->key.data || record->key.size_bytes == 0)
-        return pl_err_set(PL_REJECT_KEY, "no key: write the account id as the record's key");
-    int32_t expected = pl_key_partition(record->key.data, record->key.size_bytes,
-                                        service->partition_count);
-    if (expected != record->partition)
-        return pl_err_set(PL_REJECT_PARTITION, "key hashes to partition %d: produce with the Java "
-                          "default partitioner (murmur2)", (int)expected);
-    if (!record->value.data)
-        return pl_err_set(PL_REJECT_MALFORMED, "no value: a tombstone is not allowed here");
-    return PL_OK;
-}
-
 static enum pl_err apply_event(struct position_service *service, struct partition *partition,
                                const struct pl_record *record)
 {
     bool is_known = false;
-    enum pl_err err = check_key(service, record);
+    enum pl_err err = pl_key_check(record->key, record->value, record->partition,
+                                   service->partition_count, "account id");
     if (!err)
         err = pl_wire_position_decode(service->wire, record->key, record->value, service->event);
     if (!err)

@@ -85,21 +85,6 @@ static void touch(struct price_service *service, uint32_t index, int64_t cause_m
     service->touched[service->touched_count++] = index;
 }
 
-static enum pl_err check_price(const struct price_service *service,
-                               const struct pl_record *record)
-{
-    if (!record->key.data || record->key.size_bytes == 0)
-        return pl_err_set(PL_REJECT_KEY, "no key: write the instrument as the record's key");
-    const int32_t expected = pl_key_partition(record->key.data, record->key.size_bytes,
-                                              service->partition_count);
-    if (expected != record->partition)
-        return pl_err_set(PL_REJECT_PARTITION, "key hashes to partition %d: produce with the Java "
-                          "default partitioner (murmur2)", (int)expected);
-    if (!record->value.data)
-        return pl_err_set(PL_REJECT_MALFORMED, "no value: a tombstone is not allowed here");
-    return PL_OK;
-}
-
 /* Of the quotes that are dropped, those that nobody can ever use are refused aloud. */
 static enum pl_err judge_drop(const struct price_service *service, const struct pl_price *price,
                               enum pl_drop drop)
@@ -120,7 +105,8 @@ static enum pl_err judge_drop(const struct price_service *service, const struct 
 static enum pl_err apply_price(struct price_service *service, const struct pl_record *record)
 {
     struct pl_price price;
-    enum pl_err err = check_price(service, record);
+    enum pl_err err = pl_key_check(record->key, record->value, record->partition,
+                                   service->partition_count, "instrument");
     if (!err)
         err = pl_wire_price_decode(service->wire, record->key, record->value, &price);
     if (err)

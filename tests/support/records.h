@@ -6,7 +6,7 @@
 #ifndef PL_TESTS_SUPPORT_RECORDS_H
 #define PL_TESTS_SUPPORT_RECORDS_H
 
-#include "lib/kafka/topics.h"
+#include "lib/wire/topics.h"
 
 enum test_record_kind {
     TEST_RECORD_PRICES,

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "lib/kafka/topics.h"
+#include "lib/wire/topics.h"
 #include "lib/service/metrics.h"
 
 enum { EVENTS, BY_RESULT, BY_TOPIC, BY_PARTITION, LEVEL, LAG, STATES, LATENCY, METRIC_COUNT };

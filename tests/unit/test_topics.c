@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "lib/kafka/topics.h"
+#include "lib/wire/topics.h"
 
 static void every_row_is_complete(void **state)
 {

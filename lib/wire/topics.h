@@ -3,12 +3,13 @@
  * The thirteen topics of the pipeline, as an enum and a table. Names are configurable (the table
  * holds the defaults of deploy/topics.conf); everything else in the program speaks of the enum.
  */
-#ifndef PL_KAFKA_TOPICS_H
-#define PL_KAFKA_TOPICS_H
+#ifndef PL_WIRE_TOPICS_H
+#define PL_WIRE_TOPICS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/base/bytes.h"
 #include "lib/base/err.h"
 
 enum pl_topic {
@@ -45,5 +46,11 @@ bool pl_topic_from_word(const char *word, enum pl_topic *topic);
 /* The partition that Kafka's Java default partitioner gives a key: murmur2, sign bit cleared,
  * modulo the count. An empty key is the caller's error to reject. */
 int32_t pl_key_partition(const uint8_t *key, size_t size_bytes, int32_t partition_count);
+
+/* Whether a record of a keyed topic is where its key belongs: it has a key (`what` says of what, for
+ * the text), the key hashes to `partition`, and it is no tombstone. REJECT_KEY, REJECT_PARTITION,
+ * REJECT_MALFORMED. */
+enum pl_err pl_key_check(struct pl_bytes_view key, struct pl_bytes_view value, int32_t partition,
+                         int32_t partition_count, const char *what);
 
 #endif

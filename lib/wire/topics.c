@@ -6,7 +6,7 @@
  * a record's partition with it, step 6 chooses one. Pure; G1 and G7 rest on it (a record whose key
  * does not hash to its partition goes to dead letter).
  */
-#include "lib/kafka/topics.h"
+#include "lib/wire/topics.h"
 
 #include <string.h>
 
@@ -100,4 +100,18 @@ int32_t pl_key_partition(const uint8_t *key, size_t size_bytes, int32_t partitio
     pl_assert(key != NULL && size_bytes > 0);
     pl_assert(partition_count > 0);
     return (int32_t)(murmur2(key, size_bytes) & 0x7fffffffU) % partition_count;
+}
+
+enum pl_err pl_key_check(struct pl_bytes_view key, struct pl_bytes_view value, int32_t partition,
+                         int32_t partition_count, const char *what)
+{
+    if (!key.data || key.size_bytes == 0)
+        return pl_err_set(PL_REJECT_KEY, "no key: write the %s as the record's key", what);
+    int32_t expected = pl_key_partition(key.data, key.size_bytes, partition_count);
+    if (expected != partition)
+        return pl_err_set(PL_REJECT_PARTITION, "key hashes to partition %d: produce with the Java "
+                          "default partitioner (murmur2)", (int)expected);
+    if (!value.data)
+        return pl_err_set(PL_REJECT_MALFORMED, "no value: a tombstone is not allowed here");
+    return PL_OK;
 }
