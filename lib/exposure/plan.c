@@ -321,7 +321,7 @@ static bool cut_along(struct plan *plan, const struct point *from)
             step_most = pl_min(step_most, (pl_i128)here.lots[i] * way_most / way);
     }
     for (uint32_t i = 0; i < plan->item_count; i++)
-        beyond.lots[i] = 2 * here.lots[i] - from->lots[i];
+        beyond.lots[i] = here.lots[i] - (from->lots[i] - here.lots[i]);
     int64_t low = 0, high = (int64_t)step_most; /* low reaches */
     while (low < high) {
         int64_t middle = high - (high - low) / 2;

@@ -114,7 +114,8 @@ static int32_t top_rate(const struct pl_instrument *instrument, enum pl_tier tie
 }
 
 /* Fact 1 of the file's comment, on the sides of 0 where the leg may be. The charge for the price
- * interval of a live long leg takes lot - low of each lot's value away again, 10^6 fold. */
+ * interval of a live long leg takes lot - low of each lot's value away again, 10^6 fold. What holds
+ * for n > 0 holds below, as own_short >= own_long (V1). */
 static bool grows_with_value(const struct pl_market *market, const struct pl_leg *leg,
                              enum pl_tier tier)
 {
@@ -129,14 +130,13 @@ static bool grows_with_value(const struct pl_market *market, const struct pl_leg
     for (uint32_t k = 0; k < instrument->loss_count; k++)
         if (instrument->losses[k].loss.at[tier] > loss)
             loss = instrument->losses[k].loss.at[tier];
-    bool may_be_long = leg->lots > 0 || leg->final_lots > 0;
-    bool may_be_short = leg->lots < 0 || leg->final_lots < 0;
+    if (leg->lots <= 0 && leg->final_lots <= 0)
+        return weights->own_short >= loads;
     bool is_charged = pl_tier_charges_doubt(tier) && quote->status == PL_MARK_LIVE;
     int64_t lot_vu = is_charged ? quote->lot_vu : 1;
     int64_t gap_vu = is_charged ? quote->lot_vu - quote->low_lot_vu : 0;
     pl_i128 long_slope = weights->own_long - loads - loss - top_rate(instrument, tier);
-    return (!may_be_long || long_slope * lot_vu >= (pl_i128)gap_vu * PL_PPM) &&
-           (!may_be_short || weights->own_short >= loads);
+    return long_slope * lot_vu >= (pl_i128)gap_vu * PL_PPM;
 }
 
 static bool is_point(struct span span)

@@ -439,10 +439,10 @@ static void hold_hedged(void)
 }
 
 /*
- * Where legs hedge each other only their joint sale helps: the pro-rata unwinding (S4) always finds one
- * if the complete unwinding reaches. Where that does not, a sale in a proportion of its own may still:
- * single legs and the pro-rata line cannot see it, and the plan calls the account bankrupt by S4's own
- * rule. In books made of nothing but such hedges that is less than one in twenty.
+ * Where legs hedge each other only their joint sale helps: the pro-rata unwinding (S4) always finds
+ * one if the complete unwinding reaches. Where that does not, a sale in a proportion of its own may
+ * still: single legs and the pro-rata line cannot see it, and the plan calls the account bankrupt
+ * by S4's own rule. In books made of nothing but such hedges that is less than one in twenty.
  */
 static void hedged_books_are_unwound_together(void **state)
 {

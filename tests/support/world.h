@@ -13,11 +13,11 @@ enum { WORLD_INSTRUMENTS_MAX = 64, WORLD_UNLISTED = 3 };
 
 /* What a test wants to do without. */
 struct world_options {
-    bool no_brackets;   /* requirements are homogeneous */
-    bool no_discount;   /* sales are free of cost */
-    bool all_sellable;  /* the liquidity order names every instrument */
-    bool coarse;        /* few lots per leg: small enough to try every sale */
-    uint32_t bad_marks; /* of 16: instruments whose mark is not LIVE */
+    bool no_brackets;              /* requirements are homogeneous */
+    bool no_discount;              /* sales are free of cost */
+    bool all_sellable;             /* the liquidity order names every instrument */
+    bool coarse;                   /* few lots per leg: small enough to try every sale */
+    uint32_t bad_marks;            /* of 16: instruments whose mark is not LIVE */
     uint32_t instrument_count_max; /* 0: the usual number */
 };
 

@@ -23,10 +23,12 @@ enum flaw { FLAW_NONE, FLAW_STALE, FLAW_HALTED, FLAW_UNPRICED, FLAW_UNLISTED, FL
 
 /*
  * A of 100 USD with haircuts 10 % and 5 %, 20 % of the common factor and 30 % loss; B of 100 USD
- * with 20 % of the same factor. A bad mark of A may lie between half and twice. PERP asks for 150 %
- * long and 10 % short, and loads 20 %.
+ * with 20 % of the same factor. A bad mark may lie between half and twice. Then derivatives that ask
+ * for more than their value: PERP for 150 % long and 10 % short, 20 % of the factor and 10 % above
+ * 1,000 USD; LOADED for 150 % of the factor; LOSING for 150 % in case of a loss; STEPPED for 150 %
+ * by brackets.
  */
-static uint32_t perp_c;
+static uint32_t perp_c, loaded, losing, stepped;
 
 static void set_up_bounds(enum flaw flaw, uint32_t *flawed)
 {
@@ -37,13 +39,19 @@ static void set_up_bounds(enum flaw flaw, uint32_t *flawed)
     perp_c = build_instrument(&build, "PERP", PL_INSTRUMENT_PERP, 0, 0);
     build_haircuts(&build, asset_a, build_flat(100000), build_flat(50000));
     build_haircuts(&build, perp_c, build_flat(1500000), build_flat(100000));
+    loaded = build_instrument(&build, "LOADED", PL_INSTRUMENT_PERP, 0, 0);
+    losing = build_instrument(&build, "LOSING", PL_INSTRUMENT_PERP, 0, 0);
+    stepped = build_instrument(&build, "STEPPED", PL_INSTRUMENT_PERP, 0, 0);
+    build_load(&build, loaded, f, build_flat(1500000));
+    build_loss(&build, losing, d, build_flat(1500000));
+    build_bracket(&build, stepped, 0, build_flat(1500000));
     build_load(&build, asset_a, f, build_flat(200000));
     build_load(&build, asset_b, f, build_flat(200000));
     build_load(&build, perp_c, f, build_flat(200000));
     build_loss(&build, asset_a, d, build_flat(300000));
     build_bracket(&build, perp_c, 1000, build_flat(100000));
-    build.parameters.instruments[asset_a].price_rules.bad_mark_low_ppm = 500000;
-    build.parameters.instruments[perp_c].price_rules.bad_mark_low_ppm = 500000;
+    for (uint32_t i = 0; i < build.names.count; i++)
+        build.parameters.instruments[i].price_rules.bad_mark_low_ppm = 500000;
     build_finish(&build);
     for (uint32_t i = 0; i < build.names.count; i++) {
         build_price(&build, i, 100);
@@ -75,7 +83,7 @@ static void assert_bound(pl_i128 bound, int64_t expected_usd, int sign, const ch
 static void bad_inputs_leave_these_bounds(void **state)
 {
     (void)state;
-    enum { A, B, C }; /* C is PERP */
+    enum { A, B, PERP, LOADED, LOSING, STEPPED, LEGS };
     enum { INITIAL = PL_TIER_INITIAL, END = PL_TIER_END };
     enum { UNFINAL = PL_DOUBT_UNFINALISED, NO_MARK = PL_DOUBT_NO_MARK };
     enum { STALE = PL_DOUBT_STALE, HALTED = PL_DOUBT_HALTED, UNLISTED = PL_DOUBT_UNLISTED };
@@ -83,7 +91,7 @@ static void bad_inputs_leave_these_bounds(void **state)
         const char *what;
         enum flaw flaw;
         int flawed;
-        int64_t lots[3], final_lots[3];
+        int64_t lots[LEGS], final_lots[LEGS];
         int tier;
         int64_t low_usd, high_usd; /* of the excess */
         int reason;                /* 0: no doubt */
@@ -115,19 +123,59 @@ static void bad_inputs_leave_these_bounds(void **state)
         {"across 0, stale", FLAW_STALE, A, {-10}, {5}, END, -2500, 400, STALE},
         /* More long PERP costs more than it is worth (-50 % and 20 %), so each term takes its
          * worst. Value 0 .. 2000: own 0 .. -1000, factor 0 .. 400, bracket 0 .. 100. Short it owes
-         * 10 % more and the factor, which grows with the value as always. */
-        {"greedy long", FLAW_STALE, C, {0, 0, 10}, {0, 0, 10}, END, -1500, 0, STALE},
-        {"greedy short", FLAW_STALE, C, {0, 0, -10}, {0, 0, -10}, END, -2700, -650, STALE},
+         * 10 % more and the factor, which grows with the value as always, also against B's. */
+        {"perp long", FLAW_STALE, PERP, {0, 0, 10}, {0, 0, 10}, END, -1500, 0, STALE},
+        {"perp short", FLAW_STALE, PERP, {0, 0, -10}, {0, 0, -10}, END, -2700, -650, STALE},
+        {"perp hedge", FLAW_STALE, PERP, {0, 10, -10}, {0, 10, -10}, END, -1500, 350, STALE},
         /* Own is greatest in 0, inside the interval; B's factor may be hedged or doubled. */
-        {"greedy mix", FLAW_NONE, C, {0, 10, -10}, {0, 10, 10}, END, -500, 1000, UNFINAL},
-        {"greedy unpriced", FLAW_UNPRICED, C, {0, 10, 10}, {0, 10, 10}, END, OPEN, 800, NO_MARK},
+        {"perp mix", FLAW_NONE, PERP, {0, 10, -10}, {0, 10, 10}, END, -500, 1000, UNFINAL},
+        {"perp unpriced", FLAW_UNPRICED, PERP, {0, 10, 10}, {0, 10, 10}, END, OPEN, 800, NO_MARK},
+        /* A factor of 2,000 by B less 750 .. 3,000: the best is inside, so each term by itself. */
+        {"loaded", FLAW_STALE, LOADED, {0, 100, 0, -10}, {0, 100, 0, -10}, END, 6750, 9500, STALE},
+        /* Debt without bound may hedge B wholly; an asset without bound may cost any factor. */
+        {"loaded debt",
+         FLAW_UNPRICED,
+         LOADED,
+         {0, 100, 0, -1},
+         {0, 100, 0, -1},
+         END,
+         OPEN,
+         10000,
+         NO_MARK},
+        {"loaded asset",
+         FLAW_UNPRICED,
+         LOADED,
+         {0, 0, 0, 1},
+         {0, 0, 0, 1},
+         END,
+         OPEN,
+         OPEN,
+         NO_MARK},
+        {"losing",
+         FLAW_UNPRICED,
+         LOSING,
+         {0, 0, 0, 0, 1},
+         {0, 0, 0, 0, 1},
+         END,
+         OPEN,
+         OPEN,
+         NO_MARK},
+        {"stepped",
+         FLAW_UNPRICED,
+         STEPPED,
+         {0, 0, 0, 0, 0, 1},
+         {0, 0, 0, 0, 0, 1},
+         END,
+         OPEN,
+         OPEN,
+         NO_MARK},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint32_t flawed = (uint32_t)rows[i].flawed;
         set_up_bounds(rows[i].flaw, &flawed);
-        struct pl_leg legs[3];
+        struct pl_leg legs[LEGS];
         uint32_t leg_count = 0;
-        for (uint32_t l = 0; l < 3; l++) {
+        for (uint32_t l = 0; l < LEGS; l++) {
             if (rows[i].lots[l] == 0 && rows[i].final_lots[l] == 0)
                 continue;
             legs[leg_count] = build_leg(l, rows[i].lots[l]);
