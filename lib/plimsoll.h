@@ -156,8 +156,8 @@ struct pl_parameters {
  *       <= 10^6 at each tier (more collateral never hurts)
  *   V6  maintenance <= end <= initial <= alert for haircuts, |loads|, losses, rates. For the loads of
  *       one factor the tiers must also be proportional, a[t]*b[u] = b[t]*a[u] for any two
- *       instruments and tiers: without it a hedge could count more at a stricter tier and the tiers would not
- *       be nested, which the search for accounts relies on (G3).
+ *       instruments and tiers: without it a hedge could count more at a stricter tier and the tiers
+ *       would not be nested, which the search for accounts relies on (G3).
  *   V7  lot_decimals + tick_decimals <= 12; sum of an instrument's coefficients <= 2^23 ppm
  *   V8  (value grids, V4, V5, V9 and V10 belong to options and are checked with them)
  * plus, by field name, whatever is out of the ranges stated above: duplicate ids, an unknown factor,

@@ -213,6 +213,17 @@ static void every_difference_is_flagged(void **state)
     assert_true(build.market.changed_mask == UINT64_MAX);
 }
 
+static void the_first_set_counts_whatever_its_epoch(void **state)
+{
+    (void)state;
+    set_up();
+    build.parameters.epoch = 0;
+    build_price(&build, eth, 250000);
+    build_update(&build);
+    assert_true(build.market.parameters_changed);
+    assert_int_equal(build.market.quotes[eth].ticks, 250000);
+}
+
 static void what_is_not_listed_has_no_quote(void **state)
 {
     (void)state;
@@ -254,6 +265,7 @@ int main(void)
         cmocka_unit_test(only_fresh_marks_are_live),
         cmocka_unit_test(a_mark_out_of_range_halts_and_keeps_the_last_quote),
         cmocka_unit_test(every_difference_is_flagged),
+        cmocka_unit_test(the_first_set_counts_whatever_its_epoch),
         cmocka_unit_test(what_is_not_listed_has_no_quote),
         cmocka_unit_test(newer_marks_are_above_in_offset_then_tick),
     };

@@ -61,6 +61,11 @@ static void a_full_table_refuses_new_names_and_keeps_old_ones(void **state)
     assert_int_equal(pl_names_intern(&names, &last, &index), PL_OK);
     assert_int_equal(index, PL_INSTRUMENTS_MAX - 1);
     assert_int_equal(names.count, PL_INSTRUMENTS_MAX);
+    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
+        struct pl_id id = id_of(i);
+        assert_true(pl_names_find(&names, &id, &index));
+        assert_int_equal(index, i);
+    }
 }
 
 int main(void)
