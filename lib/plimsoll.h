@@ -399,7 +399,8 @@ struct pl_portfolio {
  *
  * with side(n) = haircut_long n for n >= 0, haircut_short (-n) below; conc(v) = sum over brackets of
  * rate_b (min(v, T_b+1) - T_b)+; unc = lots (lot_vu - low_lot_vu) for a long, |lots| (high_lot_vu -
- * lot_vu) for a short. Every leg must be certain: listed, LIVE, lots == final_lots; else assertion.
+ * lot_vu) for a short. Every leg must be certain: listed, LIVE, lots == final_lots; and cash be final;
+ * else assertion.
  * Returns false when the gross value of the legs is above PL_VALUE_VU_MAX or |cash| above 4 times that
  * (a sale turns value into cash and must stay inside); *excess is then unspecified.
  */
@@ -496,7 +497,9 @@ struct pl_sale {
  * when the order alone cannot reach it the pro-rata unwinding does, if complete unwinding reaches it
  * (RISK S4). Then every leg is trimmed by bisection until no leg can be cut by one lot. The excess is
  * concave in the quantities, hence each bisection is exact. If nothing reaches the target all that
- * may be sold and helps is sold and is_bankrupt says so.
+ * may be sold and helps is sold and is_bankrupt says so, unless sellable legs found no room among
+ * PL_SALE_LEGS_MAX: they are for the next revision. An account out of range gets an empty sale that
+ * neither reaches nor is bankrupt.
  */
 void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
                   const struct pl_portfolio *portfolio, struct pl_sale *sale);

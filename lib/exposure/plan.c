@@ -30,7 +30,7 @@ struct plan {
     struct pl_portfolio portfolio; /* after the items' present lots are executed */
     bool is_certain;
     uint32_t item_count;
-    bool has_more; /* sellable legs that do not fit */
+    bool has_more;                       /* sellable legs that do not fit */
     struct item items[PL_SALE_LEGS_MAX]; /* by rank */
     uint32_t evaluation_count;
 };

@@ -78,7 +78,7 @@ static void edges_are_valid(void **state)
     row(perp)->haircut_short = build_flat(20000);
     row(perp)->sale_discount_ppm = 999999;
     row(perp)->confidence_ppm = (1 << 23) - 20000 - 300000; /* V7 met exactly */
-    row(eth)->brackets[0].threshold_usd = 5;           /* below the first threshold the rate is 0 */
+    row(eth)->brackets[0].threshold_usd = 5; /* below the first threshold the rate is 0 */
     row(usd)->price_rules.bad_mark_high_ppm = PL_PPM;
     row(usd)->price_rules.bad_mark_low_ppm = PL_PPM;
     policy()->alert_hysteresis_ppm = 0;
@@ -87,10 +87,10 @@ static void edges_are_valid(void **state)
 
 /* ---- what breaks, one function per row ------------------------------------------------------ */
 
-#define BREAK(name, statement) \
-    static void name(void) \
-    { \
-        statement; \
+#define BREAK(name, statement)                                                                     \
+    static void name(void)                                                                         \
+    {                                                                                              \
+        statement;                                                                                 \
     }
 
 BREAK(v1, row(perp)->haircut_long.at[PL_TIER_MAINTENANCE] = -1)
