@@ -572,10 +572,8 @@ static uint32_t find_candidates(struct liquidation *service, struct partition *p
         partition->decide_all = true;
     partition->changed_mask |= service->market->changed_mask;
     service->market->changed_mask = partition->decide_all ? UINT64_MAX : partition->changed_mask;
-    uint32_t count = pl_screen(service->market, partition->book, partition->touched,
-                               partition->touched_count, service->candidates,
-                               service->candidate_marks);
-    return count;
+    return pl_screen(service->market, partition->book, partition->touched,
+                     partition->touched_count, service->candidates, service->candidate_marks);
 }
 
 static enum pl_err decide_partition(struct liquidation *service, struct partition *partition)

@@ -66,7 +66,7 @@ struct partition {
     int64_t accounts_end, journal_end, holdings_end;
     int64_t holdings_next, executions_next; /* as of the last commit */
     int64_t executions_staged;
-    bool accounts_done, journal_done, executions_paused;
+    bool executions_paused;
 
     /* The journal's tail. */
     bool has_entry;
