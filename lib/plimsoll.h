@@ -192,7 +192,7 @@ bool pl_mark_is_newer(const struct pl_mark *mark, const struct pl_mark *last);
 
 /* What evaluation uses of a mark: values of one lot in VU, exact, each < 2^63. */
 struct pl_quote {
-    int64_t ticks;               /* 0: never had a valid price                                     */
+    int64_t ticks;               /* 0: no valid price                                              */
     int64_t lot_vu;              /* ticks * multiplier                                             */
     int64_t low_lot_vu, high_lot_vu;   /* the initial tier's interval                              */
     int64_t bad_low_lot_vu, bad_high_lot_vu; /* bounds while `status` is not LIVE                  */
@@ -232,7 +232,8 @@ enum { PL_INTERVAL_TIMES_MAX = 8 };
 /*
  * Derives the quotes at `now_ms`, comparing with the ones of the last call: changed_mask says whose
  * holders must be looked at. A mark whose ticks or value leave the exact range, or whose interval is
- * wider than PL_INTERVAL_TIMES_MAX allows, counts as HALTED with its last quote kept. A mark from the
+ * wider than PL_INTERVAL_TIMES_MAX allows, counts as HALTED and never priced: what it said before is
+ * history, and quotes are a function of the newest marks alone (G2). A mark from the
  * future by more than age_ms_max is STALE like one from the past. The bounds of a bad mark round
  * outward. `marks` has PL_INSTRUMENTS_MAX entries. New parameters forget all quotes and set all bits.
  */
@@ -351,9 +352,10 @@ enum pl_err pl_book_apply_holdings(struct pl_book *book, const struct pl_holding
                                    uint32_t *index);
 /* The last record of this account could not be applied: uncertain until the next valid one. */
 enum pl_err pl_book_taint(struct pl_book *book, const struct pl_id *account, uint32_t *index);
-/* Replaces the decided state: after a commit, or while restoring. REJECT_CAPACITY. */
+/* Replaces the decided state: after a commit, or while restoring. `digest` is of the record that says
+ * so. The default state is not stored and counts for nothing. REJECT_CAPACITY. */
 enum pl_err pl_book_set_state(struct pl_book *book, uint32_t index,
-                              const struct pl_account_state *state);
+                              const struct pl_account_state *state, struct pl_digest digest);
 /* Row of an account, made if absent. REJECT_CAPACITY. */
 enum pl_err pl_book_account(struct pl_book *book, const struct pl_id *id, uint32_t *index);
 bool pl_book_find(const struct pl_book *book, const struct pl_id *id, uint32_t *index);
@@ -373,6 +375,9 @@ uint32_t pl_book_state_row(const struct pl_book *book, uint32_t at);
 const struct pl_account_state *pl_book_state_view(const struct pl_book *book, uint32_t at);
 /* Exclusive or of the digests of all holdings: equal books, equal digests, in any order. */
 struct pl_digest pl_book_digest(const struct pl_book *book);
+/* Likewise of the digests of all stored states; and the digest of one, zero where none is stored. */
+struct pl_digest pl_book_states_digest(const struct pl_book *book);
+struct pl_digest pl_book_state_digest(const struct pl_book *book, uint32_t index);
 /* Bytes of the block in use, for sizing. */
 size_t pl_book_used_bytes(const struct pl_book *book);
 

@@ -36,6 +36,7 @@ struct block {
 struct state_place {
     uint32_t row;
     uint32_t first;
+    struct pl_digest digest;
 };
 
 enum {
@@ -62,7 +63,7 @@ struct pl_book {
     uint32_t leg_count, applied_count;           /* of all accounts                               */
     uint32_t unit_count, unit_end, units_live;   /* room; used so far, with free blocks; without  */
     uint32_t free[BLOCK_UNITS_MAX + 1];          /* by size: unit of the first free block, plus 1 */
-    struct pl_digest digest;
+    struct pl_digest digest, states_digest;
 };
 
 /* Units that hold all contents the limits allow, and one eighth so that squeezing is rare. */
@@ -342,6 +343,7 @@ static size_t stored_bytes(const struct pl_account_state *state)
 static void drop_state(struct pl_book *book, struct pl_account *account)
 {
     struct state_place *place = &book->states[account->state_index];
+    pl_digest_xor(&book->states_digest, place->digest);
     give_up(book, place->first);
     *place = book->states[--book->state_count];
     book->accounts[place->row].state_index = account->state_index;
@@ -349,7 +351,7 @@ static void drop_state(struct pl_book *book, struct pl_account *account)
 }
 
 enum pl_err pl_book_set_state(struct pl_book *book, uint32_t index,
-                              const struct pl_account_state *state)
+                              const struct pl_account_state *state, struct pl_digest digest)
 {
     pl_assert(index < book->account_count);
     pl_assert(state->pending_count <= PL_PENDING_MAX && state->doubt_count <= PL_DOUBTS_MAX);
@@ -369,6 +371,9 @@ enum pl_err pl_book_set_state(struct pl_book *book, uint32_t index,
     struct state_place *place = &book->states[account->state_index];
     place->first = put(book, &(struct block){.row = index, .kind = BLOCK_STATE}, place->first,
                        state, stored_bytes(state));
+    pl_digest_xor(&book->states_digest, place->digest);
+    pl_digest_xor(&book->states_digest, digest);
+    place->digest = digest;
     return PL_OK;
 }
 
@@ -430,6 +435,17 @@ const struct pl_applied *pl_book_applied(const struct pl_book *book, uint32_t in
 struct pl_digest pl_book_digest(const struct pl_book *book)
 {
     return book->digest;
+}
+
+struct pl_digest pl_book_states_digest(const struct pl_book *book)
+{
+    return book->states_digest;
+}
+
+struct pl_digest pl_book_state_digest(const struct pl_book *book, uint32_t index)
+{
+    uint32_t at = pl_book_at(book, index)->state_index;
+    return at == UINT32_MAX ? (struct pl_digest){0} : book->states[at].digest;
 }
 
 size_t pl_book_used_bytes(const struct pl_book *book)

@@ -94,17 +94,13 @@ static bool is_fresh(int64_t event_time_ms, int64_t now_ms, int64_t age_ms_max)
 }
 
 static struct pl_quote derive_quote(const struct pl_instrument *instrument,
-                                    const struct pl_mark *mark, const struct pl_quote *last,
-                                    int64_t now_ms)
+                                    const struct pl_mark *mark, int64_t now_ms)
 {
     struct pl_quote quote = {.status = PL_MARK_NONE};
     if (mark->status == PL_MARK_NONE)
         return quote;
-    if (!price_quote(instrument, mark, &quote)) {
-        quote = *last;
-        quote.status = PL_MARK_HALTED;
-        return quote;
-    }
+    if (!price_quote(instrument, mark, &quote))
+        return (struct pl_quote){.status = PL_MARK_HALTED};
     quote.status = mark->status;
     if (mark->status == PL_MARK_LIVE &&
         !is_fresh(mark->event_time_ms, now_ms, instrument->price_rules.age_ms_max))
@@ -139,8 +135,7 @@ void pl_market_update(struct pl_market *market, const struct pl_parameters *para
 
     for (uint32_t k = 0; k < market->listed_count; k++) {
         uint32_t i = market->listed[k];
-        struct pl_quote quote = derive_quote(&parameters->instruments[i], &marks[i],
-                                             &market->quotes[i], now_ms);
+        struct pl_quote quote = derive_quote(&parameters->instruments[i], &marks[i], now_ms);
         if (quotes_are_equal(&quote, &market->quotes[i]))
             continue;
         market->quotes[i] = quote;

@@ -80,7 +80,7 @@ static const char *stage_of(enum pl_err err)
 static bool is_ours(const char *name)
 {
     static const char *const prefixes[] = {"__connect.errors.", "kafka_dlt-", "plimsoll.error.",
-                                           "plimsoll.code."};
+                                           "plimsoll.code.", PL_JOURNAL_HEADER};
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
         if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
             return true;

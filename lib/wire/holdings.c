@@ -290,9 +290,7 @@ enum pl_err pl_wire_holdings_decode(struct pl_wire *wire, struct pl_names *names
         err = pl_record_to_holdings(&wire->record, names, holdings);
     if (err)
         return err;
-    XXH128_hash_t hash = XXH3_128bits_withSeed(value.data, value.size_bytes,
-                                               pl_hash64(key.data, key.size_bytes));
-    holdings->digest = (struct pl_digest){.low = hash.low64, .high = hash.high64};
+    holdings->digest = pl_wire_digest(key, value);
     return PL_OK;
 }
 

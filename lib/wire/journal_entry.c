@@ -7,7 +7,6 @@
 #include "plimsoll/v1/journal_entry.pb-c.h"
 
 #include <assert.h>
-#include <openssl/evp.h>
 #include <string.h>
 
 #include "lib/base/assert.h"
@@ -20,89 +19,31 @@ static_assert((int)PL_JOURNAL_STEP == (int)PLIMSOLL__V1__JOURNAL_ENTRY__KIND__KI
               "journal kind");
 static_assert((int)PL_READINESS_LOADING ==
                       (int)PLIMSOLL__V1__JOURNAL_ENTRY__READINESS__READINESS_LOADING &&
-                  (int)PL_READINESS_WAITING ==
-                      (int)PLIMSOLL__V1__JOURNAL_ENTRY__READINESS__READINESS_WAITING,
+                  (int)PL_READINESS_DIVERGED ==
+                      (int)PLIMSOLL__V1__JOURNAL_ENTRY__READINESS__READINESS_DIVERGED,
               "readiness");
 
 enum { DIGEST_BYTES = 16 };
 
-/* ---- hashes ---- */
-
-void pl_wire_hash(struct pl_bytes_view bytes, uint8_t hash[PL_HASH_BYTES])
-{
-    unsigned size_bytes = 0;
-    /* It fails only without SHA-256 in the library, which no service gets far without. */
-    int is_done = EVP_Digest(bytes.data, bytes.size_bytes, hash, &size_bytes, EVP_sha256(), NULL);
-    pl_assert(is_done == 1 && size_bytes == PL_HASH_BYTES);
-}
-
-static enum pl_err fail_digest(struct pl_outputs_digest *digest)
-{
-    EVP_MD_CTX_free(digest->context);
-    digest->context = NULL;
-    return pl_err_set(PL_FATAL_SYSTEM, "libcrypto cannot compute SHA-256");
-}
-
-enum pl_err pl_outputs_digest_begin(struct pl_outputs_digest *digest)
-{
-    *digest = (struct pl_outputs_digest){.context = EVP_MD_CTX_new()};
-    if (!digest->context || !EVP_DigestInit_ex(digest->context, EVP_sha256(), NULL))
-        return fail_digest(digest);
-    return PL_OK;
-}
-
-/* A part after its length in four bytes, big-endian; all ones where there is none. */
-static bool add_part(struct pl_outputs_digest *digest, struct pl_bytes_view part)
-{
-    pl_assert(part.size_bytes < UINT32_MAX);
-    uint32_t size_bytes = part.data ? (uint32_t)part.size_bytes : UINT32_MAX;
-    const uint8_t length[4] = {(uint8_t)(size_bytes >> 24), (uint8_t)(size_bytes >> 16),
-                               (uint8_t)(size_bytes >> 8), (uint8_t)size_bytes};
-    return EVP_DigestUpdate(digest->context, length, sizeof(length)) &&
-           (!part.data || EVP_DigestUpdate(digest->context, part.data, part.size_bytes));
-}
-
-enum pl_err pl_outputs_digest_add(struct pl_outputs_digest *digest, enum pl_topic topic,
-                                  struct pl_bytes_view key, struct pl_bytes_view value)
-{
-    const char *word = pl_topic_word(topic);
-    pl_assert(digest->context);
-    if (!add_part(digest, (struct pl_bytes_view){(const uint8_t *)word, strlen(word)}) ||
-        !add_part(digest, key) || !add_part(digest, value))
-        return fail_digest(digest);
-    digest->count++;
-    return PL_OK;
-}
-
-enum pl_err pl_outputs_digest_end(struct pl_outputs_digest *digest, uint8_t hash[PL_HASH_BYTES])
-{
-    pl_assert(digest->context);
-    if (!EVP_DigestFinal_ex(digest->context, hash, NULL))
-        return fail_digest(digest);
-    EVP_MD_CTX_free(digest->context);
-    digest->context = NULL;
-    return PL_OK;
-}
-
 /* ---- decode ---- */
 
-static enum pl_err read_bytes(const char *field, bool is_present, ProtobufCBinaryData from,
-                              size_t size_bytes, uint8_t *bytes)
+static enum pl_err read_bytes(const struct pl_place *place, const char *field, bool is_present,
+                              ProtobufCBinaryData from, size_t size_bytes, uint8_t *bytes)
 {
     if (!is_present)
-        return pl_field_missing(NULL, field);
+        return pl_field_missing(place, field);
     if (from.len != size_bytes)
-        return pl_field_fail(PL_REJECT_RANGE, NULL, field, ": %zu bytes instead of %zu", from.len,
+        return pl_field_fail(PL_REJECT_RANGE, place, field, ": %zu bytes instead of %zu", from.len,
                              size_bytes);
     memcpy(bytes, from.data, size_bytes);
     return PL_OK;
 }
 
-static enum pl_err read_digest(const Plimsoll__V1__JournalEntry *from, struct pl_digest *digest)
+static enum pl_err read_digest(const char *field, bool is_present, ProtobufCBinaryData from,
+                               struct pl_digest *digest)
 {
     uint8_t bytes[DIGEST_BYTES];
-    enum pl_err err = read_bytes("book_digest", from->has_book_digest, from->book_digest,
-                                 DIGEST_BYTES, bytes);
+    enum pl_err err = read_bytes(NULL, field, is_present, from, DIGEST_BYTES, bytes);
     *digest = (struct pl_digest){0};
     for (unsigned i = 0; !err && i < 8; i++) {
         digest->high = digest->high << 8 | bytes[i];
@@ -113,12 +54,17 @@ static enum pl_err read_digest(const Plimsoll__V1__JournalEntry *from, struct pl
 
 static enum pl_err read_hashes(const Plimsoll__V1__JournalEntry *from, struct pl_journal *journal)
 {
-    enum pl_err err = read_bytes("previous_hash", from->has_previous_hash, from->previous_hash,
+    enum pl_err err = read_bytes(NULL, "previous_hash", from->has_previous_hash, from->previous_hash,
                                  PL_HASH_BYTES, journal->previous_hash);
     if (!err)
-        err = read_bytes("outputs_digest", from->has_outputs_digest, from->outputs_digest,
+        err = read_bytes(NULL, "outputs_digest", from->has_outputs_digest, from->outputs_digest,
                          PL_HASH_BYTES, journal->outputs_digest);
-    return err ? err : read_digest(from, &journal->book_digest);
+    if (!err)
+        err = read_digest("book_digest", from->has_book_digest, from->book_digest,
+                          &journal->book_digest);
+    return err ? err
+               : read_digest("settled_digest", from->has_settled_digest, from->settled_digest,
+                             &journal->settled_digest);
 }
 
 static enum pl_err read_coordinate(const struct pl_place *place,
@@ -132,8 +78,14 @@ static enum pl_err read_coordinate(const struct pl_place *place,
                              ": no topic has this word; write e.g. \"holdings\"");
     enum pl_err err = pl_field_i32(place, PL_SCALAR(from, partition), 0, INT32_MAX,
                                    &coordinate->partition);
+    if (!err)
+        err = pl_field_i64(place, PL_SCALAR(from, offset), 0, INT64_MAX, &coordinate->offset);
+    if (!err)
+        err = pl_field_i64(place, PL_SCALAR(from, first_offset), 0, coordinate->offset,
+                           &coordinate->first_offset);
     return err ? err
-               : pl_field_i64(place, PL_SCALAR(from, offset), 0, INT64_MAX, &coordinate->offset);
+               : read_bytes(place, "digest", from->has_digest, from->digest, PL_HASH_BYTES,
+                            coordinate->digest);
 }
 
 static enum pl_err read_vector(const Plimsoll__V1__JournalEntry *from, struct pl_journal *journal)
@@ -235,6 +187,8 @@ static void build_vector(struct pl_wire *wire, const struct pl_journal *journal,
         coordinate->topic = (char *)(uintptr_t)pl_topic_word(from->topic);
         PL_PUT(coordinate, partition, from->partition);
         PL_PUT(coordinate, offset, from->offset);
+        PL_PUT(coordinate, first_offset, from->first_offset);
+        PL_PUT(coordinate, digest, borrow(from->digest, PL_HASH_BYTES));
         to->vector[to->n_vector++] = coordinate;
     }
 }
@@ -242,9 +196,10 @@ static void build_vector(struct pl_wire *wire, const struct pl_journal *journal,
 enum pl_err pl_wire_journal_encode(struct pl_wire *wire, const struct pl_journal *journal,
                                    struct pl_bytes_view *value)
 {
-    uint8_t book_digest[DIGEST_BYTES];
+    uint8_t book_digest[DIGEST_BYTES], settled_digest[DIGEST_BYTES];
     Plimsoll__V1__JournalEntry to = PLIMSOLL__V1__JOURNAL_ENTRY__INIT;
     print_digest(journal->book_digest, book_digest);
+    print_digest(journal->settled_digest, settled_digest);
     PL_PUT(&to, partition, journal->partition);
     PL_PUT(&to, sequence, journal->sequence);
     PL_PUT(&to, previous_hash, borrow(journal->previous_hash, PL_HASH_BYTES));
@@ -257,6 +212,7 @@ enum pl_err pl_wire_journal_encode(struct pl_wire *wire, const struct pl_journal
     PL_PUT(&to, output_count, journal->output_count);
     PL_PUT(&to, outputs_digest, borrow(journal->outputs_digest, PL_HASH_BYTES));
     PL_PUT(&to, book_digest, borrow(book_digest, DIGEST_BYTES));
+    PL_PUT(&to, settled_digest, borrow(settled_digest, DIGEST_BYTES));
     to.slot = (char *)(uintptr_t)journal->slot;
     to.build = (char *)(uintptr_t)journal->build;
     PL_PUT(&to, control_epoch, journal->control_epoch);

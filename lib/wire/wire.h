@@ -186,8 +186,14 @@ enum pl_err pl_wire_state_decode(struct pl_wire *wire, struct pl_names *names,
 /* journal_entry.c */
 enum { PL_HASH_BYTES = 32, PL_VECTOR_MAX = 8, PL_SLOT_BYTES_MAX = 64 };
 enum pl_journal_kind { PL_JOURNAL_STEP = 1, PL_JOURNAL_HEARTBEAT, PL_JOURNAL_READINESS };
-enum pl_readiness { PL_READINESS_LOADING = 1, PL_READINESS_DECIDING, PL_READINESS_WAITING };
-struct pl_coordinate { enum pl_topic topic; int32_t partition; int64_t offset; };
+enum pl_readiness { PL_READINESS_LOADING = 1, PL_READINESS_DECIDING, PL_READINESS_WAITING,
+                    PL_READINESS_DIVERGED };
+struct pl_coordinate {
+    enum pl_topic topic;
+    int32_t partition;
+    int64_t first_offset, offset; /* what was read since the entry before: [first_offset, offset)  */
+    uint8_t digest[PL_HASH_BYTES]; /* of those records                                             */
+};
 struct pl_journal {
     int32_t partition, partition_count;
     uint64_t sequence; /* from 1 */
@@ -199,6 +205,7 @@ struct pl_journal {
     struct pl_coordinate vector[PL_VECTOR_MAX];
     uint64_t parameter_epoch, control_epoch;
     struct pl_digest book_digest;
+    struct pl_digest settled_digest; /* of all account states, this entry's outputs included     */
     int64_t marks_first_offset; /* where this process began to read marks                      */
     char slot[PL_SLOT_BYTES_MAX + 1], build[PL_SLOT_BYTES_MAX + 1];
 };
@@ -206,17 +213,54 @@ enum pl_err pl_wire_journal_encode(struct pl_wire *wire, const struct pl_journal
                                    struct pl_bytes_view *value);
 enum pl_err pl_wire_journal_decode(struct pl_wire *wire, struct pl_bytes_view value,
                                    struct pl_journal *journal);
-/* SHA-256 of bytes, for the journal's chain. */
+
+/*
+ * digest.c: what ties the journal to the records it speaks of. All SHA-256, over bytes as they stand on
+ * the topics. Lengths are four bytes, big-endian; all ones for an absent key or value. Beginning a
+ * digest may answer FATAL_SYSTEM (no memory); ending it frees what it holds.
+ */
+
+/* Of bytes: the journal's chain. */
 void pl_wire_hash(struct pl_bytes_view bytes, uint8_t hash[PL_HASH_BYTES]);
 
-/* The outputs' digest: SHA-256 over topic word, key and value of each output in produce order, each
- * after its length in 4 bytes, big-endian (all ones for an absent one). Opaque state of libcrypto:
- * begin, add*, end; nothing is left to free after end or an error, which is FATAL_SYSTEM. */
+/* XXH3-128 of a value, seeded with XXH3-64 of its key: combined by exclusive or it tells equal books
+ * from others, in any order. It finds damage; against forgery there are the hashes. */
+struct pl_digest pl_wire_digest(struct pl_bytes_view key, struct pl_bytes_view value);
+
+/* The outputs' digest: over topic word, key and value of each output in produce order, each after its
+ * length. */
 struct pl_outputs_digest { void *context; uint32_t count; };
 enum pl_err pl_outputs_digest_begin(struct pl_outputs_digest *digest);
-enum pl_err pl_outputs_digest_add(struct pl_outputs_digest *digest, enum pl_topic topic,
-                                  struct pl_bytes_view key, struct pl_bytes_view value);
-enum pl_err pl_outputs_digest_end(struct pl_outputs_digest *digest, uint8_t hash[PL_HASH_BYTES]);
+void pl_outputs_digest_add(struct pl_outputs_digest *digest, enum pl_topic topic,
+                           struct pl_bytes_view key, struct pl_bytes_view value);
+void pl_outputs_digest_end(struct pl_outputs_digest *digest, uint8_t hash[PL_HASH_BYTES]);
+
+/* The inputs' digest of one coordinate: over the hashes of its records, in offset order. A record's
+ * hash is over its offset (8 bytes, big-endian), key and value after their lengths: computed once,
+ * however many partitions account for it. */
+void pl_wire_input_hash(int64_t offset, struct pl_bytes_view key, struct pl_bytes_view value,
+                        uint8_t hash[PL_HASH_BYTES]);
+struct pl_inputs_digest { void *context, *copy; };
+enum pl_err pl_inputs_digest_begin(struct pl_inputs_digest *digest);
+void pl_inputs_digest_add(struct pl_inputs_digest *digest, const uint8_t hash[PL_HASH_BYTES]);
+/* The digest so far; adding may go on. */
+void pl_inputs_digest_read(const struct pl_inputs_digest *digest, uint8_t hash[PL_HASH_BYTES]);
+/* Starts anew. */
+void pl_inputs_digest_reset(struct pl_inputs_digest *digest);
+void pl_inputs_digest_end(struct pl_inputs_digest *digest);
+
+/* Every order, alert, account state and dead letter of the liquidation service carries this header:
+ * "<partition>/<sequence>" in decimal of the journal entry whose outputs_digest covers it. */
+#define PL_JOURNAL_HEADER "plimsoll-journal"
+/* A journal record's signature (signature.h), where the service has a key. */
+#define PL_SIGNATURE_HEADER "plimsoll-signature"
+enum { PL_JOURNAL_TEXT_BYTES = 40 };
+/* Prints into `text` and returns the header, which borrows it. */
+struct pl_header pl_wire_journal_header(int32_t partition, uint64_t sequence,
+                                        char text[PL_JOURNAL_TEXT_BYTES]);
+/* False where no header of this name reads so. */
+bool pl_wire_journal_of(const struct pl_header *headers, unsigned header_count, int32_t *partition,
+                        uint64_t *sequence);
 
 /*
  * dead_letter.c. A dead letter is the origin's key and value bytes untouched, with headers: the

@@ -162,7 +162,7 @@ static enum pl_err apply_account(struct evaluation *evaluation, struct pl_bytes_
         err = pl_wire_state_decode(evaluation->wire, evaluation->names, key, value, &state);
     if (!err)
         err = pl_book_account(evaluation->book, &account, &row);
-    return err ? err : pl_book_set_state(evaluation->book, row, &state);
+    return err ? err : pl_book_set_state(evaluation->book, row, &state, (struct pl_digest){0});
 }
 
 static enum pl_err apply(struct evaluation *evaluation, enum pl_topic topic,

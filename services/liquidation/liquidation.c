@@ -24,141 +24,20 @@ enum { REPUBLISH_MAX = 3 };
 
 /* ---- 1, 2, 3: poll, decode, apply ----------------------------------------------------------- */
 
-static struct pl_bytes_view keep(struct pl_arena *arena, struct pl_bytes_view bytes)
+static void tell_reject(const struct liquidation *service, const struct pl_record *record,
+                        enum pl_err err)
 {
-    if (!bytes.data)
-        return bytes;
-    uint8_t *copy = pl_arena_take(arena, bytes.size_bytes + 1, 1);
-    if (!copy)
-        return (struct pl_bytes_view){ NULL, 0 };
-    memcpy(copy, bytes.data, bytes.size_bytes);
-    return (struct pl_bytes_view){ copy, bytes.size_bytes };
-}
-
-static const char *keep_text(struct pl_arena *arena, const char *text)
-{
-    struct pl_bytes_view copy =
-        keep(arena, (struct pl_bytes_view){ (const uint8_t *)text, strlen(text) + 1 });
-    return copy.data ? (const char *)copy.data : "";
-}
-
-/* Keeps a bad record until the step's transaction (G7). */
-static void reject(struct liquidation *service, struct partition *partition,
-                   const struct pl_record *record, enum pl_err err)
-{
-    const char *name = service->kafka.topic_names[record->topic];
-    pl_log(PL_LOG_WARN, "RECORD_REJECTED", pl_err_text(), "topic", PL_LOG_TEXT(name), "partition",
+    pl_log(PL_LOG_WARN, "RECORD_REJECTED", pl_err_text(), "topic",
+           PL_LOG_TEXT(service->kafka.topic_names[record->topic]), "partition",
            PL_LOG_INT(record->partition), "offset", PL_LOG_INT(record->offset), "reason",
            PL_LOG_TEXT(pl_err_name(err)), NULL);
     pl_metric_add_labelled(PL_METRIC_REJECTED, (unsigned)record->topic, 1);
-    if (!partition)
-        return; /* a broadcast, and the owner of partition 0 writes it */
-    pl_assert(partition->dead_count < partition->dead_capacity);
-    struct dead_letter *dead = &partition->dead[partition->dead_count++];
-    struct pl_arena *arena = &service->letters;
-    struct pl_header *headers = pl_arena_take(arena, sizeof(*headers) * PL_HEADERS_MAX, 8);
-    unsigned count = headers ? record->header_count : 0;
-    for (unsigned i = 0; i < count; i++)
-        headers[i] = (struct pl_header){ keep_text(arena, record->headers[i].name),
-                                         keep(arena, record->headers[i].value) };
-    *dead = (struct dead_letter){
-        .origin = { .topic = record->topic, .topic_name = name, .partition = record->partition,
-                    .offset = record->offset, .timestamp_ms = record->timestamp_ms, .err = err,
-                    .text = keep_text(arena, pl_err_text()), .service = "liquidation",
-                    .slot = pl_txn_id(service->txn), .build = pl_version,
-                    .timestamp_type = "LogAppendTime" },
-        .key = keep(arena, record->key), .value = keep(arena, record->value),
-        .headers = headers, .header_count = count };
-}
-
-static void touch(struct partition *partition, uint32_t index)
-{
-    if (partition->touched_count == partition->touched_capacity)
-        partition->decide_all = true; /* more than there are accounts: look at all of them */
-    else
-        partition->touched[partition->touched_count++] = index;
-}
-
-/* The last word on this account could not be read: nobody is sold on what came before it. */
-static void taint(struct partition *partition, const struct pl_record *record)
-{
-    struct pl_id account;
-    uint32_t index = 0;
-    if (pl_id_set(&account, record->key.data, record->key.size_bytes))
-        return;
-    if (!pl_book_taint(partition->book, &account, &index))
-        touch(partition, index);
-}
-
-static enum pl_err apply_holdings(struct liquidation *service, struct partition *partition,
-                                  const struct pl_record *record)
-{
-    static struct pl_holdings holdings; /* 6 KB of scratch */
-    if (pl_wire_is_watermark(record->key))
-        return pl_wire_watermark_decode(service->wire, record->value, &partition->watermark);
-    bool is_live = record->offset >= partition->holdings_committed;
-    enum pl_err err = pl_key_check(record->key, record->value, record->partition,
-                                   service->partition_count, "account id");
-    if (err)
-        return err;
-    uint32_t index = 0;
-    err = pl_wire_holdings_decode(service->wire, service->names, record->key, record->value,
-                                  &holdings);
-    if (!err)
-        err = pl_book_apply_holdings(partition->book, &holdings, &index);
-    if (!err && is_live)
-        touch(partition, index);
-    if (err && err != PL_REJECT_STALE)
-        taint(partition, record);
-    return err;
-}
-
-static enum pl_err apply_execution(struct liquidation *service, struct partition *partition,
-                                   const struct pl_record *record)
-{
-    enum pl_err err = pl_key_check(record->key, record->value, record->partition,
-                                   service->partition_count, "account id");
-    if (err)
-        return err;
-    struct pl_execution report;
-    uint32_t index = 0;
-    err = pl_wire_execution_decode(service->wire, record->key, record->value, &report);
-    if (!err && !pl_book_find(partition->book, &report.account, &index))
-        err = pl_err_set(PL_REJECT_UNKNOWN, "no account %.*s: it never had an order",
-                         (int)report.account.size_bytes, report.account.text);
-    if (err)
-        return err;
-    partition->executions[partition->execution_count].report = report;
-    partition->executions[partition->execution_count++].index = index;
-    touch(partition, index);
-    return PL_OK;
-}
-
-static enum pl_err apply_state(struct liquidation *service, struct partition *partition,
-                               const struct pl_record *record)
-{
-    static struct pl_account_state state;
-    struct pl_id account;
-    uint32_t index = 0;
-    enum pl_err err = pl_id_set(&account, record->key.data, record->key.size_bytes);
-    if (!err)
-        err = pl_wire_state_decode(service->wire, service->names, record->key, record->value,
-                                   &state);
-    if (!err)
-        err = pl_book_account(partition->book, &account, &index);
-    if (!err)
-        err = pl_book_set_state(partition->book, index, &state);
-    if (err)
-        return pl_err_note(PL_FATAL_DIVERGED, "accounts partition %d offset %lld, written by this "
-                           "service, cannot be restored", (int)record->partition,
-                           (long long)record->offset);
-    return PL_OK;
 }
 
 static enum pl_err apply_journal(struct liquidation *service, struct partition *partition,
                                  const struct pl_record *record)
 {
-    enum pl_err err = pl_wire_journal_decode(service->wire, record->value, &partition->last);
+    enum pl_err err = pl_wire_journal_decode(service->venue.wire, record->value, &partition->last);
     if (err)
         return pl_err_note(PL_FATAL_DIVERGED, "journal partition %d offset %lld, written by this "
                            "service, cannot be read", (int)record->partition,
@@ -168,141 +47,108 @@ static enum pl_err apply_journal(struct liquidation *service, struct partition *
     return PL_OK;
 }
 
-enum pl_err partition_record(struct liquidation *service, const struct pl_record *record)
+/* What the next entry accounts for: all that was read and not accounted for before. */
+static void hash_input(struct partition *partition, const struct pl_record *record)
+{
+    uint8_t hash[PL_HASH_BYTES];
+    bool is_execution = record->topic == PL_TOPIC_EXECUTIONS;
+    if (!is_execution && record->offset < partition->ledger.news_from)
+        return;
+    pl_wire_input_hash(record->offset, record->key, record->value, hash);
+    pl_inputs_digest_add(is_execution ? &partition->executions_read : &partition->holdings_read,
+                         hash);
+}
+
+static enum pl_err partition_record(struct liquidation *service, const struct pl_record *record)
 {
     struct partition *partition = &service->partitions[record->partition];
     if (partition->stage == STAGE_FREE)
         return PL_OK;
-    enum pl_err err = PL_OK;
-    if (record->topic == PL_TOPIC_HOLDINGS)
-        err = apply_holdings(service, partition, record);
-    else if (record->topic == PL_TOPIC_EXECUTIONS)
-        err = apply_execution(service, partition, record);
-    else if (record->topic == PL_TOPIC_ACCOUNTS)
-        err = apply_state(service, partition, record);
-    else if (record->topic == PL_TOPIC_JOURNAL)
-        err = apply_journal(service, partition, record);
     pl_metric_add_labelled(PL_METRIC_CONSUMED, (unsigned)record->topic, 1);
+    if (record->topic == PL_TOPIC_JOURNAL)
+        return apply_journal(service, partition, record);
+    if (record->topic != PL_TOPIC_ACCOUNTS)
+        hash_input(partition, record);
+    enum pl_err err = ledger_apply(&partition->ledger, &service->venue, record);
     if (pl_err_action(err) != PL_ACTION_REJECT)
         return err;
-    /* What lies below the committed offset was rejected, and said so, by whoever committed it. A
-     * duplicate version is what a restarted position service may write: no damage. */
-    bool is_news = record->topic == PL_TOPIC_EXECUTIONS ||
-                   record->offset >= partition->holdings_committed;
-    if (is_news && err != PL_REJECT_STALE)
-        reject(service, partition, record, err);
-    return PL_OK;
-}
-
-static bool is_halted_account(const struct liquidation *service, const struct pl_id *account,
-                              uint32_t *place)
-{
-    for (uint32_t i = 0; i < service->halted_count; i++)
-        if (pl_id_equal(&service->halted[i], account)) {
-            *place = i;
-            return true;
-        }
-    return false;
-}
-
-/* G8: whatever cannot be understood halts; only a readable resume of everything ends that. */
-static enum pl_err apply_control(struct liquidation *service, const struct pl_record *record)
-{
-    struct pl_control control;
-    uint32_t place = 0;
-    enum pl_err err = pl_wire_control_decode(service->wire, record->key, record->value, &control);
-    if (err) {
-        service->control_damaged = true;
-        return err;
+    if (!ledger_is_told(&partition->ledger, record, err)) {
+        tell_reject(service, record, err);
+        ledger_reject(&partition->ledger, record, err);
     }
-    if (control.epoch > service->control_epoch)
-        service->control_epoch = control.epoch;
-    if (control.account.size_bytes == 0) {
-        service->is_halted = control.is_halt;
-        if (!control.is_halt)
-            service->control_damaged = false;
-    } else if (control.is_halt && !is_halted_account(service, &control.account, &place)) {
-        if (service->halted_count == PL_HALTED_ACCOUNTS_MAX)
-            service->control_damaged = true;
-        else
-            service->halted[service->halted_count++] = control.account;
-    } else if (!control.is_halt && is_halted_account(service, &control.account, &place)) {
-        service->halted[place] = service->halted[--service->halted_count];
+    return PL_OK;
+}
+
+/* Keeps a bad broadcast record for partition 0. A process that never owns it would keep them forever:
+ * by the time there is no room its owner has told of them. */
+static bool has_room_for_bad(const struct bad_broadcasts *bad)
+{
+    return bad->count < PL_BAD_BROADCASTS_MAX &&
+           bad->arena.size_bytes - bad->arena.used_bytes >
+               2 * (size_t)pl_topic_value_bytes_max(PL_TOPIC_DEADLETTER);
+}
+
+static void forget_bad_broadcasts(struct bad_broadcasts *bad)
+{
+    bad->count = 0;
+    bad->adopted = 0;
+    pl_arena_reset(&bad->arena);
+}
+
+static void keep_bad_broadcast(struct bad_broadcasts *bad, const struct pl_record *record,
+                               enum pl_err err)
+{
+    if (!has_room_for_bad(bad))
+        forget_bad_broadcasts(bad);
+    dead_letter_keep(&bad->letters[bad->count++], &bad->arena, record, err, pl_err_text());
+}
+
+static void tell_news(struct liquidation *service, const struct venue_news *news)
+{
+    const struct pl_control *control = &news->control;
+    if (news->kind == VENUE_MARK) {
+        const struct pl_mark *mark = &service->venue.marks[news->instrument];
+        if (mark->event_time_ms > service->cause_ms)
+            service->cause_ms = mark->event_time_ms;
+        pl_cache_put_mark(service->cache, &service->venue.names->ids[news->instrument], mark);
+    } else if (news->kind == VENUE_PARAMETERS) {
+        pl_log(PL_LOG_INFO, "PARAMETERS", "a new set is in force", "epoch",
+               PL_LOG_INT((int64_t)service->venue.parameters->epoch), NULL);
+    } else if (news->kind == VENUE_CONTROL) {
+        for (int32_t i = 0; i < service->partition_count; i++)
+            service->partitions[i].ledger.decide_all = true; /* a halt's end makes sales due */
+        pl_log(PL_LOG_WARN, control->is_halt ? "HALT" : "RESUME", control->reason, "actor",
+               PL_LOG_TEXT(control->actor), "epoch", PL_LOG_INT((int64_t)control->epoch), NULL);
     }
-    for (int32_t i = 0; i < service->partition_count; i++)
-        service->partitions[i].decide_all = true; /* what a halt held back is due when it ends */
-    pl_log(PL_LOG_WARN, control.is_halt ? "HALT" : "RESUME", control.reason, "actor",
-           PL_LOG_TEXT(control.actor), "epoch", PL_LOG_INT((int64_t)control.epoch), NULL);
-    return PL_OK;
 }
 
-static enum pl_err apply_parameters(struct liquidation *service, const struct pl_record *record)
+static unsigned broadcast_index(enum pl_topic topic)
 {
-    static const char effective[] = "effective";
-    if (record->key.size_bytes != sizeof(effective) - 1 ||
-        memcmp(record->key.data, effective, sizeof(effective) - 1) != 0)
-        return PL_OK; /* base and shadow sets are the price service's business */
-    enum pl_err err = pl_wire_parameters_decode(service->wire, service->names, record->value,
-                                                service->parameters_spare);
-    if (!err && service->has_parameters)
-        err = pl_parameters_follow(service->parameters, service->parameters_spare,
-                                   service->names);
-    if (err)
-        return err;
-    struct pl_parameters *accepted = service->parameters_spare;
-    service->parameters_spare = service->parameters;
-    service->parameters = accepted;
-    service->has_parameters = true;
-    pl_log(PL_LOG_INFO, "PARAMETERS", "a new set is in force", "epoch",
-           PL_LOG_INT((int64_t)accepted->epoch), NULL);
-    return PL_OK;
+    unsigned i = 0;
+    while (broadcasts[i] != topic)
+        i++;
+    return i;
 }
 
-static enum pl_err apply_mark(struct liquidation *service, const struct pl_record *record)
+static enum pl_err broadcast_record(struct liquidation *service, const struct pl_record *record)
 {
-    uint32_t instrument = 0;
-    struct pl_mark mark;
-    enum pl_err err = pl_wire_mark_decode(service->wire, service->names, record->key, record->value,
-                                          &instrument, &mark);
-    if (err || !pl_mark_is_newer(&mark, &service->marks[instrument]))
-        return err;
-    service->marks[instrument] = mark;
-    if (mark.event_time_ms > service->cause_ms)
-        service->cause_ms = mark.event_time_ms;
-    pl_cache_put_mark(service->cache, &service->names->ids[instrument], &mark);
-    return PL_OK;
-}
-
-enum pl_err broadcast_record(struct liquidation *service, const struct pl_record *record)
-{
-    enum pl_err err = PL_OK;
-    struct pl_chain_status chain;
-    if (record->topic == PL_TOPIC_CONTROL)
-        err = apply_control(service, record);
-    else if (record->topic == PL_TOPIC_PARAMETERS)
-        err = apply_parameters(service, record);
-    else if (record->topic == PL_TOPIC_MARKS)
-        err = apply_mark(service, record);
-    else if (record->topic == PL_TOPIC_CHAINS)
-        err = pl_wire_chain_decode(service->wire, record->key, record->value, &chain);
+    struct venue_news news;
+    input_log_add(&service->inputs[broadcast_index(record->topic)], record);
+    enum pl_err err = venue_apply(&service->venue, record, &news);
     pl_metric_add_labelled(PL_METRIC_CONSUMED, (unsigned)record->topic, 1);
+    tell_news(service, &news);
     if (pl_err_action(err) != PL_ACTION_REJECT)
         return err;
-    /* Everybody reads it, the owner of partition 0 tells of it, and only if no journaled vector has
-     * passed it before. */
-    struct partition *writer = &service->partitions[0];
-    bool is_writer = writer->stage == STAGE_LOADED && writer->dead_count < writer->dead_capacity &&
-                     record->offset >= journal_offset(&writer->last, record->topic);
-    reject(service, is_writer ? writer : NULL, record, err);
+    tell_reject(service, record, err);
+    keep_bad_broadcast(&service->bad, record, err);
     return PL_OK;
 }
-
-static const enum pl_topic broadcasts[] = { PL_TOPIC_CONTROL, PL_TOPIC_PARAMETERS,
-                                            PL_TOPIC_CHAINS, PL_TOPIC_MARKS };
-enum { BROADCASTS = sizeof(broadcasts) / sizeof(broadcasts[0]) };
 
 static bool is_drained(const struct liquidation *service, const int64_t ends[BROADCASTS])
 {
+    if (service->partitions[BROADCAST_WRITER].stage == STAGE_LOADED &&
+        !has_room_for_bad(&service->bad))
+        return true; /* ours to tell before more are read */
     for (unsigned i = 0; i < BROADCASTS; i++)
         if (pl_reader_position(service->broadcast, broadcasts[i], 0) < ends[i])
             return false;
@@ -337,10 +183,10 @@ static bool has_room(const struct liquidation *service)
     if (left_bytes < 4 * (size_t)pl_topic_value_bytes_max(PL_TOPIC_DEADLETTER))
         return false; /* bad records are published before more are read */
     for (int32_t i = 0; i < service->partition_count; i++) {
-        const struct partition *partition = &service->partitions[i];
-        if (partition->stage != STAGE_FREE &&
-            (partition->execution_count == PL_EXECUTIONS_MAX ||
-             partition->dead_count == partition->dead_capacity))
+        const struct ledger *ledger = &service->partitions[i].ledger;
+        if (service->partitions[i].stage != STAGE_FREE &&
+            (ledger->execution_count == ledger->execution_capacity ||
+             ledger->dead_count >= (uint32_t)service->settings->batch_records_max))
             return false;
     }
     return true;
@@ -385,10 +231,10 @@ static void read_clock(struct liquidation *service)
 
 static void forget_staged(struct liquidation *service)
 {
-    service->output_count = 0;
-    service->staged_count = 0;
+    service->staging.output_count = 0;
+    service->staging.state_count = 0;
     pl_arena_reset(&service->stage);
-    pl_wire_reset(service->wire);
+    pl_wire_reset(service->venue.wire);
     for (int32_t i = 0; i < service->partition_count; i++) {
         service->partitions[i].output_count = 0;
         service->partitions[i].staged_count = 0;
@@ -396,205 +242,96 @@ static void forget_staged(struct liquidation *service)
     }
 }
 
-static struct output *add_output(struct liquidation *service, enum pl_topic topic, int32_t partition)
-{
-    pl_assert(service->output_count < service->output_capacity);
-    struct output *output = &service->outputs[service->output_count++];
-    *output = (struct output){ .topic = topic, .partition = partition };
-    return output;
-}
-
-/* Ids come from the cause: account, bucket, episode, revision, instrument (G1, G5). */
-static void name_orders(const struct liquidation *service, const struct pl_account *account,
-                        struct pl_decision *decision)
-{
-    static const uint8_t unnamed[PL_ORDER_ID_BYTES];
-    struct pl_account_state *state = &decision->state;
-    struct pl_plan_id plan_id;
-    pl_plan_id(&account->id, "", state->episode, state->revision, &plan_id);
-    for (uint32_t i = 0; i < state->pending_count; i++)
-        if (memcmp(state->pending[i].order_id, unnamed, sizeof(unnamed)) == 0)
-            pl_order_id(&plan_id, &service->names->ids[state->pending[i].instrument],
-                        state->pending[i].order_id);
-}
-
-static enum pl_err encode_decision(struct liquidation *service, const struct partition *partition,
-                                   const struct pl_decision *decision)
-{
-    const struct pl_account *account = pl_book_at(partition->book, decision->index);
-    const struct pl_bytes_view key = { (const uint8_t *)account->id.text, account->id.size_bytes };
-    const struct pl_wire_context context = {
-        .names = service->names, .market = service->market, .marks = service->marks,
-        .account = account, .legs = pl_book_legs(partition->book, decision->index),
-        .control_epoch = service->control_epoch };
-    enum pl_err err = PL_OK;
-    for (uint32_t i = 0; !err && decision->has_sale && i < decision->sale.leg_count; i++) {
-        struct output *order = add_output(service, PL_TOPIC_ORDERS, partition->number);
-        order->key = key;
-        err = pl_wire_order_encode(service->wire, &context, decision, i, &order->value);
-    }
-    for (uint32_t i = 0; !err && i < decision->alert_count; i++) {
-        struct output *alert = add_output(service, PL_TOPIC_ALERTS, partition->number);
-        alert->key = key;
-        err = pl_wire_alert_encode(service->wire, &context, decision, i, &alert->value);
-    }
-    if (!err) {
-        struct output *state = add_output(service, PL_TOPIC_ACCOUNTS, partition->number);
-        state->key = key;
-        err = pl_wire_state_encode(service->wire, service->names, &account->id, &decision->state,
-                                   &state->value);
-    }
-    if (err)
-        return pl_err_note(PL_FATAL_SYSTEM, "outputs of account %.*s", (int)account->id.size_bytes,
-                           account->id.text);
-    return PL_OK;
-}
-
 static struct pl_exposure exposure_of(const struct liquidation *service,
-                                      const struct partition *partition,
-                                      const struct pl_decision *decision)
+                                      const struct partition *partition, uint32_t index,
+                                      const struct pl_account_state *state,
+                                      const struct pl_verdict *verdict)
 {
-    const struct pl_account *account = pl_book_at(partition->book, decision->index);
-    const struct pl_verdict *verdict = &decision->verdict;
+    const struct pl_account *account = pl_book_at(partition->ledger.book, index);
     struct pl_exposure exposure = {
         .account = account->id, .partition = partition->number,
         .sequence = partition->has_entry ? partition->last.sequence + 1 : 1,
         .clock_ms = service->now_ms, .holdings_version = account->version,
-        .parameter_epoch = service->parameters->epoch, .state = decision->state.state,
-        .is_uncertain = verdict->certainty != PL_CERTAIN || decision->state.doubt_count > 0,
+        .parameter_epoch = service->venue.parameters->epoch, .state = state->state,
+        .is_uncertain = verdict->certainty != PL_CERTAIN || state->doubt_count > 0,
         .equity_vu = verdict->equity_vu.low, .gross_vu = verdict->gross_vu,
-        .pending_count = decision->state.pending_count };
+        .pending_count = state->pending_count };
     for (unsigned tier = 0; tier < PL_TIER_COUNT; tier++)
         exposure.excess[tier] = verdict->excess[tier].low;
     return exposure;
 }
 
-static void stage_state(struct liquidation *service, const struct partition *partition,
-                        const struct pl_decision *decision)
-{
-    pl_assert(service->staged_count < service->staged_capacity);
-    service->staged[service->staged_count++] = (struct staged_state){
-        .index = decision->index, .state = decision->state,
-        .exposure = exposure_of(service, partition, decision) };
-}
-
 /* An account that was evaluated and needed nothing can be looked up at once: nothing of it waits for
  * a commit. Without a cause, as while an episode waits, there is no news to show. */
-static void show_unchanged(struct liquidation *service, const struct partition *partition,
-                           const struct pl_decision *decision)
+struct onlooker { struct liquidation *service; const struct partition *partition; };
+static void show_unchanged(void *context, const struct pl_decision *decision)
 {
-    bool has_cause = partition->touched_count > 0 || partition->changed_mask != 0;
-    const struct pl_exposure exposure = exposure_of(service, partition, decision);
-    if (has_cause)
-        pl_cache_put_exposure(service->cache, &exposure);
+    const struct onlooker *onlooker = context;
+    const struct ledger *ledger = &onlooker->partition->ledger;
+    if (ledger->touched_count == 0 && ledger->changed_mask == 0)
+        return;
+    const struct pl_exposure exposure =
+        exposure_of(onlooker->service, onlooker->partition, decision->index, &decision->state,
+                    &decision->verdict);
+    pl_cache_put_exposure(onlooker->service->cache, &exposure);
 }
 
-static int by_expected_loss(const void *left, const void *right)
+/* Reports of orders that are not pending: of a released one, or of nobody's. */
+static void count_unmatched(const struct ledger *ledger)
 {
-    const struct pl_decision *a = *(const struct pl_decision *const *)left;
-    const struct pl_decision *b = *(const struct pl_decision *const *)right;
-    pl_i128 loss_a = a->has_sale ? a->sale.maintenance_before : 0;
-    pl_i128 loss_b = b->has_sale ? b->sale.maintenance_before : 0;
-    if (loss_a != loss_b)
-        return loss_a < loss_b ? -1 : 1;
-    return a->rank < b->rank ? -1 : a->rank > b->rank; /* order of account id */
-}
-
-static bool is_halted_for(const struct liquidation *service, const struct pl_account *account)
-{
-    uint32_t place = 0;
-    return service->is_halted || service->control_damaged ||
-           is_halted_account(service, &account->id, &place);
-}
-
-/* Executions of one account, folded into a copy of its committed state. */
-static void fold_executions(const struct partition *partition, uint32_t index,
-                            struct pl_account_state *state)
-{
-    for (uint32_t i = 0; i < partition->execution_count; i++)
-        if (partition->executions[i].index == index &&
-            !pl_state_apply_execution(state, &partition->executions[i].report))
+    static struct pl_account_state state; /* scratch */
+    for (uint32_t i = 0; i < ledger->execution_count; i++) {
+        pl_book_state(ledger->book, ledger->executions[i].index, &state);
+        if (!pl_state_apply_execution(&state, &ledger->executions[i].report))
             pl_metric_add(PL_METRIC_REPORTS_UNMATCHED, 1);
-}
-
-static struct pl_decision *decide_account(struct liquidation *service,
-                                          const struct partition *partition, uint32_t index)
-{
-    static struct pl_account_state committed, prior;
-    struct pl_decision *decision = pl_arena_take(&service->stage, sizeof(*decision), 16);
-    pl_assert(decision);
-    pl_book_state(partition->book, index, &committed);
-    prior = committed;
-    fold_executions(partition, index, &prior);
-    const struct pl_account *account = pl_book_at(partition->book, index);
-    pl_decide(service->market, service->names, partition->book, index, &committed, &prior,
-              is_halted_for(service, account), decision);
-    if (decision->has_sale)
-        name_orders(service, account, decision);
-    return decision;
-}
-
-static enum pl_err stage_decisions(struct liquidation *service, struct partition *partition,
-                                   struct pl_decision **changed, uint32_t count)
-{
-    enum pl_err err = PL_OK;
-    for (uint32_t i = 0; !err && i < count; i++) {
-        err = encode_decision(service, partition, changed[i]);
-        stage_state(service, partition, changed[i]);
     }
-    return err;
 }
 
-static enum pl_err stage_dead_letters(struct liquidation *service,
-                                      const struct partition *partition)
+static uint32_t find_candidates(struct liquidation *service, struct ledger *ledger)
 {
-    for (uint32_t i = 0; i < partition->dead_count; i++) {
-        const struct dead_letter *dead = &partition->dead[i];
-        struct pl_header *headers = pl_arena_take(
-            &service->stage, sizeof(*headers) * (PL_HEADERS_MAX + PL_DEAD_LETTER_HEADERS_MAX), 8);
-        struct output *output = add_output(service, PL_TOPIC_DEADLETTER, -1);
-        pl_assert(headers);
-        output->key = dead->key;
-        output->value = dead->value;
-        output->headers = headers;
-        enum pl_err err = pl_wire_dead_letter_headers(service->wire, &dead->origin, dead->headers,
-                                                      dead->header_count, headers,
-                                                      &output->header_count);
-        if (err)
-            return pl_err_note(PL_FATAL_SYSTEM, "dead letter headers");
-    }
-    return PL_OK;
+    struct pl_market *market = service->venue.market;
+    uint64_t changed_mask = market->changed_mask;
+    if (market->parameters_changed)
+        ledger->decide_all = true;
+    ledger->changed_mask |= changed_mask;
+    market->changed_mask = ledger->decide_all ? UINT64_MAX : ledger->changed_mask;
+    uint32_t count = pl_screen(market, ledger->book, ledger->touched, ledger->touched_count,
+                               service->candidates, service->candidate_marks);
+    market->changed_mask = changed_mask;
+    return count;
 }
 
-static uint32_t find_candidates(struct liquidation *service, struct partition *partition)
+static struct writer writer_of(const struct liquidation *service, const struct partition *partition)
 {
-    if (service->market->parameters_changed)
-        partition->decide_all = true;
-    partition->changed_mask |= service->market->changed_mask;
-    service->market->changed_mask = partition->decide_all ? UINT64_MAX : partition->changed_mask;
-    return pl_screen(service->market, partition->book, partition->touched,
-                     partition->touched_count, service->candidates, service->candidate_marks);
+    return (struct writer){
+        .slot = pl_txn_id(service->txn), .build = pl_version,
+        .topic_names = service->kafka.topic_names,
+        .sequence = partition->has_entry ? partition->last.sequence + 1 : 1 };
 }
 
-static enum pl_err decide_partition(struct liquidation *service, struct partition *partition)
+static enum pl_err decide_partition(struct liquidation *service, struct partition *partition,
+                                    const struct writer *writer)
 {
-    uint64_t changed_mask = service->market->changed_mask;
-    uint32_t count = find_candidates(service, partition);
-    service->market->changed_mask = changed_mask;
-    struct pl_decision **changed = pl_arena_take(&service->stage, sizeof(*changed) * count + 1, 16);
-    uint32_t changed_count = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        struct pl_decision *decision = decide_account(service, partition, service->candidates[i]);
-        decision->rank = i; /* candidates come in order of account id */
-        if (decision->has_changed)
-            changed[changed_count++] = decision;
-        else
-            show_unchanged(service, partition, decision);
-    }
+    struct onlooker onlooker = { service, partition };
+    count_unmatched(&partition->ledger);
+    uint32_t count = find_candidates(service, &partition->ledger);
     pl_metric_add(PL_METRIC_EVALUATED, count);
-    qsort(changed, changed_count, sizeof(*changed), by_expected_loss);
-    enum pl_err err = stage_decisions(service, partition, changed, changed_count);
-    return err ? err : stage_dead_letters(service, partition);
+    return ledger_decide(&partition->ledger, &service->venue, service->candidates, count, writer,
+                         &service->staging, show_unchanged, &onlooker);
+}
+
+/* What is bad on the broadcast topics is told in partition 0's journal, by whoever owns it, unless a
+ * journaled vector has passed it. */
+static void adopt_bad_broadcasts(struct liquidation *service, struct partition *partition)
+{
+    struct bad_broadcasts *bad = &service->bad;
+    if (partition->number != BROADCAST_WRITER)
+        return;
+    for (; bad->adopted < bad->count; bad->adopted++) {
+        const struct dead_letter *dead = &bad->letters[bad->adopted];
+        if (dead->offset >= partition_journaled(partition, dead->topic))
+            partition->ledger.dead[partition->ledger.dead_count++] = *dead;
+    }
 }
 
 /* While a partition may not decide, its reports wait in the topic and its rejects are still told. */
@@ -608,29 +345,49 @@ static enum pl_err pause_executions(struct liquidation *service, struct partitio
                  : pl_reader_resume(service->data, PL_TOPIC_EXECUTIONS, partition->number);
 }
 
+static enum pl_err stage_partition(struct liquidation *service, struct partition *partition,
+                                   enum pl_readiness *readiness)
+{
+    const struct writer writer = writer_of(service, partition);
+    struct staging *staging = &service->staging;
+    enum pl_err err = PL_OK;
+    if (*readiness == PL_READINESS_LOADING)
+        return PL_OK;
+    adopt_bad_broadcasts(service, partition);
+    if (*readiness == PL_READINESS_DECIDING) {
+        err = decide_partition(service, partition, &writer);
+        partition->staged_count = staging->state_count - partition->staged_first;
+        if (!err && !audit_partition(service, partition)) {
+            *readiness = PL_READINESS_DIVERGED;
+            staging->output_count = partition->output_first;
+            staging->state_count = partition->staged_first;
+        }
+    }
+    return err ? err
+               : ledger_stage_dead_letters(&partition->ledger, &service->venue,
+                                           *readiness == PL_READINESS_DECIDING, &writer, staging);
+}
+
 static enum pl_err decide_partitions(struct liquidation *service)
 {
     pl_watchdog_beat("decide");
-    if (service->has_parameters)
-        pl_market_update(service->market, service->parameters, service->marks, service->now_ms);
+    venue_update(&service->venue, service->now_ms);
     enum pl_err err = PL_OK;
     for (int32_t i = 0; !err && i < service->partition_count; i++) {
         struct partition *partition = &service->partitions[i];
-        if (partition->stage != STAGE_LOADED || !service->has_parameters)
+        if (partition->stage != STAGE_LOADED || !service->venue.has_parameters)
             continue;
         enum pl_readiness readiness = partition_readiness(service, partition);
+        partition->output_first = service->staging.output_count;
+        partition->staged_first = service->staging.state_count;
+        err = stage_partition(service, partition, &readiness);
         if (readiness != PL_READINESS_DECIDING)
-            partition->decide_all = true; /* what passes undecided now is decided then */
-        err = pause_executions(service, partition, readiness != PL_READINESS_DECIDING);
+            partition->ledger.decide_all = true; /* what passes undecided now is decided then */
+        if (!err)
+            err = pause_executions(service, partition, readiness != PL_READINESS_DECIDING);
         partition->entry.readiness = readiness;
-        partition->output_first = service->output_count;
-        partition->staged_first = service->staged_count;
-        if (!err && readiness == PL_READINESS_DECIDING)
-            err = decide_partition(service, partition);
-        else if (!err && readiness == PL_READINESS_WAITING)
-            err = stage_dead_letters(service, partition);
-        partition->output_count = service->output_count - partition->output_first;
-        partition->staged_count = service->staged_count - partition->staged_first;
+        partition->output_count = service->staging.output_count - partition->output_first;
+        partition->staged_count = service->staging.state_count - partition->staged_first;
     }
     return err;
 }
@@ -646,24 +403,49 @@ static bool is_entry_due(const struct liquidation *service, const struct partiti
            pl_mono_ms() - partition->last_entry_mono_ms >= service->settings->heartbeat_ms;
 }
 
-static void coordinate(struct pl_journal *entry, enum pl_topic topic, int32_t partition,
-                       int64_t offset)
-{
-    pl_assert(entry->vector_count < PL_VECTOR_MAX);
-    entry->vector[entry->vector_count++] = (struct pl_coordinate){ topic, partition, offset };
-}
-
 static enum pl_err digest_outputs(const struct liquidation *service,
                                   const struct partition *partition, struct pl_journal *entry)
 {
     struct pl_outputs_digest digest;
     enum pl_err err = pl_outputs_digest_begin(&digest);
     for (uint32_t i = 0; !err && i < partition->output_count; i++) {
-        const struct output *output = &service->outputs[partition->output_first + i];
-        err = pl_outputs_digest_add(&digest, output->topic, output->key, output->value);
+        const struct output *output = &service->staging.outputs[partition->output_first + i];
+        pl_outputs_digest_add(&digest, output->topic, output->key, output->value);
     }
     entry->output_count = partition->output_count;
-    return err ? err : pl_outputs_digest_end(&digest, entry->outputs_digest);
+    if (!err)
+        pl_outputs_digest_end(&digest, entry->outputs_digest);
+    return err;
+}
+
+/* How far each input was read, and the digest of what was read since the entry before. */
+static void build_vector(struct liquidation *service, struct partition *partition,
+                         struct pl_journal *entry)
+{
+    const struct pl_reader *data = service->data, *broadcast = service->broadcast;
+    bool is_deciding = entry->readiness == PL_READINESS_DECIDING;
+    struct pl_coordinate holdings = {
+        .topic = PL_TOPIC_HOLDINGS, .partition = partition->number,
+        .first_offset = partition->holdings_next,
+        .offset = pl_reader_position(data, PL_TOPIC_HOLDINGS, partition->number) };
+    /* Reports that wait undecided are not behind us. */
+    struct pl_coordinate executions = {
+        .topic = PL_TOPIC_EXECUTIONS, .partition = partition->number,
+        .first_offset = partition->executions_next,
+        .offset = is_deciding
+                      ? pl_reader_position(data, PL_TOPIC_EXECUTIONS, partition->number)
+                      : partition->executions_next };
+    pl_inputs_digest_read(&partition->holdings_read, holdings.digest);
+    if (is_deciding)
+        pl_inputs_digest_read(&partition->executions_read, executions.digest);
+    else
+        pl_wire_hash((struct pl_bytes_view){ NULL, 0 }, executions.digest);
+    entry->vector[entry->vector_count++] = holdings;
+    entry->vector[entry->vector_count++] = executions;
+    for (unsigned i = 0; i < BROADCASTS; i++)
+        entry->vector[entry->vector_count++] = inputs_broadcast(
+            service, partition, i, pl_reader_position(broadcast, broadcasts[i], 0));
+    static_assert(2 + BROADCASTS <= PL_VECTOR_MAX);
 }
 
 static enum pl_err build_entry(struct liquidation *service, struct partition *partition)
@@ -677,22 +459,16 @@ static enum pl_err build_entry(struct liquidation *service, struct partition *pa
         .kind = readiness != partition->readiness ? PL_JOURNAL_READINESS
                 : partition->output_count > 0     ? PL_JOURNAL_STEP
                                                   : PL_JOURNAL_HEARTBEAT,
-        .clock_ms = service->now_ms, .parameter_epoch = service->parameters->epoch,
-        .control_epoch = service->control_epoch, .book_digest = pl_book_digest(partition->book),
+        .clock_ms = service->now_ms, .parameter_epoch = service->venue.parameters->epoch,
+        .control_epoch = service->venue.control_epoch,
+        .book_digest = pl_book_digest(partition->ledger.book),
+        .settled_digest = ledger_settled_digest(
+            &partition->ledger, &service->staging.states[partition->staged_first],
+            partition->staged_count),
         .marks_first_offset = service->marks_first_offset };
     if (last)
         memcpy(entry->previous_hash, partition->last_hash, PL_HASH_BYTES);
-    partition->holdings_next =
-        pl_reader_position(service->data, PL_TOPIC_HOLDINGS, partition->number);
-    /* Reports that wait undecided are not behind us. */
-    partition->executions_staged =
-        readiness == PL_READINESS_DECIDING
-            ? pl_reader_position(service->data, PL_TOPIC_EXECUTIONS, partition->number)
-            : partition->executions_next;
-    coordinate(entry, PL_TOPIC_HOLDINGS, partition->number, partition->holdings_next);
-    coordinate(entry, PL_TOPIC_EXECUTIONS, partition->number, partition->executions_staged);
-    for (unsigned i = 0; i < BROADCASTS; i++)
-        coordinate(entry, broadcasts[i], 0, pl_reader_position(service->broadcast, broadcasts[i], 0));
+    build_vector(service, partition, entry);
     strncpy(entry->slot, pl_txn_id(service->txn), PL_SLOT_BYTES_MAX);
     strncpy(entry->build, pl_version, PL_SLOT_BYTES_MAX);
     return digest_outputs(service, partition, entry);
@@ -703,20 +479,25 @@ static enum pl_err produce_entry(struct liquidation *service, struct partition *
     struct pl_bytes_view value;
     char key[16];
     int size = snprintf(key, sizeof(key), "%d", (int)partition->number);
-    enum pl_err err = pl_wire_journal_encode(service->wire, &partition->entry, &value);
+    enum pl_err err = pl_wire_journal_encode(service->venue.wire, &partition->entry, &value);
     if (err)
         return pl_err_note(PL_FATAL_SYSTEM, "journal entry");
     pl_wire_hash(value, partition->entry_hash);
-    return pl_txn_produce(service->txn, PL_TOPIC_JOURNAL, partition->number,
-                          (struct pl_bytes_view){ (const uint8_t *)key, (size_t)size }, value,
-                          NULL, 0);
+    uint8_t signature[PL_SIGNATURE_BYTES];
+    const struct pl_header header = { PL_SIGNATURE_HEADER, { signature, sizeof(signature) } };
+    if (service->key)
+        err = pl_key_sign(service->key, value, signature);
+    return err ? err
+               : pl_txn_produce(service->txn, PL_TOPIC_JOURNAL, partition->number,
+                                (struct pl_bytes_view){ (const uint8_t *)key, (size_t)size }, value,
+                                &header, service->key ? 1 : 0);
 }
 
 static enum pl_err produce_partition(struct liquidation *service, struct partition *partition)
 {
     enum pl_err err = PL_OK;
     for (uint32_t i = 0; !err && i < partition->output_count; i++) {
-        const struct output *output = &service->outputs[partition->output_first + i];
+        const struct output *output = &service->staging.outputs[partition->output_first + i];
         err = pl_txn_produce(service->txn, output->topic, output->partition, output->key,
                              output->value, output->headers, output->header_count);
     }
@@ -737,8 +518,10 @@ static enum pl_err transact(struct liquidation *service)
         if (!partition->is_published || !pl_group_owns(service->group, i))
             continue;
         err = produce_partition(service, partition);
-        offsets[count++] = (struct pl_offset){ PL_TOPIC_HOLDINGS, i, partition->holdings_next };
-        offsets[count++] = (struct pl_offset){ PL_TOPIC_EXECUTIONS, i, partition->executions_staged };
+        offsets[count++] = (struct pl_offset){
+            PL_TOPIC_HOLDINGS, i, journal_coordinate(&partition->entry, PL_TOPIC_HOLDINGS)->offset };
+        offsets[count++] = (struct pl_offset){
+            PL_TOPIC_EXECUTIONS, i, journal_coordinate(&partition->entry, PL_TOPIC_EXECUTIONS)->offset };
     }
     return err ? err : pl_txn_commit(service->txn, offsets, count);
 }
@@ -746,42 +529,40 @@ static enum pl_err transact(struct liquidation *service)
 /* What was staged becomes the state; what led to it is accounted for. */
 static enum pl_err settle(struct liquidation *service, struct partition *partition)
 {
+    const struct staged_state *states = &service->staging.states[partition->staged_first];
+    enum pl_err err = ledger_settle(&partition->ledger, states, partition->staged_count);
+    if (err)
+        return err;
     for (uint32_t i = 0; i < partition->staged_count; i++) {
-        const struct staged_state *staged = &service->staged[partition->staged_first + i];
-        enum pl_err err = pl_book_set_state(partition->book, staged->index, &staged->state);
-        if (err)
-            return pl_err_note(PL_FATAL_SYSTEM, "raise book.accounts_max");
-        pl_cache_put_exposure(service->cache, &staged->exposure);
+        const struct pl_exposure exposure = exposure_of(service, partition, states[i].index,
+                                                        &states[i].state, &states[i].verdict);
+        pl_cache_put_exposure(service->cache, &exposure);
     }
-    partition->executions_next = partition->executions_staged;
+    partition->holdings_next = journal_coordinate(&partition->entry, PL_TOPIC_HOLDINGS)->offset;
+    pl_inputs_digest_reset(&partition->holdings_read);
+    if (partition->entry.readiness == PL_READINESS_DECIDING) {
+        partition->executions_next =
+            journal_coordinate(&partition->entry, PL_TOPIC_EXECUTIONS)->offset;
+        pl_inputs_digest_reset(&partition->executions_read);
+    }
     partition->readiness = partition->entry.readiness;
     partition->last = partition->entry;
     memcpy(partition->last_hash, partition->entry_hash, PL_HASH_BYTES);
     partition->has_entry = true;
     partition->last_entry_mono_ms = pl_mono_ms();
-    partition->dead_count = 0;
+    ledger_forget_dead(&partition->ledger, partition->readiness == PL_READINESS_DECIDING);
     return PL_OK;
 }
 
 static void count_outputs(const struct liquidation *service, const struct partition *partition)
 {
     for (uint32_t i = 0; i < partition->output_count; i++) {
-        const struct output *output = &service->outputs[partition->output_first + i];
+        const struct output *output = &service->staging.outputs[partition->output_first + i];
         pl_metric_add_labelled(PL_METRIC_PUBLISHED, (unsigned)output->topic, 1);
         if (output->topic == PL_TOPIC_ORDERS && service->cause_ms > 0)
             pl_metric_observe(PL_METRIC_PRICE_TO_ORDER,
                               (double)(pl_now_ms() - service->cause_ms) / 1000.0);
     }
-}
-
-static void forget_causes(struct partition *partition)
-{
-    if (partition->entry.readiness != PL_READINESS_DECIDING)
-        return;
-    partition->touched_count = 0;
-    partition->execution_count = 0;
-    partition->changed_mask = 0;
-    partition->decide_all = false;
 }
 
 /* Aborted: outputs and offsets of what we lost go; the rest is published again while it is fresh. */
@@ -827,7 +608,8 @@ static enum pl_err publish(struct liquidation *service)
             count_outputs(service, partition);
             err = settle(service, partition);
         }
-        forget_causes(partition);
+        if (partition->entry.readiness == PL_READINESS_DECIDING)
+            ledger_forget_causes(&partition->ledger);
     }
     if (!err && is_due)
         pl_metric_add(PL_METRIC_COMMITS, 1);
@@ -836,8 +618,12 @@ static enum pl_err publish(struct liquidation *service)
 
 static void release_letters(struct liquidation *service)
 {
+    const struct partition *teller = &service->partitions[BROADCAST_WRITER];
+    if (teller->stage == STAGE_LOADED && teller->ledger.dead_count == 0 &&
+        service->bad.adopted == service->bad.count)
+        forget_bad_broadcasts(&service->bad); /* all are told */
     for (int32_t i = 0; i < service->partition_count; i++)
-        if (service->partitions[i].stage != STAGE_FREE && service->partitions[i].dead_count > 0)
+        if (service->partitions[i].stage != STAGE_FREE && service->partitions[i].ledger.dead_count > 0)
             return;
     pl_arena_reset(&service->letters);
 }

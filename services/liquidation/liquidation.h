@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The liquidation service: one struct, two files.
+ * The liquidation service. What it decides is in core.h; this is how it comes by its inputs and what it
+ * does with its outputs.
+ *   open.c         memory and Kafka, opened in one order
  *   partition.c    how a partition comes to be owned, loaded, ready, and given up
  *   liquidation.c  one step: the event's path as a list
+ *   inputs.c       what was read, hashed for the journal
+ *   audit.c        the self-audit: the plain evaluator behind the fast one
  */
 #ifndef PL_SERVICES_LIQUIDATION_H
 #define PL_SERVICES_LIQUIDATION_H
@@ -10,13 +14,20 @@
 #include "lib/cache/exposure.h"
 #include "lib/kafka/consumer.h"
 #include "lib/kafka/txn.h"
+#include "lib/wire/signature.h"
 #include "lib/wire/wire.h"
+#include "services/liquidation/core.h"
 #include "services/liquidation/settings.h"
 
 enum {
-    PL_HALTED_ACCOUNTS_MAX = 256, /* more than this many single halts halt everything           */
-    PL_EXECUTIONS_MAX = 4096,     /* of one partition in one step                               */
+    PL_EXECUTIONS_MAX = 4096,    /* of one partition in one step                                */
+    PL_BAD_BROADCASTS_MAX = 1024, /* remembered for partition 0                                 */
+    BROADCASTS = 4,
 };
+
+/* In the order in which a step drains them. */
+static const enum pl_topic broadcasts[BROADCASTS] = { PL_TOPIC_CONTROL, PL_TOPIC_PARAMETERS,
+                                                      PL_TOPIC_CHAINS, PL_TOPIC_MARKS };
 
 /* How far a partition has come. Each stage is left by the loop, never inside a callback. */
 enum partition_stage {
@@ -27,45 +38,22 @@ enum partition_stage {
     STAGE_LOADED,    /* the book is a function of everything up to now                          */
 };
 
-/* A record that could not be applied, kept until the transaction that says so. */
-struct dead_letter {
-    struct pl_dead_letter origin;
-    struct pl_bytes_view key, value;
-    const struct pl_header *headers;
-    unsigned header_count;
-};
-
-struct staged_state {
-    uint32_t index;
-    struct pl_account_state state;
-    struct pl_exposure exposure;
-};
-
-struct output {
-    enum pl_topic topic;
-    int32_t partition; /* negative: by key */
-    struct pl_bytes_view key, value;
-    const struct pl_header *headers;
-    unsigned header_count;
-};
-
 struct partition {
     int32_t number;
     enum partition_stage stage;
     enum pl_readiness readiness;
     int64_t retry_at_ms; /* of resolving, monotonic                                             */
 
-    void *block; /* the book's memory */
+    void *block; /* the ledger's memory */
     size_t block_bytes;
-    struct pl_book *book;
-    struct pl_watermark watermark;
+    struct ledger ledger;
+    struct pl_inputs_digest holdings_read, executions_read; /* since the last entry             */
 
-    /* Where we are. `committed` is what the group has, as of loading; PL_OFFSET_NONE on a first
-     * start. Ends are high watermarks seen at assignment. */
+    /* Where we are. `committed` is what the group has, as of loading. Ends are high watermarks seen at
+     * assignment. */
     int64_t holdings_committed, executions_committed;
     int64_t accounts_end, journal_end, holdings_end;
     int64_t holdings_next, executions_next; /* as of the last commit */
-    int64_t executions_staged;
     bool executions_paused;
 
     /* The journal's tail. */
@@ -74,21 +62,35 @@ struct partition {
     uint8_t last_hash[PL_HASH_BYTES];
     int64_t last_entry_mono_ms;
 
-    /* What the next commit has to account for. Survives an abort (records applied stay applied). */
-    bool decide_all;
-    uint64_t changed_mask;
-    uint32_t touched_count, touched_capacity;
-    uint32_t *touched;
-    uint32_t execution_count;
-    struct { struct pl_execution report; uint32_t index; } *executions;
-    uint32_t dead_count, dead_capacity;
-    struct dead_letter *dead;
+    /* The self-audit. Diverged: nothing is decided until a resume above this control epoch. */
+    uint32_t audit_next; /* row */
+    int64_t audit_mono_ms;
+    bool has_diverged;
+    uint64_t diverged_epoch;
 
     /* Staged by the present step; forgotten or made real by its end. */
     uint32_t output_first, output_count, staged_first, staged_count;
     struct pl_journal entry;
     uint8_t entry_hash[PL_HASH_BYTES];
     bool is_published; /* has an entry in the present transaction                               */
+};
+
+/* Hashes of the newest records of a broadcast topic, oldest first, in a ring: each partition's entry
+ * accounts for those since its last one. */
+struct input_hash { int64_t offset; uint8_t hash[PL_HASH_BYTES]; };
+struct input_log {
+    int64_t first_offset; /* every record from here on that was read is in the ring             */
+    uint32_t first, count, capacity;
+    struct input_hash *ring;
+};
+
+/* A broadcast record that could not be applied. Whoever owns partition 0 tells of it, unless a journaled
+ * vector has passed it, so each process remembers them. */
+struct bad_broadcasts {
+    struct pl_arena arena;
+    uint32_t count;
+    uint32_t adopted; /* of these partition 0's ledger has been told, if we own it              */
+    struct dead_letter *letters;
 };
 
 struct liquidation {
@@ -98,22 +100,16 @@ struct liquidation {
     struct pl_reader *broadcast, *data, *probe;
     struct pl_txn *txn;
     struct pl_cache *cache;
+    struct pl_key *key; /* NULL: entries are not signed */
 
-    struct pl_wire *wire;
-    struct pl_names *names;
-    struct pl_parameters *parameters, *parameters_spare; /* in force / being decoded            */
-    struct pl_mark *marks;
-    struct pl_market *market;
-
+    struct venue venue;
     int64_t now_ms; /* the step's clock */
     int64_t marks_first_offset;
     bool parameters_added, marks_added, broadcast_loaded;
     int64_t parameters_end, chains_end, control_end, marks_end;
-
-    bool has_parameters, is_halted, control_damaged;
-    uint64_t control_epoch;
-    uint32_t halted_count;
-    struct pl_id halted[PL_HALTED_ACCOUNTS_MAX];
+    struct input_log inputs[BROADCASTS];
+    struct pl_inputs_digest broadcast_read; /* scratch */
+    struct bad_broadcasts bad;
 
     int32_t partition_count;
     struct partition *partitions; /* by number */
@@ -123,25 +119,51 @@ struct liquidation {
     struct pl_arena letters; /* copies of bad records; reset when none is held */
     uint32_t *candidates;
     uint8_t *candidate_marks;
-    struct output *outputs;
-    uint32_t output_count, output_capacity;
-    struct staged_state *staged;
-    uint32_t staged_count, staged_capacity;
+    struct staging staging;
     int64_t cause_ms; /* newest event time among the step's marks, for the latency figure */
 };
+
+/* ---- open.c ---- */
+
+/* Address space for the parts whose need depends on what comes; 0: as a service of its own takes. */
+struct liquidation_sizes { size_t wire_bytes, stage_bytes, letters_bytes; };
+/* FATAL_SYSTEM. */
+enum pl_err liquidation_open_memory(struct liquidation *service,
+                                    const struct liquidation_sizes *sizes);
+/* Called until it is done (RETRY_TRANSPORT: again); a part that is open stays open. */
+enum pl_err liquidation_open_kafka(struct liquidation *service, const char *instance);
+void liquidation_close_kafka(struct liquidation *service);
 
 /* ---- partition.c ---- */
 
 /* Opens the broadcast topics and follows group and loading: called once per loop, bounded work. */
 enum pl_err liquidation_follow(struct liquidation *service);
-/* Handles one record of the data reader. */
-enum pl_err partition_record(struct liquidation *service, const struct pl_record *record);
-enum pl_err broadcast_record(struct liquidation *service, const struct pl_record *record);
 void partition_drop(struct liquidation *service, struct partition *partition);
-/* Where the entry's vector stands in a topic; -1 where it has no coordinate. */
-int64_t journal_offset(const struct pl_journal *journal, enum pl_topic topic);
 enum pl_readiness partition_readiness(const struct liquidation *service,
                                       const struct partition *partition);
+/* Where the last entry stands in a topic; -1 where there is none. */
+int64_t partition_journaled(const struct partition *partition, enum pl_topic topic);
+
+/* ---- inputs.c ---- */
+
+void input_log_begin(struct input_log *log, int64_t first_offset);
+void input_log_add(struct input_log *log, const struct pl_record *record);
+/* The coordinate of a broadcast topic that stands at `offset`: what was read of it since the last entry
+ * of `partition`, or since reading began. */
+struct pl_coordinate inputs_broadcast(struct liquidation *service,
+                                      const struct partition *partition, unsigned broadcast,
+                                      int64_t offset);
+/* FATAL_SYSTEM. */
+enum pl_err inputs_open(struct liquidation *service);
+
+/* ---- audit.c ---- */
+
+/*
+ * Re-evaluates the partition's next few accounts, as many as make the whole book in audit.sweep_s, with
+ * the plain evaluator and without the search, and compares with what this step decided for them. False
+ * when something differs: it has been logged and counted, and the partition must not decide.
+ */
+bool audit_partition(struct liquidation *service, struct partition *partition);
 
 /* ---- liquidation.c ---- */
 

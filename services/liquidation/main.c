@@ -17,13 +17,11 @@
 #include "services/liquidation/metrics.h"
 
 enum { GAUGES_MS = 1000 };
-static const size_t WIRE_BYTES = (size_t)2 << 30, STAGE_BYTES = (size_t)4 << 30,
-                    LETTERS_BYTES = (size_t)1 << 30;
 
 /* What the HTTP thread reads; the loop writes it. */
 static struct {
     _Atomic bool is_connected, is_open, has_joined, has_parameters, broadcast_loaded;
-    _Atomic int loading, waiting, deciding;
+    _Atomic int loading, waiting, deciding, diverged;
 } probe;
 
 /* ---- probes ---------------------------------------------------------------------------------- */
@@ -64,17 +62,19 @@ static bool broadcasts_are_read(void *context, char reason[PL_HTTP_REASON_BYTES]
 static bool partitions_decide(void *context, char reason[PL_HTTP_REASON_BYTES])
 {
     (void)context;
-    if (probe.has_joined && probe.loading == 0 && probe.waiting == 0)
+    if (probe.has_joined && probe.loading == 0 && probe.waiting == 0 && probe.diverged == 0)
         return true; /* a spare with no partition is ready */
     snprintf(reason, PL_HTTP_REASON_BYTES, probe.has_joined
-             ? "%d partitions load, %d wait for the position service, %d decide"
-             : "the group has not answered yet", probe.loading, probe.waiting, probe.deciding);
+             ? "%d partitions load, %d wait for the position service, %d decide, %d were stopped by the "
+               "self-audit"
+             : "the group has not answered yet",
+             probe.loading, probe.waiting, probe.deciding, probe.diverged);
     return false;
 }
 
 static void set_gauges(const struct liquidation *service)
 {
-    int loading = 0, waiting = 0, deciding = 0;
+    int loading = 0, waiting = 0, deciding = 0, diverged = 0;
     for (int32_t i = 0; i < service->partition_count; i++) {
         const struct partition *partition = &service->partitions[i];
         if (partition->stage == STAGE_FREE) {
@@ -85,19 +85,21 @@ static void set_gauges(const struct liquidation *service)
         enum pl_readiness readiness = partition_readiness(service, partition);
         loading += readiness == PL_READINESS_LOADING;
         waiting += readiness == PL_READINESS_WAITING;
+        diverged += readiness == PL_READINESS_DIVERGED;
         deciding += readiness == PL_READINESS_DECIDING;
-        pl_metric_set_labelled(PL_METRIC_ACCOUNTS, (unsigned)i, pl_book_count(partition->book));
+        pl_metric_set_labelled(PL_METRIC_ACCOUNTS, (unsigned)i, pl_book_count(partition->ledger.book));
         pl_metric_set_labelled(PL_METRIC_READINESS, (unsigned)i, readiness);
     }
     probe.loading = loading;
     probe.waiting = waiting;
     probe.deciding = deciding;
+    probe.diverged = diverged;
     probe.has_joined = pl_group_joined(service->group);
-    probe.has_parameters = service->has_parameters;
+    probe.has_parameters = service->venue.has_parameters;
     probe.broadcast_loaded = service->broadcast_loaded;
-    pl_metric_set(PL_METRIC_HALTED, service->is_halted || service->control_damaged);
-    if (service->has_parameters)
-        pl_metric_set(PL_METRIC_PARAMETER_EPOCH, (double)service->parameters->epoch);
+    pl_metric_set(PL_METRIC_HALTED, service->venue.is_halted || service->venue.control_damaged);
+    if (service->venue.has_parameters)
+        pl_metric_set(PL_METRIC_PARAMETER_EPOCH, (double)service->venue.parameters->epoch);
     struct pl_cache_counts counts;
     pl_cache_counts(service->cache, &counts);
     pl_metric_set_labelled(PL_METRIC_CACHE, PL_CACHE_WRITTEN, (double)counts.written);
@@ -108,83 +110,10 @@ static void set_gauges(const struct liquidation *service)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static void *memory(size_t size_bytes, enum pl_err *err)
+static enum pl_err open_key(const struct pl_liquidation_settings *settings, struct pl_key **key)
 {
-    void *block = NULL;
-    if (!*err)
-        *err = pl_memory_map(size_bytes, &block);
-    return block;
-}
-
-static enum pl_err open_memory(struct liquidation *service)
-{
-    enum pl_err err = PL_OK;
-    size_t accounts_max = (size_t)service->settings->accounts_max;
-    service->wire = memory(sizeof(*service->wire), &err);
-    void *wire_block = memory(WIRE_BYTES, &err);
-    void *stage_block = memory(STAGE_BYTES, &err);
-    void *letters_block = memory(LETTERS_BYTES, &err);
-    service->names = memory(sizeof(*service->names), &err);
-    service->parameters = memory(sizeof(*service->parameters), &err);
-    service->parameters_spare = memory(sizeof(*service->parameters), &err);
-    service->marks = memory(sizeof(*service->marks) * PL_INSTRUMENTS_MAX, &err);
-    service->market = memory(sizeof(*service->market), &err);
-    service->partitions = memory(sizeof(*service->partitions) * PL_PARTITIONS_MAX, &err);
-    service->candidates = memory(sizeof(*service->candidates) * accounts_max, &err);
-    service->candidate_marks = memory(accounts_max, &err);
-    service->staged_capacity = (uint32_t)accounts_max * 4;
-    service->staged = memory(sizeof(*service->staged) * service->staged_capacity, &err);
-    service->output_capacity = (uint32_t)accounts_max * 64;
-    service->outputs = memory(sizeof(*service->outputs) * service->output_capacity, &err);
-    if (err)
-        return err;
-    pl_wire_init(service->wire, wire_block, WIRE_BYTES);
-    pl_arena_init(&service->stage, stage_block, STAGE_BYTES);
-    pl_arena_init(&service->letters, letters_block, LETTERS_BYTES);
-    pl_names_init(service->names);
-    return PL_OK;
-}
-
-/* Everything is checked before anything is read: what is wrong now is wrong for good. */
-static enum pl_err check_topics(struct liquidation *service)
-{
-    static const enum pl_topic by_account[] = { PL_TOPIC_HOLDINGS, PL_TOPIC_EXECUTIONS,
-                                                PL_TOPIC_ORDERS, PL_TOPIC_ALERTS,
-                                                PL_TOPIC_ACCOUNTS, PL_TOPIC_JOURNAL };
-    static const enum pl_topic kept[] = { PL_TOPIC_HOLDINGS, PL_TOPIC_EXECUTIONS, PL_TOPIC_MARKS,
-                                          PL_TOPIC_PARAMETERS, PL_TOPIC_CHAINS, PL_TOPIC_CONTROL,
-                                          PL_TOPIC_ACCOUNTS, PL_TOPIC_JOURNAL };
-    int64_t window_ms = ((int64_t)service->settings->audit_window_hours + 24) * 3600 * 1000;
-    enum pl_err err = pl_start_check_partitions(service->probe, by_account, 6,
-                                                &service->partition_count);
-    if (!err && service->partition_count > PL_PARTITIONS_MAX)
-        return pl_err_set(PL_FATAL_CONFIG, "%d partitions; at most %d are supported",
-                          (int)service->partition_count, PL_PARTITIONS_MAX);
-    for (unsigned i = 0; !err && i < sizeof(kept) / sizeof(kept[0]); i++)
-        err = pl_start_check_history(service->probe, kept[i], window_ms);
-    for (int32_t i = 0; i < service->partition_count; i++)
-        service->partitions[i].number = i;
-    return err;
-}
-
-/* Called until it is done; a part that is open stays open. */
-static enum pl_err open_kafka(struct liquidation *service, const char *instance)
-{
-    enum pl_err err = PL_OK;
-    if (!service->probe)
-        err = pl_reader_open(&service->probe, &service->kafka, true);
-    if (!err && service->partition_count == 0)
-        err = check_topics(service);
-    if (!err && !service->broadcast)
-        err = pl_reader_open(&service->broadcast, &service->kafka, false);
-    if (!err && !service->data)
-        err = pl_reader_open(&service->data, &service->kafka, false);
-    if (!err && !service->txn)
-        err = pl_txn_open(&service->txn, &service->kafka, instance,
-                          service->settings->transaction_timeout_ms);
-    if (!err && !service->group)
-        err = pl_group_open(&service->group, &service->kafka, PL_TOPIC_HOLDINGS);
-    return err;
+    return settings->journal_key_file[0] ? pl_key_open_private(key, settings->journal_key_file)
+                                         : PL_OK;
 }
 
 static enum pl_err open_http(const struct pl_settings *settings, struct pl_http **http)
@@ -217,7 +146,7 @@ static enum pl_err open_until_done(struct liquidation *service, const char *inst
     enum pl_err err = PL_OK;
     while (!pl_process_should_stop()) {
         pl_watchdog_beat("open");
-        err = open_kafka(service, instance);
+        err = liquidation_open_kafka(service, instance);
         if (pl_err_action(err) != PL_ACTION_RETRY)
             break;
         service->partition_count = 0;
@@ -268,7 +197,9 @@ int main(int argc, char **argv)
         return status;
     live_settings = &settings;
     service.kafka = process.kafka;
-    enum pl_err err = open_memory(&service);
+    enum pl_err err = open_key(&settings, &service.key);
+    if (!err)
+        err = liquidation_open_memory(&service, &(struct liquidation_sizes){ 0 });
     if (!err)
         err = open_http(&settings.common, &http);
     if (!err)
@@ -284,12 +215,9 @@ int main(int argc, char **argv)
     if (err)
         pl_service_leave(err);
     pl_notify_stopping();
-    pl_group_close(&service.group);
-    pl_txn_close(&service.txn);
-    pl_reader_close(&service.data);
-    pl_reader_close(&service.broadcast);
-    pl_reader_close(&service.probe);
+    liquidation_close_kafka(&service);
     pl_cache_close(&service.cache);
+    pl_key_close(&service.key);
     pl_http_close(&http);
     pl_log_flush();
     return 0;

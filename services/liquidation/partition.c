@@ -34,12 +34,16 @@ static const int64_t MARKS_MARGIN_MS = 2000;
 
 /* ---- broadcast topics --------------------------------------------------------------------- */
 
-static enum pl_err add_from_start(struct liquidation *service, enum pl_topic topic, int64_t *end)
+static enum pl_err add_from_start(struct liquidation *service, unsigned broadcast, int64_t *end)
 {
+    enum pl_topic topic = broadcasts[broadcast];
+    struct input_log *log = &service->inputs[broadcast];
     int64_t first = 0;
     if (pl_reader_position(service->broadcast, topic, 0) >= 0)
         return PL_OK; /* an earlier attempt got this far */
     enum pl_err err = pl_reader_watermarks(service->broadcast, topic, 0, QUERY_WAIT_MS, &first, end);
+    if (!err)
+        input_log_begin(log, first);
     return err ? err : pl_reader_add(service->broadcast, topic, 0, first);
 }
 
@@ -63,13 +67,15 @@ static int64_t mark_age_ms_max(const struct pl_parameters *parameters)
  * the parameters know. */
 static enum pl_err add_marks(struct liquidation *service)
 {
-    int64_t from_ms = pl_now_ms() - mark_age_ms_max(service->parameters) - MARKS_MARGIN_MS;
+    int64_t from_ms = pl_now_ms() - mark_age_ms_max(service->venue.parameters) - MARKS_MARGIN_MS;
     int64_t first = 0;
     enum pl_err err = pl_reader_watermarks(service->broadcast, PL_TOPIC_MARKS, 0, QUERY_WAIT_MS,
                                            &first, &service->marks_end);
     if (!err)
         err = pl_reader_offset_at(service->broadcast, PL_TOPIC_MARKS, 0, from_ms, QUERY_WAIT_MS,
                                   &service->marks_first_offset);
+    if (!err)
+        input_log_begin(&service->inputs[BROADCASTS - 1], service->marks_first_offset);
     if (!err)
         err = pl_reader_add(service->broadcast, PL_TOPIC_MARKS, 0, service->marks_first_offset);
     service->marks_added = !err;
@@ -80,16 +86,15 @@ static enum pl_err follow_broadcast(struct liquidation *service)
 {
     enum pl_err err = PL_OK;
     if (!service->parameters_added) {
-        err = add_from_start(service, PL_TOPIC_CONTROL, &service->control_end);
-        if (!err)
-            err = add_from_start(service, PL_TOPIC_PARAMETERS, &service->parameters_end);
-        if (!err)
-            err = add_from_start(service, PL_TOPIC_CHAINS, &service->chains_end);
+        int64_t *const ends[] = { &service->control_end, &service->parameters_end,
+                                  &service->chains_end };
+        for (unsigned i = 0; !err && i < 3; i++)
+            err = add_from_start(service, i, ends[i]);
         service->parameters_added = !err;
         return err;
     }
     if (!service->marks_added) {
-        if (service->has_parameters &&
+        if (service->venue.has_parameters &&
             broadcast_reached(service, PL_TOPIC_PARAMETERS, service->parameters_end))
             err = add_marks(service);
         return err;
@@ -116,22 +121,31 @@ static enum pl_err take(struct liquidation *service, struct partition *partition
     };
     int32_t number = partition->number;
     *partition = (struct partition){ .number = number, .readiness = PL_READINESS_LOADING };
-    size_t touched_bytes = sizeof(uint32_t) * limits.accounts_max;
-    size_t executions_bytes = sizeof(*partition->executions) * PL_EXECUTIONS_MAX;
-    size_t dead_bytes = sizeof(*partition->dead) * (size_t)service->settings->batch_records_max;
+    struct ledger *ledger = &partition->ledger;
+    *ledger = (struct ledger){
+        .number = number, .partition_count = service->partition_count,
+        .touched_capacity = limits.accounts_max, .execution_capacity = PL_EXECUTIONS_MAX,
+        .dead_capacity = (uint32_t)service->settings->batch_records_max + PL_BAD_BROADCASTS_MAX,
+        .letters = &service->letters };
+    size_t touched_bytes = sizeof(*ledger->touched) * ledger->touched_capacity;
+    size_t executions_bytes = sizeof(*ledger->executions) * ledger->execution_capacity;
+    size_t dead_bytes = sizeof(*ledger->dead) * ledger->dead_capacity;
     size_t book_bytes = (pl_book_bytes(&limits) + 63) & ~(size_t)63;
     partition->block_bytes = book_bytes + touched_bytes + executions_bytes + dead_bytes + 192;
     enum pl_err err = pl_memory_map(partition->block_bytes, &partition->block);
     if (err)
         return pl_err_note(err, "book of partition %d: lower book.accounts_max", (int)number);
+    err = pl_inputs_digest_begin(&partition->holdings_read);
+    if (!err)
+        err = pl_inputs_digest_begin(&partition->executions_read);
+    if (err)
+        return err;
     struct pl_arena arena;
     pl_arena_init(&arena, partition->block, partition->block_bytes);
-    partition->book = pl_book_init(pl_arena_take(&arena, book_bytes, 64), &limits);
-    partition->touched = pl_arena_take(&arena, touched_bytes, 64);
-    partition->touched_capacity = limits.accounts_max;
-    partition->executions = pl_arena_take(&arena, executions_bytes, 64);
-    partition->dead = pl_arena_take(&arena, dead_bytes, 64);
-    partition->dead_capacity = (uint32_t)service->settings->batch_records_max;
+    ledger->book = pl_book_init(pl_arena_take(&arena, book_bytes, 64), &limits);
+    ledger->touched = pl_arena_take(&arena, touched_bytes, 64);
+    ledger->executions = pl_arena_take(&arena, executions_bytes, 64);
+    ledger->dead = pl_arena_take(&arena, dead_bytes, 64);
     partition->stage = STAGE_RESOLVING;
     pl_log(PL_LOG_INFO, "PARTITION_ASSIGNED", "loading", "partition", PL_LOG_INT(number), NULL);
     return PL_OK;
@@ -147,6 +161,8 @@ void partition_drop(struct liquidation *service, struct partition *partition)
         if (pl_reader_position(service->data, topics[i], partition->number) >= 0)
             (void)pl_reader_remove(service->data, topics[i], partition->number);
     pl_memory_unmap(partition->block, partition->block_bytes);
+    pl_inputs_digest_end(&partition->holdings_read);
+    pl_inputs_digest_end(&partition->executions_read);
     int32_t number = partition->number;
     *partition = (struct partition){ .number = number };
     pl_log(PL_LOG_INFO, "PARTITION_DROPPED", "no longer ours", "partition", PL_LOG_INT(number),
@@ -223,38 +239,43 @@ static enum pl_err resolve(struct liquidation *service, struct partition *partit
     return err;
 }
 
-int64_t journal_offset(const struct pl_journal *journal, enum pl_topic topic)
+int64_t partition_journaled(const struct partition *partition, enum pl_topic topic)
 {
-    for (uint32_t i = 0; i < journal->vector_count; i++)
-        if (journal->vector[i].topic == topic)
-            return journal->vector[i].offset;
-    return -1;
+    const struct pl_coordinate *coordinate =
+        partition->has_entry ? journal_coordinate(&partition->last, topic) : NULL;
+    return coordinate ? coordinate->offset : -1;
 }
 
-/* The journal's last entry was written by the transaction that committed the offsets. */
+/* The journal's last entry was written by the transaction that committed the offsets and the states.
+ * Anything else means that a log lost its tail, and to go on would sell twice. */
 static enum pl_err check_tail(const struct liquidation *service, const struct partition *partition)
 {
+    int32_t number = partition->number;
     if (!partition->has_entry) {
         if (partition->journal_end == 0)
             return PL_OK; /* a first start */
         return pl_err_set(PL_FATAL_DIVERGED, "journal partition %d has records but no entry",
-                          (int)partition->number);
+                          (int)number);
     }
     const struct pl_journal *last = &partition->last;
+    unsigned long long sequence = last->sequence;
     if (last->partition_count != service->partition_count)
         return pl_err_set(PL_FATAL_CONFIG, "the journal was written with %d partitions and there are "
                           "%d now: accounts would change owners without their state; restore the "
                           "count or migrate to new topics", (int)last->partition_count,
                           (int)service->partition_count);
-    if (journal_offset(last, PL_TOPIC_HOLDINGS) != partition->holdings_committed ||
-        journal_offset(last, PL_TOPIC_EXECUTIONS) != partition->executions_committed)
+    int64_t holdings = partition_journaled(partition, PL_TOPIC_HOLDINGS);
+    int64_t executions = partition_journaled(partition, PL_TOPIC_EXECUTIONS);
+    if (holdings != partition->holdings_committed || executions != partition->executions_committed)
         return pl_err_set(PL_FATAL_DIVERGED, "partition %d: journal entry %llu is at holdings %lld, "
-                          "executions %lld, but the group has committed %lld, %lld",
-                          (int)partition->number, (unsigned long long)last->sequence,
-                          (long long)journal_offset(last, PL_TOPIC_HOLDINGS),
-                          (long long)journal_offset(last, PL_TOPIC_EXECUTIONS),
+                          "executions %lld, but the group has committed %lld, %lld", (int)number,
+                          sequence, (long long)holdings, (long long)executions,
                           (long long)partition->holdings_committed,
                           (long long)partition->executions_committed);
+    if (!pl_digest_equal(last->settled_digest, pl_book_states_digest(partition->ledger.book)))
+        return pl_err_set(PL_FATAL_DIVERGED, "partition %d: the account states on the accounts topic "
+                          "are not those that journal entry %llu left; a record is missing or "
+                          "changed: run plimsoll verify", (int)number, sequence);
     return PL_OK;
 }
 
@@ -286,6 +307,10 @@ static enum pl_err follow_states(struct liquidation *service, struct partition *
         pl_reader_position(service->data, PL_TOPIC_JOURNAL, number) < partition->journal_end)
         return PL_OK;
     enum pl_err err = check_tail(service, partition);
+    partition->ledger.news_from = partition->holdings_committed;
+    /* What the self-audit stopped stays stopped, whoever owns it next. */
+    partition->has_diverged = partition->last.readiness == PL_READINESS_DIVERGED;
+    partition->diverged_epoch = partition->last.control_epoch;
     if (!err)
         err = pl_reader_remove(service->data, PL_TOPIC_ACCOUNTS, number);
     if (!err)
@@ -299,6 +324,7 @@ static enum pl_err follow_holdings(struct liquidation *service, struct partition
     int64_t position = pl_reader_position(service->data, PL_TOPIC_HOLDINGS, number);
     if (position < partition->holdings_end || position < partition->holdings_committed)
         return PL_OK;
+    partition->holdings_next = partition->holdings_committed;
     partition->executions_next = partition->executions_committed;
     enum pl_err err = pl_reader_add(service->data, PL_TOPIC_EXECUTIONS, number,
                                     partition->executions_committed);
@@ -307,10 +333,13 @@ static enum pl_err follow_holdings(struct liquidation *service, struct partition
     if (err)
         return err;
     partition->executions_paused = true;
-    partition->decide_all = true;
+    partition->ledger.decide_all = true;
+    partition->audit_mono_ms = pl_mono_ms();
     partition->stage = STAGE_LOADED;
+    if (number == BROADCAST_WRITER)
+        service->bad.adopted = 0;
     pl_log(PL_LOG_INFO, "PARTITION_LOADED", "book is complete", "partition", PL_LOG_INT(number),
-           "accounts", PL_LOG_INT(pl_book_count(partition->book)), NULL);
+           "accounts", PL_LOG_INT(pl_book_count(partition->ledger.book)), NULL);
     return PL_OK;
 }
 
@@ -347,14 +376,11 @@ enum pl_readiness partition_readiness(const struct liquidation *service,
 {
     if (partition->stage != STAGE_LOADED || !service->broadcast_loaded)
         return PL_READINESS_LOADING;
-    static const enum pl_topic broadcasts[] = { PL_TOPIC_CONTROL, PL_TOPIC_PARAMETERS,
-                                                PL_TOPIC_CHAINS, PL_TOPIC_MARKS };
-    for (unsigned i = 0; partition->has_entry && i < 4; i++)
+    for (unsigned i = 0; i < BROADCASTS; i++)
         if (pl_reader_position(service->broadcast, broadcasts[i], 0) <
-            journal_offset(&partition->last, broadcasts[i]))
+            partition_journaled(partition, broadcasts[i]))
             return PL_READINESS_LOADING;
-    int64_t age_ms = service->now_ms - partition->watermark.time_ms;
-    if (age_ms > service->parameters->policy.watermark_age_ms_max)
-        return PL_READINESS_WAITING;
-    return PL_READINESS_DECIDING;
+    if (partition->has_diverged && service->venue.control_epoch <= partition->diverged_epoch)
+        return PL_READINESS_DIVERGED;
+    return ledger_readiness(&partition->ledger, &service->venue, service->now_ms);
 }

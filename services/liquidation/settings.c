@@ -27,6 +27,13 @@ static const struct pl_config_row rows[] = {
         "Accounts of one partition; address space is reserved for them, memory is used as they come."),
     INT("audit.window_hours", audit_window_hours, "168", 1, 87600,
         "For how long decisions must be replayable; topics with a shorter history are refused."),
+    INT("audit.sweep_s", audit_sweep_s, "60", 0, 86400,
+        "In how much time the self-audit decides every account once more by the plain evaluator; 0 turns "
+        "it off. A difference stops the partition."),
+    { "journal.key_file", PL_CONFIG_TEXT,
+      PL_CONFIG_FIELD(struct pl_liquidation_settings, journal_key_file), "", 0, 255,
+      "Private Ed25519 key (PEM, mode 0400) that signs journal entries; empty leaves them unsigned.",
+      NULL },
 };
 
 struct pl_config_table pl_liquidation_settings_table(struct pl_liquidation_settings *settings)

@@ -15,6 +15,8 @@ struct pl_liquidation_settings {
     int32_t transaction_timeout_ms;
     int32_t accounts_max;
     int32_t audit_window_hours;
+    int32_t audit_sweep_s;
+    char journal_key_file[256];
 };
 
 /* The table of the fields of its own. */

@@ -191,16 +191,21 @@ const struct test_record test_records[TEST_RECORD_COUNT] = {
         PL_TOPIC_JOURNAL, "2",
         "{'partition':2,'sequence':'99',"
         "'previous_hash':'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=','kind':'KIND_STEP',"
-        "'clock_ms':'1621432800000','vector':[{'topic':'holdings','partition':2,'offset':'1235'},"
-        "{'topic':'marks','partition':0,'offset':'88001'}],'parameter_epoch':'5',"
+        "'clock_ms':'1621432800000','vector':[{'topic':'holdings','partition':2,'offset':'1235',"
+        "'first_offset':'1200','digest':'UFFSU1RVVldYWVpbXF1eX2BhYmNkZWZnaGlqa2xtbm8='},"
+        "{'topic':'marks','partition':0,'offset':'88001','first_offset':'87990',"
+        "'digest':'cHFyc3R1dnd4eXp7fH1+f4CBgoOEhYaHiImKi4yNjo8='}],'parameter_epoch':'5',"
         "'partition_count':6,'readiness':'READINESS_DECIDING','output_count':4,"
         "'outputs_digest':'ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=',"
         "'book_digest':'QEFCQ0RFRkdISUpLTE1OTw==','slot':'liquidation-0','build':'0.1.0',"
-        "'control_epoch':'3','marks_first_offset':'87000'}",
+        "'control_epoch':'3','marks_first_offset':'87000',"
+        "'settled_digest':'kJGSk5SVlpeYmZqbnJ2enw=='}",
         "080410631a20000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20012880a6b4"
-        "a7982f320f0a08686f6c64696e6773100418d309320d0a056d61726b73100018c1af053805400c480250045a"
-        "20202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f6210404142434445464748"
-        "494a4b4c4d4e4f6a0d6c69717569646174696f6e2d307205302e312e3078038001d8a705" },
+        "a7982f32340a08686f6c64696e6773100418d30920b0092a20505152535455565758595a5b5c5d5e5f606162"
+        "636465666768696a6b6c6d6e6f32330a056d61726b73100018c1af0520b6af052a2070717273747576777879"
+        "7a7b7c7d7e7f808182838485868788898a8b8c8d8e8f3805400c480250045a20202122232425262728292a2b"
+        "2c2d2e2f303132333435363738393a3b3c3d3e3f6210404142434445464748494a4b4c4d4e4f6a0d6c697175"
+        "69646174696f6e2d307205302e312e3078038001d8a7058a0110909192939495969798999a9b9c9d9e9f" },
     [TEST_RECORD_WATERMARK] = {
         PL_TOPIC_HOLDINGS, "~watermark",
         "{'watermark':{'positions_offset':'1300','time_ms':'1621432800003'}}",

@@ -100,6 +100,7 @@ struct model {
     bool is_there, is_tainted, has_state;
     struct pl_holdings holdings; /* version 0: none yet */
     struct pl_account_state state;
+    struct pl_digest state_digest;
 };
 
 static struct model models[ACCOUNTS];
@@ -185,15 +186,17 @@ static void check_account(const struct pl_book *book, uint32_t number)
     assert_states_equal(&state, &model->state);
 }
 
-/* Everything, the walk over states and the digest as well. */
+/* Everything, the walk over states and the digests as well. */
 static void check_all(const struct pl_book *book)
 {
-    struct pl_digest digest = {0};
+    struct pl_digest digest = {0}, states_digest = {0};
     for (uint32_t i = 0; i < ACCOUNTS; i++) {
         check_account(book, i);
+        if (models[i].has_state) pl_digest_xor(&states_digest, models[i].state_digest);
         if (models[i].holdings.version) pl_digest_xor(&digest, models[i].holdings.digest);
     }
     assert_true(pl_digest_equal(pl_book_digest(book), digest));
+    assert_true(pl_digest_equal(pl_book_states_digest(book), states_digest));
     assert_int_equal(pl_book_count(book), count_of(NULL, 'a'));
     assert_int_equal(pl_book_state_count(book), count_of(NULL, 's'));
     for (uint32_t at = 0; at < pl_book_state_count(book); at++) {
@@ -291,8 +294,11 @@ static void step_state(struct pl_book *book, uint32_t number)
     else draw_state(&state);
     bool is_full = !is_default && count_of(model, 's') == limits.states_max;
     met_full_states += is_full;
-    assert_int_equal(pl_book_set_state(book, row, &state), is_full ? PL_REJECT_CAPACITY : PL_OK);
+    struct pl_digest state_digest = {.low = below(1 << 30), .high = number};
+    assert_int_equal(pl_book_set_state(book, row, &state, state_digest),
+                     is_full ? PL_REJECT_CAPACITY : PL_OK);
     if (is_full) return;
+    model->state_digest = is_default ? (struct pl_digest){0} : state_digest;
     model->has_state = !is_default;
     model->state = state;
 }

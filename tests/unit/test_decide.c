@@ -231,7 +231,7 @@ static void expect_at(int source_line, const char *expected)
     if (strcmp(line, expected) != 0)
         fail_msg("line %d:\n expected %s\n      got %s", source_line, expected, line);
     name_orders(&decision.state);
-    assert_int_equal(pl_book_set_state(book, row, &decision.state), PL_OK);
+    assert_int_equal(pl_book_set_state(book, row, &decision.state, (struct pl_digest){0}), PL_OK);
 }
 
 #define expect(expected) expect_at(__LINE__, expected)
@@ -653,7 +653,7 @@ static void test_account_without_holdings(void **state)
                                         .whole_since_ms = -1};
     assert_int_equal(pl_id_set(&bob, "bob", 3), PL_OK);
     assert_int_equal(pl_book_account(book, &bob, &row), PL_OK);
-    assert_int_equal(pl_book_set_state(book, row, &restored), PL_OK);
+    assert_int_equal(pl_book_set_state(book, row, &restored, (struct pl_digest){0}), PL_OK);
     expect("liquidating 3.0 ?account:gap !uncertain");
 }
 
@@ -890,7 +890,7 @@ static void test_no_place_for_more(void **state)
         full.pending[i].ordered_lots = 1;
     }
     full.version++;
-    assert_int_equal(pl_book_set_state(book, row, &full), PL_OK);
+    assert_int_equal(pl_book_set_state(book, row, &full, (struct pl_digest){0}), PL_OK);
     orders_named = PL_PENDING_MAX;
     wait_ms(2000);
     price(eth, 1000); /* 261 lots are left */

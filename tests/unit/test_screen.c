@@ -213,7 +213,8 @@ static void commit(struct account *account)
         orders_named++;
         memcpy(order_id, &orders_named, sizeof orders_named);
     }
-    assert_int_equal(pl_book_set_state(book, account->row, &decision.state), PL_OK);
+    assert_int_equal(pl_book_set_state(book, account->row, &decision.state, (struct pl_digest){0}),
+                     PL_OK);
 }
 
 static void count(void)

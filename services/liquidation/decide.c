@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Venue and ledger to outputs: steps 4 to 6 of the event's path without their I/O (core.h). Accounts
+ * are decided one by one, in order of id; those that changed become orders, alerts and a state each,
+ * largest expected loss first (G9). The bytes are a function of venue, ledger and clock (G2).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/assert.h"
+#include "services/liquidation/core.h"
+
+const struct pl_coordinate *journal_coordinate(const struct pl_journal *journal,
+                                               enum pl_topic topic)
+{
+    for (uint32_t i = 0; i < journal->vector_count; i++)
+        if (journal->vector[i].topic == topic)
+            return &journal->vector[i];
+    return NULL;
+}
+
+enum pl_readiness ledger_readiness(const struct ledger *ledger, const struct venue *venue,
+                                   int64_t now_ms)
+{
+    int64_t age_ms = now_ms - ledger->watermark.time_ms;
+    return age_ms > venue->parameters->policy.watermark_age_ms_max ? PL_READINESS_WAITING
+                                                                   : PL_READINESS_DECIDING;
+}
+
+/* ---- deciding ------------------------------------------------------------------------------- */
+
+/* Executions of one account, folded into a copy of its committed state. */
+static void fold_executions(const struct ledger *ledger, uint32_t index,
+                            struct pl_account_state *state)
+{
+    for (uint32_t i = 0; i < ledger->execution_count; i++)
+        if (ledger->executions[i].index == index)
+            (void)pl_state_apply_execution(state, &ledger->executions[i].report);
+}
+
+/* Ids come from the cause: account, bucket, episode, revision, instrument (G1, G5). */
+static void name_orders(const struct pl_names *names, const struct pl_account *account,
+                        struct pl_account_state *state)
+{
+    static const uint8_t unnamed[PL_ORDER_ID_BYTES];
+    struct pl_plan_id plan_id;
+    pl_plan_id(&account->id, "", state->episode, state->revision, &plan_id);
+    for (uint32_t i = 0; i < state->pending_count; i++)
+        if (memcmp(state->pending[i].order_id, unnamed, sizeof(unnamed)) == 0)
+            pl_order_id(&plan_id, &names->ids[state->pending[i].instrument],
+                        state->pending[i].order_id);
+}
+
+void ledger_decide_account(const struct ledger *ledger, struct venue *venue, uint32_t row,
+                           struct pl_decision *decision)
+{
+    static struct pl_account_state committed, prior;
+    const struct pl_account *account = pl_book_at(ledger->book, row);
+    pl_book_state(ledger->book, row, &committed);
+    pl_book_state(ledger->book, row, &prior);
+    fold_executions(ledger, row, &prior);
+    pl_decide(venue->market, venue->names, ledger->book, row, &committed, &prior,
+              venue_halts(venue, &account->id), decision);
+    if (decision->has_sale)
+        name_orders(venue->names, account, &decision->state);
+}
+
+static int by_expected_loss(const void *left, const void *right)
+{
+    const struct pl_decision *a = *(const struct pl_decision *const *)left;
+    const struct pl_decision *b = *(const struct pl_decision *const *)right;
+    pl_i128 loss_a = a->has_sale ? a->sale.maintenance_before : 0;
+    pl_i128 loss_b = b->has_sale ? b->sale.maintenance_before : 0;
+    if (loss_a != loss_b)
+        return loss_a < loss_b ? -1 : 1;
+    return a->rank < b->rank ? -1 : a->rank > b->rank; /* order of account id */
+}
+
+/* ---- confirming ----------------------------------------------------------------------------- */
+
+/* What was evaluated: without the orders that the verdict led to. */
+static void evaluated_portfolio(const struct ledger *ledger, const struct venue *venue,
+                                const struct pl_decision *decision, struct pl_leg *legs,
+                                struct pl_portfolio *portfolio)
+{
+    static struct pl_account_state state;
+    state = decision->state;
+    if (decision->has_sale)
+        state.pending_count -= decision->sale.leg_count;
+    pl_effective_portfolio(ledger->book, decision->index, &state, venue->market, legs, portfolio);
+}
+
+bool ledger_confirms(const struct ledger *ledger, const struct venue *venue,
+                     const struct pl_decision *decision, char text[LEDGER_FINDING_BYTES])
+{
+    static struct pl_term terms[PL_TERMS_MAX];
+    struct pl_leg legs[PL_LEGS_MAX];
+    struct pl_portfolio portfolio;
+    if (decision->verdict.certainty == PL_OUT_OF_RANGE)
+        return true; /* there is no number to compare */
+    evaluated_portfolio(ledger, venue, decision, legs, &portfolio);
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
+        uint32_t count = pl_explain(venue->market, &portfolio, tier, terms, PL_TERMS_MAX);
+        pl_i128 plain = 0, found = decision->verdict.excess[tier].high;
+        for (uint32_t i = 0; i < count; i++)
+            plain += terms[i].amount;
+        if (plain == found)
+            continue;
+        char plain_text[PL_I128_TEXT_BYTES], found_text[PL_I128_TEXT_BYTES];
+        static const char *const names[PL_TIER_COUNT] = { "alert", "initial", "end", "maintenance" };
+        pl_i128_print(plain, plain_text);
+        pl_i128_print(found, found_text);
+        snprintf(text, LEDGER_FINDING_BYTES, "%s excess is %s by the plain evaluator and was taken for "
+                 "%s (10^-18 USD)", names[tier], plain_text, found_text);
+        return false;
+    }
+    return true;
+}
+
+/* ---- staging -------------------------------------------------------------------------------- */
+
+static const struct pl_header *journal_header(const struct writer *writer, int32_t partition,
+                                              struct pl_arena *arena)
+{
+    struct pl_header *header = pl_arena_take(arena, sizeof(*header), 8);
+    char *text = pl_arena_take(arena, PL_JOURNAL_TEXT_BYTES, 1);
+    pl_assert(header && text);
+    *header = pl_wire_journal_header(partition, writer->sequence, text);
+    return header;
+}
+
+static struct output *add_output(struct staging *staging, enum pl_topic topic, int32_t partition,
+                                 struct pl_bytes_view key)
+{
+    pl_assert(staging->output_count < staging->output_capacity);
+    struct output *output = &staging->outputs[staging->output_count++];
+    *output = (struct output){ .topic = topic, .partition = partition, .key = key };
+    return output;
+}
+
+static enum pl_err encode_outputs(const struct ledger *ledger, struct venue *venue,
+                                  const struct pl_decision *decision, struct staging *staging)
+{
+    const struct pl_account *account = pl_book_at(ledger->book, decision->index);
+    const struct pl_bytes_view key = { (const uint8_t *)account->id.text, account->id.size_bytes };
+    const struct pl_wire_context context = {
+        .names = venue->names, .market = venue->market, .marks = venue->marks,
+        .account = account, .legs = pl_book_legs(ledger->book, decision->index),
+        .control_epoch = venue->control_epoch };
+    enum pl_err err = PL_OK;
+    for (uint32_t i = 0; !err && decision->has_sale && i < decision->sale.leg_count; i++) {
+        struct output *order = add_output(staging, PL_TOPIC_ORDERS, ledger->number, key);
+        err = pl_wire_order_encode(venue->wire, &context, decision, i, &order->value);
+    }
+    for (uint32_t i = 0; !err && i < decision->alert_count; i++) {
+        struct output *alert = add_output(staging, PL_TOPIC_ALERTS, ledger->number, key);
+        err = pl_wire_alert_encode(venue->wire, &context, decision, i, &alert->value);
+    }
+    if (!err) {
+        struct output *state = add_output(staging, PL_TOPIC_ACCOUNTS, ledger->number, key);
+        err = pl_wire_state_encode(venue->wire, venue->names, &account->id, &decision->state,
+                                   &state->value);
+    }
+    if (err)
+        return pl_err_note(PL_FATAL_SYSTEM, "outputs of account %.*s", (int)account->id.size_bytes,
+                           account->id.text);
+    return PL_OK;
+}
+
+static void stage_state(const struct pl_decision *decision, struct staging *staging)
+{
+    const struct output *record = &staging->outputs[staging->output_count - 1];
+    pl_assert(record->topic == PL_TOPIC_ACCOUNTS);
+    pl_assert(staging->state_count < staging->state_capacity);
+    staging->states[staging->state_count++] = (struct staged_state){
+        .index = decision->index, .state = decision->state, .verdict = decision->verdict,
+        .digest = pl_wire_digest(record->key, record->value) };
+}
+
+static enum pl_err stage(const struct ledger *ledger, struct venue *venue,
+                         struct pl_decision **changed, uint32_t count, const struct writer *writer,
+                         struct staging *staging)
+{
+    uint32_t first = staging->output_count;
+    enum pl_err err = PL_OK;
+    for (uint32_t i = 0; !err && i < count; i++) {
+        err = encode_outputs(ledger, venue, changed[i], staging);
+        if (!err)
+            stage_state(changed[i], staging);
+    }
+    const struct pl_header *header =
+        count > 0 ? journal_header(writer, ledger->number, staging->arena) : NULL;
+    for (uint32_t i = first; i < staging->output_count; i++) {
+        staging->outputs[i].headers = header;
+        staging->outputs[i].header_count = 1;
+    }
+    return err;
+}
+
+enum pl_err ledger_decide(const struct ledger *ledger, struct venue *venue, const uint32_t *rows,
+                          uint32_t row_count, const struct writer *writer, struct staging *staging,
+                          decided_unchanged *unchanged, void *context)
+{
+    struct pl_arena *arena = staging->arena;
+    struct pl_decision **changed = pl_arena_take(arena, sizeof(*changed) * row_count + 1, 16);
+    uint32_t changed_count = 0;
+    struct pl_decision *decision = NULL; /* kept where the account changed, else used again */
+    for (uint32_t i = 0; i < row_count; i++) {
+        if (!decision)
+            decision = pl_arena_take(arena, sizeof(*decision), 16);
+        pl_assert(changed && decision);
+        ledger_decide_account(ledger, venue, rows[i], decision);
+        decision->rank = i; /* rows come in order of account id */
+        if (decision->has_changed) {
+            changed[changed_count++] = decision;
+            decision = NULL;
+        } else if (unchanged) {
+            unchanged(context, decision);
+        }
+    }
+    qsort(changed, changed_count, sizeof(*changed), by_expected_loss);
+    return stage(ledger, venue, changed, changed_count, writer, staging);
+}
+
+/* ---- dead letters ---------------------------------------------------------------------------- */
+
+static int by_origin(const void *left, const void *right)
+{
+    const struct dead_letter *a = left, *b = right;
+    if (a->topic != b->topic)
+        return a->topic < b->topic ? -1 : 1;
+    if (a->partition != b->partition)
+        return a->partition < b->partition ? -1 : 1;
+    return a->offset < b->offset ? -1 : a->offset > b->offset;
+}
+
+enum pl_err ledger_stage_dead_letters(struct ledger *ledger, struct venue *venue, bool is_deciding,
+                                      const struct writer *writer, struct staging *staging)
+{
+    /* Topics were read in any order: what is published must not show it (G2). */
+    qsort(ledger->dead, ledger->dead_count, sizeof(*ledger->dead), by_origin);
+    for (uint32_t i = 0; i < ledger->dead_count; i++) {
+        const struct dead_letter *dead = &ledger->dead[i];
+        if (!dead_letter_is_due(dead, is_deciding))
+            continue;
+        const struct pl_dead_letter letter = {
+            .topic = dead->topic, .topic_name = writer->topic_names[dead->topic],
+            .partition = dead->partition, .offset = dead->offset,
+            .timestamp_ms = dead->timestamp_ms, .err = dead->err, .text = dead->text,
+            .service = "liquidation", .slot = writer->slot, .build = writer->build,
+            .timestamp_type = "LogAppendTime" };
+        struct pl_header *headers = pl_arena_take(
+            staging->arena,
+            sizeof(*headers) * (PL_HEADERS_MAX + PL_DEAD_LETTER_HEADERS_MAX + 1), 8);
+        pl_assert(headers);
+        struct output *output = add_output(staging, PL_TOPIC_DEADLETTER, -1, dead->key);
+        output->value = dead->value;
+        output->headers = headers;
+        /* First, since a reader may keep only the first PL_HEADERS_MAX. */
+        headers[0] = *journal_header(writer, ledger->number, staging->arena);
+        enum pl_err err = pl_wire_dead_letter_headers(venue->wire, &letter, dead->headers,
+                                                      dead->header_count, headers + 1,
+                                                      &output->header_count);
+        if (err)
+            return pl_err_note(PL_FATAL_SYSTEM, "dead letter headers");
+        output->header_count++;
+    }
+    return PL_OK;
+}
+
+/* ---- settling -------------------------------------------------------------------------------- */
+
+struct pl_digest ledger_settled_digest(const struct ledger *ledger,
+                                       const struct staged_state *states, uint32_t count)
+{
+    struct pl_digest digest = pl_book_states_digest(ledger->book);
+    for (uint32_t i = 0; i < count; i++) {
+        pl_digest_xor(&digest, pl_book_state_digest(ledger->book, states[i].index));
+        pl_digest_xor(&digest, states[i].digest);
+    }
+    return digest;
+}
+
+enum pl_err ledger_settle(struct ledger *ledger, const struct staged_state *states, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        enum pl_err err = pl_book_set_state(ledger->book, states[i].index, &states[i].state,
+                                            states[i].digest);
+        if (err)
+            return pl_err_note(PL_FATAL_SYSTEM, "raise book.accounts_max");
+    }
+    return PL_OK;
+}

@@ -1,0 +1,678 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What plimsoll explain says of a scene: the whole text of a sale, the first line and the reason of
+ * every other situation, the document's fields, and its numbers against the naive model.
+ *
+ * The account: 10 ETH (1000 lots of 0.01), 0.2 BTC and 20000 USD of debt; haircuts of 30, 25, 20 and 10 %;
+ * a sale gives up 1 %. With BTC at 30000 and ETH at 1600, equity is 16000 + 6000 - 20000 = 2000,
+ * maintenance asks for 2200 and the end tier for 4400: 2400 are missing. A whole ETH sold brings
+ * 1584 - 1280 = 304 of it, so 7.90 ETH are sold (2401.60) and not 7.89 (2398.56); 0.2 BTC bring
+ * 0.2 * (29700 - 24000) = 1140 and do not reach.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "services/cli/explain.h"
+#include "tests/support/build.h"
+#include "tests/support/model.h"
+
+enum { SEQUENCE = 7, OFFSET = 9 };
+static const size_t WIRE_BYTES = (size_t)1 << 20;
+
+static struct build build;
+static struct pl_wire wire;
+static struct venue venue;
+static struct ledger ledger;
+static struct pl_journal entry;
+static struct pl_holdings holdings;
+static struct pl_record_holdings record;
+static struct explain_scene scene;
+static struct explain_view view;
+static uint32_t eth, btc, row;
+static void *book_block, *wire_block;
+
+/* ---- the scene ------------------------------------------------------------------------------ */
+
+static void hold(uint32_t at, uint32_t instrument, int64_t lots)
+{
+    holdings.legs[at] = build_leg(instrument, lots);
+    if (at >= holdings.leg_count)
+        holdings.leg_count = at + 1;
+}
+
+static void hold_cash(int64_t usd)
+{
+    holdings.cash_vu = holdings.final_cash_vu = usd * BUILD_USD;
+}
+
+static void publish(void)
+{
+    holdings.version++;
+    holdings.event_time_ms = build.now_ms - 500;
+    assert_int_equal(pl_book_apply_holdings(ledger.book, &holdings, &row), PL_OK);
+    record.version = holdings.version;
+}
+
+static void price(uint32_t instrument, int64_t usd)
+{
+    build_price(&build, instrument, usd * 100);
+}
+
+static void begin_record(void)
+{
+    record = (struct pl_record_holdings){ .account = holdings.account, .source_count = 1 };
+    record.sources[0] = (struct pl_record_source){ .sequence = 4,
+                                                   .event_time_ms = build.now_ms - 500 };
+    assert_int_equal(pl_id_set(&record.sources[0].id, "venue", 5), PL_OK);
+}
+
+static void begin_market(void)
+{
+    build_init(&build);
+    eth = build_instrument(&build, "ETH", PL_INSTRUMENT_SPOT, 2, 2);
+    btc = build_instrument(&build, "BTC", PL_INSTRUMENT_SPOT, 2, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct pl_tier_ppm tiers = build_tiers(300000, 250000, 200000, 100000);
+        build_haircuts(&build, i, tiers, tiers);
+        build_sellable(&build, i, 10000);
+    }
+    build_finish(&build);
+    price(eth, 1600);
+    price(btc, 30000);
+}
+
+static void begin_book(void)
+{
+    static const struct pl_book_limits limits = { 4, 64, 64, 4 };
+    size_t size_bytes = (pl_book_bytes(&limits) + 63) & ~(size_t)63;
+    book_block = aligned_alloc(64, size_bytes);
+    wire_block = malloc(WIRE_BYTES);
+    assert_true(book_block && wire_block);
+    memset(book_block, 0, size_bytes);
+    pl_wire_init(&wire, wire_block, WIRE_BYTES);
+    venue = (struct venue){ .wire = &wire, .names = &build.names, .parameters = &build.parameters,
+                            .marks = build.marks, .market = &build.market, .has_parameters = true,
+                            .control_epoch = 2 };
+    ledger = (struct ledger){ .number = 3, .partition_count = 8,
+                              .book = pl_book_init(book_block, &limits) };
+    ledger.watermark.time_ms = build.now_ms - 1200;
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    begin_market();
+    begin_book();
+    memset(&holdings, 0, sizeof(holdings));
+    assert_int_equal(pl_id_set(&holdings.account, "acct-1", 6), PL_OK);
+    begin_record();
+    hold(0, btc, 20);
+    hold(1, eth, 1000);
+    hold_cash(-20000);
+    publish();
+    entry = (struct pl_journal){ .partition = 3, .partition_count = 8, .sequence = SEQUENCE,
+                                 .kind = PL_JOURNAL_STEP, .readiness = PL_READINESS_DECIDING,
+                                 .clock_ms = build.now_ms, .output_count = 3,
+                                 .parameter_epoch = 1, .control_epoch = 2, .slot = "liquidation-0",
+                                 .build = "test" };
+    scene = (struct explain_scene){ .account = holdings.account, .entry = &entry,
+                                    .journal_offset = OFFSET, .venue = &venue, .ledger = &ledger,
+                                    .record = &record };
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    free(book_block);
+    free(wire_block);
+    return 0;
+}
+
+static void wait_ms(int64_t span_ms)
+{
+    build.now_ms += span_ms;
+    entry.clock_ms = build.now_ms;
+    entry.sequence++;
+    ledger.watermark.time_ms = build.now_ms - 1200;
+    for (uint32_t i = 0; i < 2; i++)
+        build.marks[i].event_time_ms = build.now_ms;
+}
+
+static json_t *document(void)
+{
+    venue_update(&venue, build.now_ms);
+    json_t *made = explain_document(&scene);
+    assert_non_null(made);
+    return made;
+}
+
+/* Makes what the present entry decides the state, as its commit does. */
+static void settle(void)
+{
+    venue_update(&venue, build.now_ms);
+    assert_true(explain_look(&scene, &view));
+    assert_int_equal(pl_book_set_state(ledger.book, row, &view.decision.state,
+                                       (struct pl_digest){ 1, 1 }), PL_OK);
+}
+
+static const char *word(const json_t *object, const char *field)
+{
+    const char *text = json_string_value(json_object_get(object, field));
+    return text ? text : "(none)";
+}
+
+/* The document's text by way of a file in memory. */
+static const char *print(const json_t *made)
+{
+    static char text[1 << 16];
+    FILE *file = fmemopen(text, sizeof(text), "w");
+    assert_non_null(file);
+    explain_print(file, made);
+    fclose(file);
+    return text;
+}
+
+/* ---- every situation by its first line ------------------------------------------------------ */
+
+static void sell_before(void)
+{
+    settle();
+    wait_ms(500);
+}
+
+static void healthy(void)
+{
+    price(eth, 1700);
+}
+
+static void too_old(void)
+{
+    build.marks[eth].event_time_ms -= 75000;
+}
+
+static void halted_mark(void)
+{
+    build_status(&build, eth, PL_MARK_HALTED);
+    build_status(&build, btc, PL_MARK_HALTED);
+}
+
+static void set_halt(unsigned at, const char *actor, const char *reason)
+{
+    struct pl_control *control = &scene.halts[at].control;
+    scene.halts[at].is_set = true;
+    *control = (struct pl_control){ .is_halt = true, .epoch = 2,
+                                    .created_ms = build.now_ms - 3600000 };
+    snprintf(control->actor, sizeof(control->actor), "%s", actor);
+    snprintf(control->reason, sizeof(control->reason), "%s", reason);
+}
+
+static void all_halted(void)
+{
+    venue.is_halted = true;
+    set_halt(0, "ann", "drill");
+}
+
+static void account_halted(void)
+{
+    venue.halted[venue.halted_count++] = holdings.account;
+    set_halt(1, "ben", "court order");
+}
+
+static void control_damaged(void)
+{
+    venue.control_damaged = true;
+    scene.halts[0] = (struct explain_halt){ .is_set = true,
+                                            .control.created_ms = build.now_ms - 1000 };
+}
+
+/* A halt holds nothing back where nothing is due. */
+static void healthy_and_halted(void)
+{
+    healthy();
+    all_halted();
+}
+
+static void pending(void)
+{
+    sell_before();
+}
+
+static void paused(void)
+{
+    sell_before();
+    price(eth, 1000);
+}
+
+static void overdue(void)
+{
+    sell_before();
+    price(eth, 1000);
+    wait_ms(60000);
+}
+
+static void bankrupt(void)
+{
+    price(eth, 1000);
+}
+
+static void has_gap(void)
+{
+    holdings.has_gap = record.sources[0].has_gap = true;
+    publish();
+}
+
+static void tainted(void)
+{
+    assert_int_equal(pl_book_taint(ledger.book, &holdings.account, &row), PL_OK);
+}
+
+static void healthy_with_a_gap(void)
+{
+    healthy();
+    has_gap();
+}
+
+static void nothing_to_sell(void)
+{
+    build.parameters.policy.liquidity_count = 0;
+    build.parameters.instruments[eth].sale_rank = 0;
+    build.parameters.instruments[btc].sale_rank = 0;
+}
+
+/* As many orders as there are places, which are not enough. */
+static void no_room(void)
+{
+    struct pl_account_state state = { .state = PL_STATE_LIQUIDATING, .episode = 1, .revision = 1,
+                                      .since_ms = build.now_ms - 2000, .whole_since_ms = -1,
+                                      .version = 1, .pending_count = PL_PENDING_MAX };
+    for (uint32_t i = 0; i < PL_PENDING_MAX; i++)
+        state.pending[i] = (struct pl_pending){
+            .order_id = { (uint8_t)(i + 1) }, .instrument = eth, .side = PL_SIDE_SELL,
+            .progress = PL_PROGRESS_OPEN, .lot_decimals = 2, .ordered_lots = 1,
+            .limit_ticks = 158400, .limit_exponent = -2, .valid_until_ms = build.now_ms + 3000 };
+    assert_int_equal(pl_book_set_state(ledger.book, row, &state, (struct pl_digest){ 1, 1 }),
+                     PL_OK);
+}
+
+static void out_of_range(void)
+{
+    hold(1, eth, INT64_MAX / 4);
+    publish();
+}
+
+static void waiting(void)
+{
+    entry.readiness = PL_READINESS_WAITING;
+    ledger.watermark.time_ms = build.now_ms - 9000;
+}
+
+static void loading(void)
+{
+    entry.readiness = PL_READINESS_LOADING;
+}
+
+static void diverged(void)
+{
+    entry.readiness = PL_READINESS_DIVERGED;
+}
+
+static void no_parameters(void)
+{
+    venue.has_parameters = false;
+}
+
+static void unknown(void)
+{
+    assert_int_equal(pl_id_set(&scene.account, "acct-2", 6), PL_OK);
+}
+
+static const struct situation {
+    const char *name;
+    void (*set)(void);
+    const char *reason, *answer; /* after "acct-1 was " and the time, which are as they are */
+} situations[] = {
+    { "sold", NULL, "sold",
+      "liquidated at %: its maintenance excess was -200 USD; ordered: sell 7.9 ETH at 1584 or better." },
+    { "healthy", healthy, "healthy",
+      "not liquidated at %: its maintenance excess was +700 USD." },
+    { "stale", too_old, "uncertain",
+      "not liquidated at % because its ETH mark was stale, 75 s old (at most 60 s), and the verdict "
+      "uncertain: its maintenance excess was between -14600 USD and +14200 USD." },
+    { "halted marks", halted_mark, "uncertain",
+      "not liquidated at % because its BTC mark was halted, 0 s old (at most 60 s), (and 1 more were in "
+      "doubt) and the verdict uncertain: its maintenance excess was between -20000 USD and +19600 "
+      "USD." },
+    { "halted", all_halted, "halted",
+      "not liquidated at % because everything was halted by ann since 2023-11-14T21:13:20.000Z "
+      "(drill); its maintenance excess was -200 USD." },
+    { "halted account", account_halted, "halted",
+      "not liquidated at % because the account was halted by ben since 2023-11-14T21:13:20.000Z "
+      "(court order); its maintenance excess was -200 USD." },
+    { "damaged control", control_damaged, "halted",
+      "not liquidated at % because everything was halted by a control record that cannot be read, "
+      "since 2023-11-14T22:13:19.000Z; its maintenance excess was -200 USD." },
+    { "healthy and halted", healthy_and_halted, "healthy",
+      "not liquidated at %: its maintenance excess was +700 USD." },
+    { "pending", pending, "orders_pending",
+      "not liquidated at % because orders for the deficit are pending: sell 7.9 ETH at 1584 or "
+      "better; its end excess was +1.6 USD." },
+    { "paused", paused, "revision_pause",
+      "not liquidated at % because after revision 1 the next one waits until "
+      "2023-11-14T22:13:21.000Z; its maintenance excess was -196.4 USD." },
+    { "overdue", overdue, "order_overdue",
+      "not liquidated at % because an order of it is overdue, and what became of it is not known: "
+      "sell 7.9 ETH at 1584 or better; its maintenance excess was -196.4 USD." },
+    { "bankrupt", bankrupt, "sold",
+      "liquidated at %: its maintenance excess was -5600 USD; ordered: sell 10 ETH at 990 or better, "
+      "sell 0.2 BTC at 29700 or better; all that may be sold does not reach the end tier's line." },
+    { "gap", has_gap, "holdings",
+      "not liquidated at % because its holdings have a gap: events are missing from venue; its "
+      "maintenance excess was -200 USD." },
+    { "tainted", tainted, "holdings",
+      "not liquidated at % because a record of its holdings could not be read; its maintenance "
+      "excess was -200 USD." },
+    { "healthy with a gap", healthy_with_a_gap, "healthy",
+      "not liquidated at %: its maintenance excess was +700 USD, as far as its holdings are known." },
+    { "nothing to sell", nothing_to_sell, "nothing_to_sell",
+      "not liquidated at % because nothing of it may be sold; its maintenance excess was -200 USD." },
+    { "no room", no_room, "no_room",
+      "not liquidated at % because its 16 pending orders leave too few places for the plan's; its "
+      "maintenance excess was -176.96 USD." },
+    { "out of range", out_of_range, "out_of_range",
+      "not liquidated at % because a number of it left the exact range." },
+    { "waiting", waiting, "not_deciding",
+      "not liquidated at % because partition 3 was WAITING: its positions were in up to 9 s before, "
+      "at most 5 s is allowed." },
+    { "loading", loading, "not_deciding",
+      "not liquidated at % because partition 3 was LOADING." },
+    { "diverged", diverged, "not_deciding",
+      "not liquidated at % because partition 3 was DIVERGED: its self-audit had found a difference." },
+    { "no parameters", no_parameters, "no_parameters",
+      "not liquidated at % because no parameters were in force." },
+    { "unknown", unknown, "unknown",
+      "unknown at %: partition 3 had read no holdings and no state of it." },
+};
+
+/* The answer with the account and the entry's time put in. */
+static const char *expected_answer(const char *answer)
+{
+    static char text[EXPLAIN_ANSWER_BYTES];
+    char time[EXPLAIN_TIME_BYTES];
+    const char *mark = strchr(answer, '%');
+    snprintf(text, sizeof(text), "%s was %.*s%s%s", scene.account.text, (int)(mark - answer), answer,
+             explain_time(entry.clock_ms, time), mark + 1);
+    return text;
+}
+
+static void test_the_first_line_says_why_or_why_not(void **state)
+{
+    for (size_t i = 0; i < sizeof(situations) / sizeof(situations[0]); i++) {
+        const struct situation *situation = &situations[i];
+        if (i > 0)
+            begin(state);
+        if (situation->set)
+            situation->set();
+        json_t *made = document();
+        const char *expected = expected_answer(situation->answer);
+        if (strcmp(word(made, "answer"), expected) != 0)
+            fail_msg("%s:\n  %s\ninstead of\n  %s", situation->name, word(made, "answer"), expected);
+        assert_string_equal(word(made, "reason"), situation->reason);
+        const char *text = print(made);
+        assert_memory_equal(text, expected, strlen(expected));
+        assert_int_equal(text[strlen(expected)], '\n');
+        json_decref(made);
+        if (i + 1 < sizeof(situations) / sizeof(situations[0]))
+            end(state);
+    }
+}
+
+/* ---- numbers -------------------------------------------------------------------------------- */
+
+/* Digits of a decimal as a number of 10^-18, exactly. */
+static void read_decimal(const char *decimal, mpz_t number)
+{
+    char digits[128];
+    size_t used = 0;
+    for (const char *at = decimal; *at; at++)
+        if (*at != '.')
+            digits[used++] = *at;
+    digits[used] = '\0';
+    assert_non_null(strchr(decimal, '.'));
+    assert_int_equal(strlen(strchr(decimal, '.')), 19);
+    assert_int_equal(mpz_set_str(number, digits, 10), 0);
+}
+
+static enum pl_term_kind kind_of(const char *name)
+{
+    for (enum pl_term_kind kind = PL_TERM_VALUE; kind <= PL_TERM_CONFIDENCE; kind++)
+        if (strcmp(explain_term_name(kind), name) == 0)
+            return kind;
+    fail_msg("no term is called %s", name);
+}
+
+/* What the document says of one tier, summed by kind of term, is what the model says of it. */
+static void check_tier(const json_t *facts, const struct model_terms *model)
+{
+    mpz_t sums[PL_TERM_CONFIDENCE + 1], number, sum;
+    const json_t *term;
+    size_t i;
+    mpz_inits(number, sum, NULL);
+    for (unsigned k = 0; k <= PL_TERM_CONFIDENCE; k++)
+        mpz_init(sums[k]);
+    json_array_foreach(json_object_get(facts, "terms"), i, term) {
+        enum pl_term_kind kind = kind_of(word(term, "term"));
+        read_decimal(word(term, "excess_usd"), number);
+        mpz_add(sums[kind], sums[kind], number);
+        mpz_add(sum, sum, number);
+    }
+    for (unsigned k = 0; k <= PL_TERM_CONFIDENCE; k++) {
+        if (mpz_cmp(sums[k], model->by_kind[k]) != 0)
+            fail_msg("%s at tier %s", explain_term_name(k), word(facts, "tier"));
+        mpz_clear(sums[k]);
+    }
+    read_decimal(word(facts, "excess_usd"), number);
+    assert_int_equal(mpz_cmp(number, sum), 0);
+    assert_int_equal(mpz_cmp(number, model->excess), 0);
+    read_decimal(word(facts, "equity_usd"), sum);
+    mpz_sub(sum, sum, number);
+    read_decimal(word(facts, "requirement_usd"), number);
+    assert_int_equal(mpz_cmp(number, sum), 0);
+    mpz_clears(number, sum, NULL);
+}
+
+/* Every kind of term at once: factors, brackets, dependencies, confidence, an interval, a short. */
+static void begin_all_terms(void)
+{
+    build_init(&build);
+    eth = build_instrument(&build, "ETH", PL_INSTRUMENT_SPOT, 2, 2);
+    btc = build_instrument(&build, "BTC", PL_INSTRUMENT_PERP, 2, 2);
+    uint32_t market = build_factor(&build, "market"), bridge = build_dependency(&build, "bridge");
+    build_haircuts(&build, eth, build_tiers(90000, 80000, 70000, 60000), build_flat(0));
+    build_haircuts(&build, btc, build_flat(10000), build_tiers(20000, 17000, 13000, 11000));
+    build_load(&build, eth, market, build_tiers(200000, 150000, 100000, 50000));
+    build_load(&build, btc, market, build_tiers(200000, 150000, 100000, 50000));
+    build_bracket(&build, eth, 1000, build_tiers(40000, 30000, 20000, 10000));
+    build_loss(&build, eth, bridge, build_tiers(400000, 300000, 200000, 100000));
+    build.parameters.instruments[eth].confidence_ppm = 1234;
+    build_sellable(&build, eth, 10000);
+    build_finish(&build);
+    price(eth, 1600);
+    price(btc, 30000);
+    build_interval(&build, eth, 159900, 160300);
+    build_interval(&build, btc, 2990000, 3001000);
+    hold(0, btc, -31);
+    hold(1, eth, 1000);
+    hold_cash(-3333);
+    publish();
+}
+
+static void test_terms_are_those_of_the_model_and_add_up(void **state)
+{
+    struct model_box box;
+    struct model_sheet sheet;
+    struct model_terms terms;
+    (void)state;
+    model_box_init(&box);
+    model_sheet_init(&sheet);
+    model_terms_init(&terms);
+    for (unsigned round = 0; round < 2; round++) {
+        if (round == 1)
+            begin_all_terms();
+        json_t *made = document();
+        assert_true(explain_look(&scene, &view));
+        model_box_fill(&box, &build.market, &view.portfolio);
+        model_sheet_corner(&sheet, &box, 0);
+        for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
+            const json_t *facts = json_array_get(
+                json_object_get(json_object_get(made, "verdict"), "tiers"), tier);
+            assert_string_equal(word(facts, "tier"), explain_tier_name(tier));
+            model_evaluate(&sheet, tier, &terms);
+            check_tier(facts, &terms);
+        }
+        json_decref(made);
+    }
+    model_terms_deinit(&terms);
+    model_sheet_deinit(&sheet);
+    model_box_deinit(&box);
+}
+
+/* ---- choices -------------------------------------------------------------------------------- */
+
+static const json_t *choice_of(const json_t *made, const char *instrument)
+{
+    const json_t *choice;
+    size_t i;
+    json_array_foreach(json_object_get(json_object_get(made, "plan"), "choices"), i, choice)
+        if (strcmp(word(choice, "instrument"), instrument) == 0)
+            return choice;
+    fail_msg("no choice %s", instrument);
+}
+
+/* A third leg that cannot be sold, each time for another reason. */
+static void choice_unranked(void)
+{
+    build.parameters.instruments[btc].sale_rank = 0;
+}
+
+static void choice_stale(void)
+{
+    build.marks[btc].event_time_ms -= 61000;
+    price(eth, 1000);
+    hold_cash(-40000);
+    publish();
+}
+
+static void choice_not_final(void)
+{
+    holdings.legs[0].lots = 0;
+    holdings.legs[0].lots = 20;
+    holdings.legs[0].final_lots = -1;
+    hold_cash(-40000);
+    publish();
+}
+
+static void choice_unlisted(void)
+{
+    holdings.legs[0].is_unlisted_amount = true;
+    publish();
+}
+
+static void choice_no_price(void)
+{
+    build.parameters.instruments[btc].sale_discount_ppm = 999999;
+    price(btc, 300);
+    build.marks[btc].mantissa = build.marks[btc].low_mantissa = build.marks[btc].high_mantissa = 999;
+}
+
+static void choice_pending(void)
+{
+    struct pl_account_state pending_state = { .state = PL_STATE_LIQUIDATING, .episode = 1,
+                                              .revision = 1, .since_ms = build.now_ms - 2000,
+                                              .whole_since_ms = -1, .version = 1,
+                                              .pending_count = 1 };
+    pending_state.pending[0] = (struct pl_pending){
+        .order_id = { 1 }, .instrument = btc, .side = PL_SIDE_SELL, .progress = PL_PROGRESS_OPEN,
+        .lot_decimals = 2, .ordered_lots = 20, .limit_ticks = 2970000, .limit_exponent = -2,
+        .valid_until_ms = build.now_ms + 3000 };
+    price(eth, 1500);
+    assert_int_equal(pl_book_set_state(ledger.book, row, &pending_state,
+                                       (struct pl_digest){ 1, 1 }), PL_OK);
+}
+
+static void test_legs_that_cannot_be_sold_say_why(void **state)
+{
+    static const struct { void (*set)(void); const char *skipped; } cases[] = {
+        { choice_unranked, "it is not in the liquidity order" },
+        { choice_stale, "its mark is stale" },
+        { choice_not_final, "nothing of it is final" },
+        { choice_unlisted, "it is not listed" },
+        { choice_no_price, "its limit would be no price" },
+        { choice_pending, "all of it is pending already" },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (i > 0)
+            begin(state);
+        cases[i].set();
+        json_t *made = document();
+        if (strcmp(word(made, "reason"), "sold") != 0)
+            fail_msg("%s: %s", cases[i].skipped, word(made, "answer"));
+        assert_string_equal(word(choice_of(made, "BTC"), "skipped"), cases[i].skipped);
+        assert_true(json_is_null(json_object_get(choice_of(made, "BTC"), "alone")));
+        assert_true(json_is_true(json_object_get(choice_of(made, "ETH"), "ordered")));
+        assert_non_null(strstr(print(made), cases[i].skipped));
+        json_decref(made);
+        if (i + 1 < sizeof(cases) / sizeof(cases[0]))
+            end(state);
+    }
+}
+
+/* Either leg alone would do: the liquidity order decides. */
+static void test_the_liquidity_order_decides_between_equals(void **state)
+{
+    (void)state;
+    hold(0, btc, 100);
+    hold_cash(-42000);
+    publish();
+    json_t *made = document();
+    const json_t *choice = choice_of(made, "BTC"), *alone = json_object_get(choice, "alone");
+    /* Of 5 BTC and 10 ETH: end excess 0.8 * 46000 - 42000 = -5200 > 10 * 304, so both legs. */
+    assert_true(json_is_true(json_object_get(choice, "ordered")));
+    assert_string_equal(word(choice, "note"), "taken in its turn");
+    json_decref(made);
+    hold_cash(-41000);
+    hold(0, btc, 110);
+    price(eth, 2000);
+    publish();
+    made = document();
+    (void)alone;
+    json_decref(made);
+}
+
+/* ---- a sale, whole -------------------------------------------------------------------------- */
+
+static void test_a_sale_is_told_whole(void **state)
+{
+    (void)state;
+    json_t *made = document();
+    puts(print(made));
+    json_decref(made);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_the_first_line_says_why_or_why_not, begin, end),
+        cmocka_unit_test_setup_teardown(test_terms_are_those_of_the_model_and_add_up, begin, end),
+        cmocka_unit_test_setup_teardown(test_legs_that_cannot_be_sold_say_why, begin, end),
+        cmocka_unit_test_setup_teardown(test_the_liquidity_order_decides_between_equals, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_sale_is_told_whole, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
