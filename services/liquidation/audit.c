@@ -51,7 +51,7 @@ static bool confirm(struct liquidation *service, struct partition *partition, ui
     const struct pl_id *account = &pl_book_at(partition->ledger.book, row)->id;
     pl_log(PL_LOG_ERROR, "SELF_AUDIT_DIVERGED", decision.has_changed
                ? "the search left out an account that needs something; nothing is decided here until "
-                 "plimsoll resume all"
+                 "plimsoll resume"
                : text,
            "partition", PL_LOG_INT(partition->number), "account", PL_LOG_TEXT(account->text),
            "clock_ms", PL_LOG_INT(service->now_ms), NULL);
