@@ -8,11 +8,13 @@
 enum { QUERY_WAIT_MS = 3000 };
 
 enum pl_err pl_start_offset(struct pl_group *group, struct pl_reader *probe, enum pl_topic topic,
-                            int32_t partition, bool first_start, int timeout_ms, int64_t *offset)
+                            int32_t partition, bool first_start, int timeout_ms, int64_t *offset,
+                            bool *is_first)
 {
     int64_t end = 0;
     enum pl_err err = pl_group_committed(group, topic, partition, timeout_ms, offset);
-    if (err || *offset != PL_OFFSET_NONE)
+    *is_first = !err && *offset == PL_OFFSET_NONE;
+    if (!*is_first)
         return err;
     if (!first_start)
         return pl_err_set(PL_FATAL_OFFSETS, "no offset is committed for %s partition %d: if this "

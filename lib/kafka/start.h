@@ -11,12 +11,14 @@
 
 /*
  * Where the group goes on in (topic, partition): the committed offset, waiting at most `timeout_ms`
- * for it to become stable. With nothing committed and `first_start`: the first offset of the log.
+ * for it to become stable. With nothing committed and `first_start`: the first offset of the log, and
+ * *is_first says so.
  * RETRY_UNSTABLE, RETRY_TRANSPORT; FATAL_OFFSETS when nothing is committed and it is no first start
  * (T20), with a text that names the cure.
  */
 enum pl_err pl_start_offset(struct pl_group *group, struct pl_reader *probe, enum pl_topic topic,
-                            int32_t partition, bool first_start, int timeout_ms, int64_t *offset);
+                            int32_t partition, bool first_start, int timeout_ms, int64_t *offset,
+                            bool *is_first);
 
 /* All `topics` have the same partition count, which goes to *count. FATAL_CONFIG names the odd one.
  * RETRY_TRANSPORT. */

@@ -90,14 +90,20 @@ void pl_outputs_digest_end(struct pl_outputs_digest *digest, uint8_t hash[PL_HAS
 
 /* ---- inputs ---------------------------------------------------------------------------------- */
 
-void pl_wire_input_hash(int64_t offset, struct pl_bytes_view key, struct pl_bytes_view value,
-                        uint8_t hash[PL_HASH_BYTES])
+/* One for each thread: looking the algorithm up costs more than hashing a small record. */
+static EVP_MD_CTX *record_context(void)
 {
-    /* Looking the algorithm up costs more than hashing a small record. */
     static _Thread_local EVP_MD_CTX *context;
     if (!context)
         context = context_new();
-    pl_assert(context);
+    return context;
+}
+
+void pl_wire_input_hash(int64_t offset, struct pl_bytes_view key, struct pl_bytes_view value,
+                        uint8_t hash[PL_HASH_BYTES])
+{
+    EVP_MD_CTX *context = record_context();
+    pl_assert(context); /* made by pl_inputs_digest_begin at the latest */
     uint8_t place[8];
     for (unsigned i = 0; i < 8; i++)
         place[i] = (uint8_t)((uint64_t)offset >> (56 - 8 * i));
@@ -113,7 +119,7 @@ void pl_wire_input_hash(int64_t offset, struct pl_bytes_view key, struct pl_byte
 enum pl_err pl_inputs_digest_begin(struct pl_inputs_digest *digest)
 {
     *digest = (struct pl_inputs_digest){.context = context_new(), .copy = EVP_MD_CTX_new()};
-    if (digest->context && digest->copy)
+    if (digest->context && digest->copy && record_context())
         return PL_OK;
     pl_inputs_digest_end(digest);
     return no_memory();

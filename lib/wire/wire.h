@@ -237,7 +237,7 @@ void pl_outputs_digest_end(struct pl_outputs_digest *digest, uint8_t hash[PL_HAS
 
 /* The inputs' digest of one coordinate: over the hashes of its records, in offset order. A record's
  * hash is over its offset (8 bytes, big-endian), key and value after their lengths: computed once,
- * however many partitions account for it. */
+ * however many partitions account for it. To be called on a thread that has begun a digest. */
 void pl_wire_input_hash(int64_t offset, struct pl_bytes_view key, struct pl_bytes_view value,
                         uint8_t hash[PL_HASH_BYTES]);
 struct pl_inputs_digest { void *context, *copy; };

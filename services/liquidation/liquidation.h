@@ -51,8 +51,10 @@ struct partition {
 
     /* Where we are. `committed` is what the group has, as of loading. Ends are high watermarks seen at
      * assignment. */
+    bool is_first_start; /* the group never committed anything here */
     int64_t holdings_committed, executions_committed;
     int64_t accounts_end, journal_end, holdings_end;
+    int64_t journal_first, journal_from; /* of the log; of its tail that is read                 */
     int64_t holdings_next, executions_next; /* as of the last commit */
     bool executions_paused;
 

@@ -151,6 +151,22 @@ static enum pl_err take(struct liquidation *service, struct partition *partition
     return PL_OK;
 }
 
+/* An attempt that failed half way is repeated. */
+static enum pl_err start_reading(struct liquidation *service, enum pl_topic topic, int32_t number,
+                                 int64_t offset)
+{
+    if (pl_reader_position(service->data, topic, number) >= 0)
+        return PL_OK;
+    return pl_reader_add(service->data, topic, number, offset);
+}
+
+static enum pl_err stop_reading(struct liquidation *service, enum pl_topic topic, int32_t number)
+{
+    if (pl_reader_position(service->data, topic, number) < 0)
+        return PL_OK;
+    return pl_reader_remove(service->data, topic, number);
+}
+
 void partition_drop(struct liquidation *service, struct partition *partition)
 {
     static const enum pl_topic topics[] = { PL_TOPIC_ACCOUNTS, PL_TOPIC_JOURNAL, PL_TOPIC_HOLDINGS,
@@ -158,8 +174,7 @@ void partition_drop(struct liquidation *service, struct partition *partition)
     if (partition->stage == STAGE_FREE)
         return;
     for (unsigned i = 0; i < sizeof(topics) / sizeof(topics[0]); i++)
-        if (pl_reader_position(service->data, topics[i], partition->number) >= 0)
-            (void)pl_reader_remove(service->data, topics[i], partition->number);
+        (void)stop_reading(service, topics[i], partition->number);
     pl_memory_unmap(partition->block, partition->block_bytes);
     pl_inputs_digest_end(&partition->holdings_read);
     pl_inputs_digest_end(&partition->executions_read);
@@ -189,36 +204,44 @@ static enum pl_err follow_group(struct liquidation *service)
 /* Where to go on of both inputs, once nothing is pending on them. */
 static enum pl_err resolve_offsets(struct liquidation *service, struct partition *partition)
 {
-    bool first_start = service->settings->first_start;
+    bool first_start = service->settings->first_start, executions_first = false;
     enum pl_err err = pl_start_offset(service->group, service->probe, PL_TOPIC_HOLDINGS,
                                       partition->number, first_start, RESOLVE_WAIT_MS,
-                                      &partition->holdings_committed);
+                                      &partition->holdings_committed, &partition->is_first_start);
     if (!err)
         err = pl_start_offset(service->group, service->probe, PL_TOPIC_EXECUTIONS,
                               partition->number, first_start, RESOLVE_WAIT_MS,
-                              &partition->executions_committed);
+                              &partition->executions_committed, &executions_first);
+    if (!err && executions_first != partition->is_first_start)
+        return pl_err_set(PL_FATAL_OFFSETS, "partition %d has a committed offset for only one of "
+                          "holdings and executions: restore the group's offsets, see the runbook",
+                          (int)partition->number);
     return err;
+}
+
+static enum pl_err start_tail(struct liquidation *service, struct partition *partition,
+                              int64_t records)
+{
+    int64_t from = partition->journal_end - records;
+    partition->journal_from = from > partition->journal_first ? from : partition->journal_first;
+    return start_reading(service, PL_TOPIC_JOURNAL, partition->number, partition->journal_from);
 }
 
 static enum pl_err start_states(struct liquidation *service, struct partition *partition)
 {
-    int64_t accounts_first = 0, journal_first = 0, holdings_first = 0;
+    int64_t accounts_first = 0, holdings_first = 0;
     int32_t number = partition->number;
     enum pl_err err = pl_reader_watermarks(service->probe, PL_TOPIC_ACCOUNTS, number, QUERY_WAIT_MS,
                                            &accounts_first, &partition->accounts_end);
     if (!err)
         err = pl_reader_watermarks(service->probe, PL_TOPIC_JOURNAL, number, QUERY_WAIT_MS,
-                                   &journal_first, &partition->journal_end);
+                                   &partition->journal_first, &partition->journal_end);
     if (!err)
         err = pl_reader_watermarks(service->probe, PL_TOPIC_HOLDINGS, number, QUERY_WAIT_MS,
                                    &holdings_first, &partition->holdings_end);
     if (!err)
-        err = pl_reader_add(service->data, PL_TOPIC_ACCOUNTS, number, accounts_first);
-    if (err)
-        return err;
-    int64_t tail = partition->journal_end - JOURNAL_TAIL_RECORDS;
-    return pl_reader_add(service->data, PL_TOPIC_JOURNAL, number,
-                         tail > journal_first ? tail : journal_first);
+        err = start_reading(service, PL_TOPIC_ACCOUNTS, number, accounts_first);
+    return err ? err : start_tail(service, partition, JOURNAL_TAIL_RECORDS);
 }
 
 static enum pl_err resolve(struct liquidation *service, struct partition *partition)
@@ -252,10 +275,11 @@ static enum pl_err check_tail(const struct liquidation *service, const struct pa
 {
     int32_t number = partition->number;
     if (!partition->has_entry) {
-        if (partition->journal_end == 0)
-            return PL_OK; /* a first start */
-        return pl_err_set(PL_FATAL_DIVERGED, "journal partition %d has records but no entry",
-                          (int)number);
+        /* Aborted first transactions leave a journal that is not empty, but commit no offset. */
+        if (partition->is_first_start)
+            return PL_OK;
+        return pl_err_set(PL_FATAL_DIVERGED, "partition %d has committed offsets but no journal entry "
+                          "that says what was decided up to there", (int)number);
     }
     const struct pl_journal *last = &partition->last;
     unsigned long long sequence = last->sequence;
@@ -300,21 +324,36 @@ static enum pl_err start_holdings(struct liquidation *service, struct partition 
     return err;
 }
 
+/* What was read to its end and removed by an earlier attempt has no position any more. */
+static bool is_reading(const struct liquidation *service, enum pl_topic topic, int32_t number,
+                       int64_t end)
+{
+    int64_t position = pl_reader_position(service->data, topic, number);
+    return position >= 0 && position < end;
+}
+
 static enum pl_err follow_states(struct liquidation *service, struct partition *partition)
 {
-    int32_t number = partition->number;
-    if (pl_reader_position(service->data, PL_TOPIC_ACCOUNTS, number) < partition->accounts_end ||
-        pl_reader_position(service->data, PL_TOPIC_JOURNAL, number) < partition->journal_end)
+    if (is_reading(service, PL_TOPIC_ACCOUNTS, partition->number, partition->accounts_end) ||
+        is_reading(service, PL_TOPIC_JOURNAL, partition->number, partition->journal_end))
         return PL_OK;
-    enum pl_err err = check_tail(service, partition);
+    enum pl_err err = PL_OK;
+    /* Nothing but aborted entries in the tail: a worker that could not commit was started again and
+     * again. */
+    if (!partition->has_entry && partition->journal_from > partition->journal_first) {
+        int64_t records = 8 * (partition->journal_end - partition->journal_from);
+        err = stop_reading(service, PL_TOPIC_JOURNAL, partition->number);
+        return err ? err : start_tail(service, partition, records);
+    }
+    err = check_tail(service, partition);
     partition->ledger.news_from = partition->holdings_committed;
     /* What the self-audit stopped stays stopped, whoever owns it next. */
     partition->has_diverged = partition->last.readiness == PL_READINESS_DIVERGED;
     partition->diverged_epoch = partition->last.control_epoch;
     if (!err)
-        err = pl_reader_remove(service->data, PL_TOPIC_ACCOUNTS, number);
+        err = stop_reading(service, PL_TOPIC_ACCOUNTS, partition->number);
     if (!err)
-        err = pl_reader_remove(service->data, PL_TOPIC_JOURNAL, number);
+        err = stop_reading(service, PL_TOPIC_JOURNAL, partition->number);
     return err ? err : start_holdings(service, partition);
 }
 
@@ -326,7 +365,7 @@ static enum pl_err follow_holdings(struct liquidation *service, struct partition
         return PL_OK;
     partition->holdings_next = partition->holdings_committed;
     partition->executions_next = partition->executions_committed;
-    enum pl_err err = pl_reader_add(service->data, PL_TOPIC_EXECUTIONS, number,
+    enum pl_err err = start_reading(service, PL_TOPIC_EXECUTIONS, number,
                                     partition->executions_committed);
     if (!err)
         err = pl_reader_pause(service->data, PL_TOPIC_EXECUTIONS, number);

@@ -86,11 +86,13 @@ static enum pl_err follow_group(struct position_service *service)
 static enum pl_err resolve(struct position_service *service, struct partition *partition)
 {
     int64_t first = 0;
+    bool is_first_start = false;
     if (pl_mono_ms() < partition->retry_at_ms)
         return PL_OK;
     enum pl_err err = pl_start_offset(service->group, service->probe, PL_TOPIC_POSITIONS,
                                       partition->number, service->settings->first_start,
-                                      RESOLVE_WAIT_MS, &partition->positions_committed);
+                                      RESOLVE_WAIT_MS, &partition->positions_committed,
+                                      &is_first_start);
     if (!err)
         err = pl_reader_watermarks(service->probe, PL_TOPIC_HOLDINGS, partition->number,
                                    QUERY_WAIT_MS, &first, &partition->holdings_end);
