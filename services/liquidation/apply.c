@@ -150,10 +150,12 @@ static enum pl_err apply_holdings(struct ledger *ledger, struct venue *venue,
         return pl_wire_watermark_decode(venue->wire, record->value, &ledger->watermark);
     enum pl_err err = pl_key_check(record->key, record->value, record->partition,
                                    ledger->partition_count, "account id");
-    if (err)
-        return err;
+    if (err == PL_REJECT_KEY || err == PL_REJECT_PARTITION)
+        return err; /* it speaks of nobody whom this partition knows */
     uint32_t index = 0;
-    err = pl_wire_holdings_decode(venue->wire, venue->names, record->key, record->value, &holdings);
+    if (!err)
+        err = pl_wire_holdings_decode(venue->wire, venue->names, record->key, record->value,
+                                      &holdings);
     if (!err)
         err = pl_book_apply_holdings(ledger->book, &holdings, &index);
     if (!err && record->offset >= ledger->news_from)

@@ -565,22 +565,24 @@ static void count_outputs(const struct liquidation *service, const struct partit
     }
 }
 
-/* Aborted: outputs and offsets of what we lost go; the rest is published again while it is fresh. */
+/* Aborted: outputs and offsets of what we lost go; the rest is published again while it is fresh. An
+ * ABORT answer means that the last attempt has been aborted too. */
 static enum pl_err transact_until_settled(struct liquidation *service)
 {
-    enum pl_err err = transact(service);
-    for (int i = 0; i < REPUBLISH_MAX && pl_err_action(err) == PL_ACTION_ABORT; i++) {
+    enum pl_err err = PL_OK;
+    for (int i = 0; i <= REPUBLISH_MAX; i++) {
+        err = transact(service);
+        if (pl_err_action(err) != PL_ACTION_ABORT)
+            return err;
         pl_log(PL_LOG_WARN, "TRANSACTION_ABORTED", pl_err_text(), NULL);
         pl_metric_add(PL_METRIC_ABORTS, 1);
-        enum pl_err aborted = pl_txn_abort(service->txn);
-        if (aborted)
-            return aborted;
-        enum pl_err followed = liquidation_follow(service);
-        if (followed)
-            return followed;
+        enum pl_err next = pl_txn_abort(service->txn);
+        if (!next)
+            next = liquidation_follow(service);
+        if (next)
+            return next;
         if (pl_now_ms() - service->now_ms > service->settings->freshness_ms)
-            return err;
-        err = transact(service);
+            break;
     }
     return err;
 }
@@ -599,7 +601,7 @@ static enum pl_err publish(struct liquidation *service)
     if (!err && is_due)
         err = transact_until_settled(service);
     if (pl_err_action(err) == PL_ACTION_ABORT)
-        return pl_txn_abort(service->txn); /* stale: the next step decides anew, with a new clock */
+        return PL_OK; /* stale: the next step decides anew, with a new clock */
     for (int32_t i = 0; !err && i < service->partition_count; i++) {
         struct partition *partition = &service->partitions[i];
         if (partition->stage != STAGE_LOADED)

@@ -142,6 +142,27 @@ static void a_report_of_an_unknown_account_is_void(void **state)
     assert_int_equal(space.ledger.execution_count, 0);
 }
 
+/* G4: whatever is wrong with the last word on an account, it is in doubt. */
+static void bad_holdings_taint_the_account(void **state)
+{
+    (void)state;
+    struct pl_record records[] = { garbage(PL_TOPIC_HOLDINGS, 1), garbage(PL_TOPIC_HOLDINGS, 2),
+                                   garbage(PL_TOPIC_HOLDINGS, 3) };
+    const char *const keys[] = { "alice", "bob", "carol" };
+    records[1].value = (struct pl_bytes_view){ NULL, 0 }; /* a tombstone */
+    records[2].value = bytes("");
+    for (unsigned i = 0; i < 3; i++) {
+        struct pl_id account;
+        uint32_t row = 0;
+        records[i].key = bytes(keys[i]);
+        apply(&records[i]);
+        assert_int_equal(pl_id_set(&account, records[i].key.data, records[i].key.size_bytes), PL_OK);
+        assert_true(pl_book_find(space.ledger.book, &account, &row));
+        assert_true(pl_book_at(space.ledger.book, row)->is_tainted);
+    }
+    assert_int_equal(space.ledger.dead_count, 3);
+}
+
 static void bad_holdings_of_before_are_not_told_again(void **state)
 {
     (void)state;
@@ -195,6 +216,7 @@ int main(void)
         CASE(a_dead_letter_names_its_entry_first),
         CASE(rejected_reports_wait_for_a_decision),
         CASE(a_report_of_an_unknown_account_is_void),
+        CASE(bad_holdings_taint_the_account),
         CASE(bad_holdings_of_before_are_not_told_again),
         CASE(unreadable_control_halts_until_everything_is_resumed),
     };
