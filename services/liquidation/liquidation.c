@@ -34,6 +34,13 @@ static void tell_reject(const struct liquidation *service, const struct pl_recor
     pl_metric_add_labelled(PL_METRIC_REJECTED, (unsigned)record->topic, 1);
 }
 
+/* Of the broker's clock, as long as topics carry its time. */
+static void see_time(struct liquidation *service, const struct pl_record *record)
+{
+    if (record->timestamp_ms > service->newest_record_ms)
+        service->newest_record_ms = record->timestamp_ms;
+}
+
 static enum pl_err apply_journal(struct liquidation *service, struct partition *partition,
                                  const struct pl_record *record)
 {
@@ -64,6 +71,7 @@ static enum pl_err partition_record(struct liquidation *service, const struct pl
     struct partition *partition = &service->partitions[record->partition];
     if (partition->stage == STAGE_FREE)
         return PL_OK;
+    see_time(service, record);
     pl_metric_add_labelled(PL_METRIC_CONSUMED, (unsigned)record->topic, 1);
     if (record->topic == PL_TOPIC_JOURNAL)
         return apply_journal(service, partition, record);
@@ -133,6 +141,7 @@ static unsigned broadcast_index(enum pl_topic topic)
 static enum pl_err broadcast_record(struct liquidation *service, const struct pl_record *record)
 {
     struct venue_news news;
+    see_time(service, record);
     input_log_add(&service->inputs[broadcast_index(record->topic)], record);
     enum pl_err err = venue_apply(&service->venue, record, &news);
     pl_metric_add_labelled(PL_METRIC_CONSUMED, (unsigned)record->topic, 1);
@@ -218,7 +227,11 @@ static enum pl_err poll_batch(struct liquidation *service)
 /* The clock is read once, never goes back, and is an input from here on. */
 static void read_clock(struct liquidation *service)
 {
-    int64_t now_ms = pl_now_ms();
+    int64_t now_ms = pl_now_ms(), latest_ms = partition_latest_clock(service);
+    pl_metric_set(PL_METRIC_CLOCK_AHEAD,
+                  now_ms > latest_ms ? (double)(now_ms - latest_ms) / 1000.0 : 0);
+    if (now_ms > latest_ms)
+        now_ms = latest_ms;
     if (now_ms > service->now_ms)
         service->now_ms = now_ms;
     for (int32_t i = 0; i < service->partition_count; i++) {

@@ -30,7 +30,7 @@ enum {
 };
 
 static const int64_t RESTORE_WINDOW_MS = 25LL * 3600 * 1000;
-static const int64_t MARKS_MARGIN_MS = 2000;
+static const int64_t MARKS_MARGIN_MS = 2000, CLOCK_MARGIN_MS = 10000;
 
 /* ---- broadcast topics --------------------------------------------------------------------- */
 
@@ -61,6 +61,16 @@ static int64_t mark_age_ms_max(const struct pl_parameters *parameters)
             age_ms = instrument->price_rules.age_ms_max;
     }
     return age_ms;
+}
+
+int64_t partition_latest_clock(const struct liquidation *service)
+{
+    if (!service->venue.has_parameters)
+        return INT64_MAX;
+    int64_t age_ms = mark_age_ms_max(service->venue.parameters);
+    int64_t watermark_age_ms = service->venue.parameters->policy.watermark_age_ms_max;
+    return service->newest_record_ms + (age_ms > watermark_age_ms ? age_ms : watermark_age_ms) +
+           CLOCK_MARGIN_MS;
 }
 
 /* Marks older than their limit say nothing, so they are read from there on; how old that is, only
@@ -332,6 +342,30 @@ static bool is_reading(const struct liquidation *service, enum pl_topic topic, i
     return position >= 0 && position < end;
 }
 
+/* Whether the group has committed since we asked: another worker went on while we were held up, and the
+ * tail is of its doing. That we have lost the partition we may hear only later. */
+static bool has_moved_on(struct liquidation *service, const struct partition *partition)
+{
+    int64_t holdings = 0, executions = 0;
+    int32_t number = partition->number;
+    enum pl_err err = pl_group_committed(service->group, PL_TOPIC_HOLDINGS, number, RESOLVE_WAIT_MS,
+                                         &holdings);
+    if (!err)
+        err = pl_group_committed(service->group, PL_TOPIC_EXECUTIONS, number, RESOLVE_WAIT_MS,
+                                 &executions);
+    if (err) /* UNSTABLE: somebody is about to */
+        return pl_err_action(err) == PL_ACTION_RETRY;
+    return holdings != partition->holdings_committed || executions != partition->executions_committed;
+}
+
+static enum pl_err load_anew(struct liquidation *service, struct partition *partition)
+{
+    pl_log(PL_LOG_INFO, "PARTITION_MOVED_ON", "another worker committed while this one loaded",
+           "partition", PL_LOG_INT(partition->number), NULL);
+    partition_drop(service, partition);
+    return take(service, partition);
+}
+
 static enum pl_err follow_states(struct liquidation *service, struct partition *partition)
 {
     if (is_reading(service, PL_TOPIC_ACCOUNTS, partition->number, partition->accounts_end) ||
@@ -346,6 +380,8 @@ static enum pl_err follow_states(struct liquidation *service, struct partition *
         return err ? err : start_tail(service, partition, records);
     }
     err = check_tail(service, partition);
+    if (err == PL_FATAL_DIVERGED && has_moved_on(service, partition))
+        return load_anew(service, partition);
     partition->ledger.news_from = partition->holdings_committed;
     /* What the self-audit stopped stays stopped, whoever owns it next. */
     partition->has_diverged = partition->last.readiness == PL_READINESS_DIVERGED;
