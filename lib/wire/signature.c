@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signatures on journal entries, by libcrypto's Ed25519 and PEM reader. Beside the event's path: the
- * service signs what step 6 publishes, verify checks it. A signature is a function of key and value,
- * so that a step published again carries the same bytes (G2). Nothing here ever asks at a terminal: an
- * encrypted key is refused.
+ * Signatures on journal entries, by libcrypto's Ed25519 and PEM reader. Beside the event's path:
+ * the service signs what step 6 publishes, verify checks it. A signature is a function of key and
+ * value, so that a step published again carries the same bytes (G2). Nothing here ever asks at a
+ * terminal: an encrypted key is refused.
  */
 #include "lib/wire/signature.h"
 
@@ -111,8 +111,8 @@ static enum pl_err explain(const char *path, const uint8_t *pem, size_t size_byt
         return pl_err_set(PL_FATAL_CONFIG, "key file %s: a public key, and signing takes the "
                           "private one", path);
     if (other)
-        return pl_err_set(PL_FATAL_CONFIG, "key file %s: a private key, which stays where it signs: "
-                          "openssl pkey -in %s -pubout", path, path);
+        return pl_err_set(PL_FATAL_CONFIG, "key file %s: a private key, which stays where it "
+                          "signs: openssl pkey -in %s -pubout", path, path);
     return pl_err_set(PL_FATAL_CONFIG, "key file %s: no %s key in PEM: openssl %s", path,
                       is_private ? "private" : "public",
                       is_private ? "genpkey -algorithm ed25519" : "pkey -in PRIVATE.pem -pubout");

@@ -174,8 +174,8 @@ static bool take_header(struct rest *rest, struct pl_header *header)
         !take(rest, load_u32(sizes.data + 2), &header->value))
         return false;
     header->name = (const char *)name.data;
-    return name.size_bytes > 0 && memchr(name.data, '\0', name.size_bytes) ==
-                                      name.data + name.size_bytes - 1;
+    /* It ends with the first NUL; without a byte there is none. */
+    return memchr(name.data, '\0', name.size_bytes) == name.data + name.size_bytes - 1;
 }
 
 /* False when sizes and ends of the parts do not fit the frame's exactly. */

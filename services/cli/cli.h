@@ -20,6 +20,10 @@ int cli_publish(int argc, char **argv);        /* publish.c                 */
 int cli_scenario(int argc, char **argv);       /* scenario.c                */
 int cli_simulate_fills(int argc, char **argv); /* simulate.c                */
 int cli_report(int argc, char **argv);         /* report.c                  */
+int cli_verify(int argc, char **argv);         /* verify_command.c          */
+int cli_replay(int argc, char **argv);         /* replay_command.c          */
+int cli_explain(int argc, char **argv);        /* explain.c                 */
+int cli_export(int argc, char **argv);         /* export_command.c          */
 
 /* ---- shared by the subcommands (main.c) ---- */
 

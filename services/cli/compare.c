@@ -59,7 +59,8 @@ static void print_value(const json_t *json, char text[COMPARE_VALUE_BYTES])
     } else if (is_number(json)) {
         print_number(json, text);
     } else if (json_is_string(json)) {
-        snprintf(text, COMPARE_VALUE_BYTES, "%.*s", COMPARE_VALUE_BYTES - 1, json_string_value(json));
+        snprintf(text, COMPARE_VALUE_BYTES, "%.*s", COMPARE_VALUE_BYTES - 1,
+                 json_string_value(json));
     } else {
         char *dump = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
         snprintf(text, COMPARE_VALUE_BYTES, "%s", dump ? dump : "?");
@@ -99,12 +100,12 @@ static bool differ_in_object(const json_t *recorded, const json_t *replayed,
     const char *name;
     json_t *value;
     name_instrument(recorded, &result->instrument);
-    json_object_foreach((json_t *)(uintptr_t)recorded, name, value)
-        if (differ_in(name, value, json_object_get(replayed, name), result))
-            return true;
-    json_object_foreach((json_t *)(uintptr_t)replayed, name, value)
-        if (!json_object_get(recorded, name) && differ_in(name, NULL, value, result))
-            return true;
+    json_object_foreach(
+        (json_t *)(uintptr_t)recorded, name,
+        value) if (differ_in(name, value, json_object_get(replayed, name), result)) return true;
+    json_object_foreach((json_t *)(uintptr_t)replayed, name,
+                        value) if (!json_object_get(recorded, name) &&
+                                   differ_in(name, NULL, value, result)) return true;
     result->instrument = outer;
     return false;
 }
@@ -151,7 +152,7 @@ static json_t *read_value(enum pl_topic topic, struct pl_bytes_view value,
 void compare_values(enum pl_topic topic, struct pl_bytes_view recorded,
                     struct pl_bytes_view replayed, struct compare_result *result)
 {
-    *result = (struct compare_result){ 0 };
+    *result = (struct compare_result){0};
     json_t *left = read_value(topic, recorded, result->recorded);
     json_t *right = read_value(topic, replayed, result->replayed);
     if (!left || !right || !differ(left, right, result))

@@ -31,7 +31,7 @@ static void locate(const struct venue *venue, const struct pl_portfolio *portfol
 {
     static struct pl_verdict verdict;
     for (uint32_t i = 0; i < portfolio->leg_count; i++) {
-        const struct pl_portfolio alone = { .legs = &portfolio->legs[i], .leg_count = 1 };
+        const struct pl_portfolio alone = {.legs = &portfolio->legs[i], .leg_count = 1};
         pl_verdict_of(venue->market, venue->names, &alone, &verdict);
         pl_i128 plain = plain_excess(venue->market, &alone, result->tier);
         pl_i128 fast = verdict.excess[result->tier].high;
@@ -44,8 +44,8 @@ static void locate(const struct venue *venue, const struct pl_portfolio *portfol
     }
 }
 
-/* What was evaluated: the account with all its orders in flight executed, but for those that the verdict
- * led to. */
+/* What was evaluated: the account with all its orders in flight executed, but for those that the
+ * verdict led to. */
 static void look(const struct ledger *ledger, const struct venue *venue,
                  const struct pl_decision *decision, struct pl_leg *legs,
                  struct pl_portfolio *portfolio)
@@ -55,10 +55,10 @@ static void look(const struct ledger *ledger, const struct venue *venue,
     uint32_t pending_count = decision->state.pending_count -
                              (decision->has_sale ? decision->sale.leg_count : 0);
     if (pending_count == 0) {
-        *portfolio = (struct pl_portfolio){ .legs = pl_book_legs(ledger->book, decision->index),
-                                            .leg_count = account->leg_count,
-                                            .cash_vu = account->cash_vu,
-                                            .final_cash_vu = account->final_cash_vu };
+        *portfolio = (struct pl_portfolio){.legs = pl_book_legs(ledger->book, decision->index),
+                                           .leg_count = account->leg_count,
+                                           .cash_vu = account->cash_vu,
+                                           .final_cash_vu = account->final_cash_vu};
         return;
     }
     state = decision->state;
@@ -82,8 +82,8 @@ bool confirm_verdict(const struct ledger *ledger, const struct venue *venue,
         pl_i128 plain = plain_excess(venue->market, &portfolio, tier);
         if (fast == plain)
             continue;
-        *result = (struct confirm_result){ .tier = tier, .instrument = UINT32_MAX, .fast = fast,
-                                           .plain = plain };
+        *result = (struct confirm_result){
+            .tier = tier, .instrument = UINT32_MAX, .fast = fast, .plain = plain};
         locate(venue, &portfolio, result);
         return false;
     }

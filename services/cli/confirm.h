@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fast evaluator's verdicts against the plain one (G3): an excess must be the sum of pl_explain's
- * terms, exactly. */
+/* The fast evaluator's verdicts against the plain one (G3): an excess must be the sum of
+ * pl_explain's terms, exactly. */
 #ifndef PL_SERVICES_CLI_CONFIRM_H
 #define PL_SERVICES_CLI_CONFIRM_H
 
@@ -10,21 +10,21 @@ enum { CONFIRM_ALL = (1 << PL_TIER_COUNT) - 1 };
 
 struct confirm_result {
     enum pl_tier tier;
-    uint32_t instrument;      /* of the first leg that alone shows a difference; UINT32_MAX: none   */
-    pl_i128 fast, plain;      /* of that leg, else of the account; 10^-18 USD                       */
+    uint32_t instrument;      /* of the first leg that alone shows a difference; UINT32_MAX: none */
+    pl_i128 fast, plain;      /* of that leg, else of the account; 10^-18 USD                     */
 };
 
-/* Confirms the tiers in the set `tiers` of a decision: its upper bounds, which are the exact excesses
- * where the verdict is certain. False with the first tier that differs. */
+/* Confirms the tiers in the set `tiers` of a decision: its upper bounds, which are the exact
+ * excesses where the verdict is certain. False with the first tier that differs. */
 bool confirm_verdict(const struct ledger *ledger, const struct venue *venue,
                      const struct pl_decision *decision, unsigned tiers,
                      struct confirm_result *result);
 
 /*
- * The tiers that are confirmed at one entry, so that everyone can be at every entry. Whoever changes, is
- * not simply well, or is in doubt: all. Of all others the alert tier, the strictest: as its excess is
- * not negative, the nested ones are not (V6), and nothing else was decided about them. Their other
- * tiers come in turn, every CONFIRM_TURNS entries.
+ * The tiers that are confirmed at one entry, so that everyone can be at every entry. Whoever
+ * changes, is not simply well, or is in doubt: all. Of all others the alert tier, the strictest: as
+ * its excess is not negative, the nested ones are not (V6), and nothing else was decided about
+ * them. Their other tiers come in turn, every CONFIRM_TURNS entries.
  */
 enum { CONFIRM_TURNS = 8 };
 unsigned confirm_tiers(const struct pl_decision *decision, uint64_t sequence);

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "services/cli/cli.h"
+#include "services/cli/explain.h"
 #include "services/position/store.h"
 
 enum { ACCOUNTS_MAX = 1 << 20, CHAINS_MAX = 256, TERMS_MAX = 1024, WORST_TERMS = 5 };
@@ -281,13 +282,6 @@ static enum pl_err fill_book(struct evaluation *evaluation)
 
 /* ---- printing ------------------------------------------------------------------------------- */
 
-static json_t *decimal(pl_i128 value, unsigned decimals)
-{
-    char text[64];
-    pl_decimal_print(value, decimals, text);
-    return json_string(text);
-}
-
 /* a / b with nine decimals, rounded down; null where there is nothing to divide by. */
 static json_t *ratio(pl_i128 dividend, pl_i128 divisor)
 {
@@ -298,13 +292,7 @@ static json_t *ratio(pl_i128 dividend, pl_i128 divisor)
     }
     if (divisor <= 0)
         return json_null();
-    return decimal(pl_div_floor(dividend * 1000000000, divisor), 9);
-}
-
-static const char *tier_name(unsigned tier)
-{
-    static const char *const names[PL_TIER_COUNT] = { "alert", "initial", "end", "maintenance" };
-    return names[tier];
+    return explain_decimal(pl_div_floor(dividend * 1000000000, divisor), 9);
 }
 
 /* Ratios are for display: no decision rests on a quotient. */
@@ -344,96 +332,42 @@ static int by_cost(const void *left, const void *right)
     return a->amount < b->amount ? -1 : a->amount > b->amount;
 }
 
-static const char *term_name(const struct evaluation *evaluation, const struct pl_term *term)
-{
-    switch (term->kind) {
-    case PL_TERM_FACTOR:
-        return evaluation->parameters->factors[term->index].text;
-    case PL_TERM_DEPENDENCY:
-        return evaluation->parameters->dependencies[term->index].text;
-    case PL_TERM_VALUE:
-    case PL_TERM_HAIRCUT:
-    case PL_TERM_CONCENTRATION:
-    case PL_TERM_CONFIDENCE:
-        break;
-    }
-    return term->index == UINT32_MAX ? "cash" : evaluation->names->ids[term->index].text;
-}
-
 static json_t *print_terms(const struct evaluation *evaluation,
                            const struct pl_portfolio *portfolio)
 {
     static struct pl_term terms[TERMS_MAX];
-    static const char *const kinds[] = { "value", "haircut", "factor", "concentration",
-                                         "dependency", "confidence" };
     uint32_t count = pl_explain(evaluation->market, portfolio, PL_TIER_MAINTENANCE, terms,
                                 TERMS_MAX);
     qsort(terms, count, sizeof(terms[0]), by_cost);
     json_t *array = json_array();
     for (uint32_t i = 0; i < count && i < WORST_TERMS && terms[i].amount < 0; i++)
-        json_array_append_new(array, json_pack("{s:s, s:s, s:o}", "term", kinds[terms[i].kind],
-                                               "of", term_name(evaluation, &terms[i]),
-                                               "excess_usd", decimal(terms[i].amount, 18)));
+        json_array_append_new(array, json_pack("{s:s, s:s, s:o}", "term",
+                                               explain_term_name(terms[i].kind), "of",
+                                               explain_term_of(evaluation->names,
+                                                               evaluation->parameters, &terms[i]),
+                                               "excess_usd",
+                                               explain_decimal(terms[i].amount, 18)));
     return array;
 }
 
 static json_t *print_sale(const struct evaluation *evaluation, const struct pl_sale *sale)
 {
     json_t *legs = json_array();
-    for (uint32_t i = 0; i < sale->leg_count; i++) {
-        const struct pl_sale_leg *leg = &sale->legs[i];
-        const struct pl_instrument *instrument =
-            &evaluation->parameters->instruments[leg->instrument];
-        json_array_append_new(
-            legs, json_pack("{s:s, s:s, s:o, s:o, s:o}", "instrument",
-                            evaluation->names->ids[leg->instrument].text, "side",
-                            leg->side == PL_SIDE_SELL ? "sell" : "buy", "quantity",
-                            decimal(leg->lots, instrument->lot_decimals), "limit_price",
-                            decimal(leg->limit_ticks, instrument->tick_decimals),
-                            "end_excess_one_lot_less_usd", decimal(leg->one_lot_less, 18)));
-    }
+    for (uint32_t i = 0; i < sale->leg_count; i++)
+        json_array_append_new(legs, explain_sale_leg(evaluation->names, evaluation->parameters,
+                                                     &sale->legs[i]));
     return json_pack("{s:o, s:b, s:b, s:o, s:o}", "legs", legs, "reaches_target", sale->reaches,
                      "bankrupt", sale->is_bankrupt, "end_excess_before_usd",
-                     decimal(sale->end_before, 18), "end_excess_after_usd",
-                     decimal(sale->end_after, 18));
-}
-
-static json_t *print_doubts(const struct evaluation *evaluation,
-                            const struct pl_account_state *state)
-{
-    static const char *const reasons[] = { "?", "no mark", "stale mark", "halted mark", "unlisted",
-                                           "not final", "gap", "tainted", "order overdue",
-                                           "out of range" };
-    json_t *array = json_array();
-    for (uint32_t i = 0; i < state->doubt_count; i++) {
-        const struct pl_doubt *doubt = &state->doubts[i];
-        json_array_append_new(
-            array, json_pack("{s:s, s:s}", "of",
-                             doubt->instrument == UINT32_MAX
-                                 ? "account" : evaluation->names->ids[doubt->instrument].text,
-                             "reason", reasons[doubt->reason]));
-    }
-    return array;
-}
-
-static json_t *bound(pl_i128 value, unsigned decimals)
-{
-    if (pl_abs(value) >= PL_EXCESS_UNBOUNDED)
-        return json_string(value < 0 ? "-unbounded" : "unbounded");
-    return decimal(value, decimals);
+                     explain_decimal(sale->end_before, 18), "end_excess_after_usd",
+                     explain_decimal(sale->end_after, 18));
 }
 
 static json_t *print_excess(const struct pl_verdict *verdict)
 {
     json_t *object = json_object();
-    for (unsigned tier = 0; tier < PL_TIER_COUNT; tier++) {
-        const struct pl_bounds *excess = &verdict->excess[tier];
-        json_object_set_new(object, tier_name(tier),
-                            excess->low == excess->high
-                                ? decimal(excess->low, 18)
-                                : json_pack("{s:o, s:o}", "at_worst", bound(excess->low, 18),
-                                            "at_best", bound(excess->high, 18)));
-    }
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++)
+        json_object_set_new(object, explain_tier_name(tier),
+                            explain_bounds(&verdict->excess[tier], 18));
     return object;
 }
 
@@ -442,8 +376,6 @@ static int print_account(const struct evaluation *evaluation, uint32_t index)
     static struct pl_decision decision;
     static struct pl_account_state state;
     static struct pl_leg legs[PL_LEGS_MAX];
-    static const char *const states[] = { "?", "ok", "alert", "restricted", "liquidating",
-                                          "bankrupt" };
     static const char *const certainties[] = { "certain", "uncertain", "out_of_range" };
     struct pl_portfolio portfolio;
     pl_book_state(evaluation->book, index, &state);
@@ -456,11 +388,12 @@ static int print_account(const struct evaluation *evaluation, uint32_t index)
     const struct pl_verdict *verdict = &decision.verdict;
     json_t *line = json_pack(
         "{s:s, s:s, s:s, s:o, s:o, s:o}", "account", pl_book_at(evaluation->book, index)->id.text,
-        "state", states[decision.state.state], "verdict", certainties[verdict->certainty],
-        "equity_usd", bound(verdict->equity_vu.low, 12), "excess_usd", print_excess(verdict),
-        "ratios", print_ratios(evaluation, index, verdict));
+        "state", explain_state_name(decision.state.state), "verdict",
+        certainties[verdict->certainty], "equity_usd", explain_bound(verdict->equity_vu.low, 12),
+        "excess_usd", print_excess(verdict), "ratios", print_ratios(evaluation, index, verdict));
     json_object_set_new(line, "worst_terms", print_terms(evaluation, &portfolio));
-    json_object_set_new(line, "doubts", print_doubts(evaluation, &decision.state));
+    json_object_set_new(line, "doubts", explain_doubts(evaluation->names, decision.state.doubts,
+                                                       decision.state.doubt_count));
     json_object_set_new(line, "sale",
                         decision.has_sale ? print_sale(evaluation, &decision.sale) : json_null());
     int failed = json_dumpf(line, stdout, JSON_COMPACT) != 0 || putchar('\n') == EOF;

@@ -16,6 +16,12 @@ static const struct {
     int (*run)(int argc, char **argv);
 } commands[] = {
     { "evaluate", "evaluate accounts from a file, offline", cli_evaluate },
+    { "explain", "why an account was liquidated, or was not, at any time", cli_explain },
+    { "verify", "check that nothing of the journal and what it speaks of is missing or changed",
+      cli_verify },
+    { "replay", "decide everything anew and compare with what was published", cli_replay },
+    { "export", "write an audit bundle: records as received, for verify, replay and explain",
+      cli_export },
     { "halt", "stop new orders: everything, or one account", cli_control },
     { "resume", "end a halt", cli_control },
     { "parameters", "put, show or check a parameter set", cli_parameters },

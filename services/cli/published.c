@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Recorded outputs against replayed ones (published.h). Orders, alerts and states stand on one topic
- * partition each, in produce order, so they are compared one by one. Dead letters are spread over the
- * partitions of their topic by keys that may be absent, and other services write there too: each is
- * looked for at the heads of all its partitions.
+ * Recorded outputs against replayed ones (published.h). Orders, alerts and states stand on one
+ * topic partition each, in produce order, so they are compared one by one. Dead letters are spread
+ * over the partitions of their topic by keys that may be absent, and other services write there
+ * too: each is looked for at the heads of all its partitions.
  */
 #include "services/cli/published.h"
 
@@ -11,8 +11,8 @@
 #include <string.h>
 
 enum { OWN_TOPICS = 3 };
-static const enum pl_topic own_topics[OWN_TOPICS] = { PL_TOPIC_ORDERS, PL_TOPIC_ALERTS,
-                                                      PL_TOPIC_ACCOUNTS };
+static const enum pl_topic own_topics[OWN_TOPICS] = {PL_TOPIC_ORDERS, PL_TOPIC_ALERTS,
+                                                     PL_TOPIC_ACCOUNTS};
 
 struct published {
     int32_t partition, letter_stream_count;
@@ -26,8 +26,8 @@ enum pl_err published_open(struct published **published, const struct bundle *bu
     int32_t count = 0;
     while (bundle_find(bundle, PL_TOPIC_DEADLETTER, count))
         count++;
-    struct published *new = *published =
-        calloc(1, sizeof(*new) + (size_t)count * sizeof(new->letters[0]));
+    struct published *new = *published = calloc(1, sizeof(*new) +
+                                                       (size_t)count * sizeof(new->letters[0]));
     if (!new)
         return pl_err_set(PL_FATAL_SYSTEM, "no memory to compare outputs");
     new->partition = partition;
@@ -47,7 +47,8 @@ void published_close(struct published **published)
 
 /* ---- heads of streams ----------------------------------------------------------------------- */
 
-/* The next record of a stream, and of which entry of this partition it is: 0 where it names none. */
+/* The next record of a stream, and of which entry of this partition it is: 0 where it names
+ * none. */
 struct head {
     struct bundle_cursor *cursor;
     size_t after; /* where the cursor goes when it is taken */
@@ -134,8 +135,8 @@ static enum pl_err say(struct published_difference *difference, enum published_a
     return PL_OK;
 }
 
-/* Of two different keys: is the replayed record left out, or the recorded one one too many? It is too
- * many unless it comes later. */
+/* Of two different keys: is the replayed record left out, or the recorded one one too many? It is
+ * too many unless it comes later. */
 static enum published_answer misplaced(const struct pl_record *recorded,
                                        const struct output *outputs, uint32_t count)
 {
@@ -178,22 +179,23 @@ static struct pl_bytes_view header_of(const struct pl_header *headers, unsigned 
     for (unsigned i = count; i-- > 0;)
         if (strcmp(headers[i].name, name) == 0)
             return headers[i].value;
-    return (struct pl_bytes_view){ NULL, 0 };
+    return (struct pl_bytes_view){NULL, 0};
 }
 
-/* The same bytes from the same place for the same reason: two bad records may be equal. Of many headers a
- * reader keeps the first. */
+/* The same bytes from the same place for the same reason: two bad records may be equal. Of many
+ * headers a reader keeps the first. */
 static bool is_letter(const struct pl_record *recorded, const struct output *replayed)
 {
-    static const char *const origin[] = { "__connect.errors.partition", "__connect.errors.offset",
-                                          "__connect.errors.exception.class.name" };
+    static const char *const origin[] = {"__connect.errors.partition", "__connect.errors.offset",
+                                         "__connect.errors.exception.class.name"};
     for (unsigned i = 0; i < sizeof(origin) / sizeof(origin[0]); i++) {
         struct pl_bytes_view kept = header_of(recorded->headers, recorded->header_count, origin[i]);
-        if (kept.data && !bytes_equal(kept, header_of(replayed->headers, replayed->header_count,
-                                                      origin[i])))
+        if (kept.data &&
+            !bytes_equal(kept, header_of(replayed->headers, replayed->header_count, origin[i])))
             return false;
     }
-    return bytes_equal(recorded->key, replayed->key) && bytes_equal(recorded->value, replayed->value);
+    return bytes_equal(recorded->key, replayed->key) &&
+           bytes_equal(recorded->value, replayed->value);
 }
 
 static enum pl_err compare_letter(struct published *published, uint64_t sequence,
@@ -224,8 +226,8 @@ static enum pl_err find_extra(struct published *published, uint64_t sequence,
         if (!err && head.found && head.sequence <= sequence)
             err = say(difference, PUBLISHED_EXTRA, &head.record, NULL);
     }
-    for (int32_t i = 0; !err && difference->answer == PUBLISHED_SAME &&
-                        i < published->letter_stream_count; i++) {
+    for (int32_t i = 0;
+         !err && difference->answer == PUBLISHED_SAME && i < published->letter_stream_count; i++) {
         err = look_at_letter(published, i, &head);
         if (!err && head.found && head.sequence <= sequence)
             err = say(difference, PUBLISHED_EXTRA, &head.record, NULL);
@@ -238,7 +240,7 @@ enum pl_err published_compare(struct published *published, uint64_t sequence,
                               struct published_difference *difference)
 {
     enum pl_err err = PL_OK;
-    *difference = (struct published_difference){ .answer = PUBLISHED_SAME };
+    *difference = (struct published_difference){.answer = PUBLISHED_SAME};
     for (uint32_t i = 0; !err && difference->answer == PUBLISHED_SAME && i < count; i++)
         err = outputs[i].topic == PL_TOPIC_DEADLETTER
                   ? compare_letter(published, sequence, &outputs[i], difference)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The outputs of one partition as they stand on the topics, entry by entry: each carries the header of
- * the entry it belongs to. Held against those that a replay makes, byte for byte (G2). */
+/* The outputs of one partition as they stand on the topics, entry by entry: each carries the header
+ * of the entry it belongs to. Held against those that a replay makes, byte for byte (G2). */
 #ifndef PL_SERVICES_CLI_PUBLISHED_H
 #define PL_SERVICES_CLI_PUBLISHED_H
 
@@ -31,8 +31,8 @@ struct published_difference {
     const struct output *replayed; /* of OTHER and MISSING                                       */
 };
 
-/* Takes the outputs of the entry `sequence` and compares them with `outputs`, which are in produce order.
- * Says the first difference in that order. REJECT_MALFORMED: the bundle is damaged. */
+/* Takes the outputs of the entry `sequence` and compares them with `outputs`, which are in produce
+ * order. Says the first difference in that order. REJECT_MALFORMED: the bundle is damaged. */
 enum pl_err published_compare(struct published *published, uint64_t sequence,
                               const struct output *outputs, uint32_t count,
                               struct published_difference *difference);

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The replay engine (replay.h): one partition's journal against its topics. No Kafka, file or clock in
- * here: a bundle comes in, a difference comes out. In the order of the event's path: read and apply,
- * check what the entry says of it, decide everyone, compare.
+ * The replay engine (replay.h): one partition's journal against its topics. No Kafka, file or clock
+ * in here: a bundle comes in, a difference comes out. In the order of the event's path: read and
+ * apply, check what the entry says of it, decide everyone, compare.
  */
 #include "services/cli/replay.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/assert.h"
-#include "services/cli/compare.h"
+#include "services/cli/confirm.h"
+#include "services/cli/difference.h"
 #include "services/cli/published.h"
 #include "services/cli/workspace.h"
 
-enum { INPUTS = 6, INPUT_MARKS = 3, BROADCASTS = 4, HASH_TEXT_BYTES = 2 * PL_HASH_BYTES + 1 };
+enum { INPUTS = 6, INPUT_MARKS = 3, BROADCASTS = 4 };
 
-/* In the order in which records are applied: a report may be the first word of an account only after its
- * holdings. */
-static const enum pl_topic input_topics[INPUTS] = { PL_TOPIC_CONTROL, PL_TOPIC_PARAMETERS,
-                                                    PL_TOPIC_CHAINS, PL_TOPIC_MARKS,
-                                                    PL_TOPIC_HOLDINGS, PL_TOPIC_EXECUTIONS };
+/* In the order in which records are applied: a report may be the first word of an account only
+ * after its holdings. */
+static const enum pl_topic input_topics[INPUTS] = {PL_TOPIC_CONTROL,  PL_TOPIC_PARAMETERS,
+                                                   PL_TOPIC_CHAINS,   PL_TOPIC_MARKS,
+                                                   PL_TOPIC_HOLDINGS, PL_TOPIC_EXECUTIONS};
 
 struct replay {
     const struct bundle *bundle;
@@ -49,118 +49,14 @@ struct replay {
     struct replay_counts counts;
 };
 
-/* ---- differences ---------------------------------------------------------------------------- */
-
-static const char *hint_of(const char *what)
+/* Where it is. */
+static struct replay_difference *here(struct replay *replay)
 {
-    static const struct { const char *what, *hint; } hints[] = {
-        { "inputs", "What the step read is not what the bundle holds: plimsoll verify names the first "
-                    "bad record." },
-        { "book", "A holdings record is missing, changed or more than book.accounts_max allows: "
-                  "plimsoll verify names the first bad record." },
-        { "states", "An account state is missing or changed: plimsoll verify names the first bad "
-                    "record." },
-        { "journal", "An entry is missing, out of order or changed: plimsoll verify names the first "
-                     "bad one." },
-        { "verdict", "Fast and plain evaluation of the same inputs disagree: the code or the machine is "
-                     "wrong." },
-    };
-    for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
-        if (strcmp(what, hints[i].what) == 0)
-            return hints[i].hint;
-    return "The inputs are those that the step read, so the record was changed or other code decided "
-           "it.";
-}
-
-/* The whole for people: where, what, and where to look. */
-static void print_text(struct replay *replay, const char *sentence)
-{
-    struct replay_difference *difference = &replay->difference;
-    int used = snprintf(difference->text, sizeof(difference->text),
-                        "partition %d, entry %llu (journal offset %lld, clock %lld): %s. %s",
-                        (int)difference->partition, (unsigned long long)difference->sequence,
-                        (long long)difference->journal_offset, (long long)difference->clock_ms,
-                        sentence, hint_of(difference->what));
-    if (difference->account.size_bytes > 0 && used > 0 && (size_t)used < sizeof(difference->text))
-        snprintf(difference->text + used, sizeof(difference->text) - (size_t)used,
-                 " plimsoll explain %s --at %lld shows every term.", difference->account.text,
-                 (long long)difference->clock_ms);
-}
-
-/* Everything of a difference but its place. */
-struct finding {
-    const char *what;
-    struct pl_bytes_view account;
-    struct pl_id instrument;
-    const char *term, *recorded, *replayed;
-};
-
-static enum pl_err differ(struct replay *replay, const struct finding *finding, const char *format,
-                          ...) __attribute__((format(printf, 3, 4)));
-static enum pl_err differ(struct replay *replay, const struct finding *finding, const char *format,
-                          ...)
-{
-    struct replay_difference *difference = &replay->difference;
-    char sentence[800];
-    *difference = (struct replay_difference){
-        .partition = replay->number, .sequence = replay->entry.sequence,
-        .journal_offset = replay->entry_offset, .clock_ms = replay->entry.clock_ms,
-        .what = finding->what, .instrument = finding->instrument };
-    if (pl_id_set(&difference->account, finding->account.data, finding->account.size_bytes))
-        difference->account = (struct pl_id){ 0 };
-    const char *values[] = { finding->term, finding->recorded, finding->replayed };
-    snprintf(difference->term, sizeof(difference->term), "%s", values[0] ? values[0] : "");
-    snprintf(difference->recorded, sizeof(difference->recorded), "%s", values[1] ? values[1] : "");
-    snprintf(difference->replayed, sizeof(difference->replayed), "%s", values[2] ? values[2] : "");
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(sentence, sizeof(sentence), format, arguments);
-    va_end(arguments);
-    print_text(replay, sentence);
-    return pl_err_set(PL_FATAL_DIVERGED, "%s", difference->text);
-}
-
-static enum pl_err differ_in_number(struct replay *replay, const char *what, const char *term,
-                                    int64_t recorded, int64_t replayed)
-{
-    char left[24], right[24];
-    snprintf(left, sizeof(left), "%lld", (long long)recorded);
-    snprintf(right, sizeof(right), "%lld", (long long)replayed);
-    return differ(replay, &(struct finding){ .what = what, .term = term, .recorded = left,
-                                             .replayed = right },
-                  "%s: the entry says %s %s, its inputs make it %s", what, term, left, right);
-}
-
-static void print_hash(const uint8_t hash[PL_HASH_BYTES], char text[HASH_TEXT_BYTES])
-{
-    for (unsigned i = 0; i < PL_HASH_BYTES; i++)
-        snprintf(text + 2 * i, 3, "%02x", hash[i]);
-}
-
-static enum pl_err differ_in_hash(struct replay *replay, const char *what, const char *term,
-                                  const uint8_t *recorded, const uint8_t *replayed)
-{
-    char left[HASH_TEXT_BYTES], right[HASH_TEXT_BYTES];
-    print_hash(recorded, left);
-    print_hash(replayed, right);
-    return differ(replay, &(struct finding){ .what = what, .term = term, .recorded = left,
-                                             .replayed = right },
-                  "%s: the entry's digest of %s is %.16s…, that of what is here %.16s…", what, term,
-                  left, right);
-}
-
-static enum pl_err differ_in_digest(struct replay *replay, const char *what, const char *term,
-                                    struct pl_digest recorded, struct pl_digest replayed)
-{
-    char left[40], right[40];
-    snprintf(left, sizeof(left), "%016llx%016llx", (unsigned long long)recorded.high,
-             (unsigned long long)recorded.low);
-    snprintf(right, sizeof(right), "%016llx%016llx", (unsigned long long)replayed.high,
-             (unsigned long long)replayed.low);
-    return differ(replay, &(struct finding){ .what = what, .term = term, .recorded = left,
-                                             .replayed = right },
-                  "%s: the entry's digest of %s is %.16s…, that of what is here %.16s…", what, term,
-                  left, right);
+    replay->difference = (struct replay_difference){.partition = replay->number,
+                                                    .sequence = replay->entry.sequence,
+                                                    .journal_offset = replay->entry_offset,
+                                                    .clock_ms = replay->entry.clock_ms};
+    return &replay->difference;
 }
 
 /* ---- opening -------------------------------------------------------------------------------- */
@@ -178,37 +74,56 @@ static enum pl_err begin(struct replay *replay)
     workspace->ledger.executions = replay->executions;
     workspace->ledger.execution_capacity = replay->execution_capacity;
     replay->journal = (struct bundle_cursor){
-        .stream = bundle_find(replay->bundle, PL_TOPIC_JOURNAL, replay->number) };
+        .stream = bundle_find(replay->bundle, PL_TOPIC_JOURNAL, replay->number)};
     for (unsigned i = 0; i < INPUTS; i++)
-        replay->inputs[i] = (struct bundle_cursor){ .stream = bundle_find(
-            replay->bundle, input_topics[i], i < BROADCASTS ? 0 : replay->number) };
+        replay->inputs[i] = (struct bundle_cursor){
+            .stream = bundle_find(replay->bundle, input_topics[i],
+                                  i < BROADCASTS ? 0 : replay->number)};
     replay->row_count = 0;
     replay->has_last = replay->has_entered = false;
-    replay->last = replay->entry = (struct pl_journal){ 0 };
+    replay->last = replay->entry = (struct pl_journal){0};
     memset(replay->last_hash, 0, PL_HASH_BYTES);
     replay->failed = PL_OK;
-    replay->difference = (struct replay_difference){ 0 };
+    replay->difference = (struct replay_difference){0};
     return published_seek(replay->published, 0);
 }
 
-static enum pl_err first_sequence(struct replay *replay, uint64_t *sequence)
+/* Whether the bundle has all that the journal's first entry read. */
+static bool reaches_back(const struct replay *replay, const struct pl_journal *first)
 {
-    struct bundle_cursor cursor = replay->journal;
+    for (unsigned i = 0; i < INPUTS; i++) {
+        const struct pl_coordinate *read = journal_coordinate(first, input_topics[i]);
+        const struct bundle_stream *stream = replay->inputs[i].stream;
+        if (read && stream && stream->complete_from > read->first_offset)
+            return false;
+    }
+    return true;
+}
+
+/* False where there is none, or one that cannot be read: that is said when it is its turn. */
+static bool peek_entry(const struct replay *replay, const struct bundle_cursor *at,
+                       struct pl_journal *entry)
+{
+    struct bundle_cursor cursor = *at;
     struct pl_record record;
     bool found = false;
+    return !bundle_next(&cursor, &record, &found) && found &&
+           !pl_wire_journal_decode(replay->workspace.venue.wire, record.value, entry);
+}
+
+/* Before the first entry, if that can be replayed. */
+static enum pl_err go_to_start(struct replay *replay)
+{
     struct pl_journal first;
-    enum pl_err err = bundle_next(&cursor, &record, &found);
-    if (err || !found)
-        return err;
-    err = pl_wire_journal_decode(replay->workspace.venue.wire, record.value, &first);
-    *sequence = first.sequence;
-    return err ? pl_err_note(PL_REJECT_MALFORMED, "the journal's first entry") : PL_OK;
+    if (!peek_entry(replay, &replay->journal, &first))
+        return PL_OK;
+    bool is_first = first.sequence == 1 && reaches_back(replay, &first);
+    return is_first || replay->limits.is_partial ? PL_OK : replay_seek(replay, first.sequence);
 }
 
 enum pl_err replay_open(struct replay **replay, const struct bundle *bundle, int32_t partition,
                         const struct replay_limits *limits)
 {
-    uint64_t sequence = 1;
     struct replay *new = *replay = calloc(1, sizeof(*new));
     if (!new)
         return pl_err_set(PL_FATAL_SYSTEM, "no memory for a replay");
@@ -225,9 +140,7 @@ enum pl_err replay_open(struct replay **replay, const struct bundle *bundle, int
         err = published_open(&new->published, bundle, partition);
     if (!err)
         err = begin(new);
-    if (!err)
-        err = first_sequence(new, &sequence);
-    return err || sequence == 1 ? err : replay_seek(new, sequence);
+    return err ? err : go_to_start(new);
 }
 
 void replay_close(struct replay **replay)
@@ -248,28 +161,37 @@ void replay_close(struct replay **replay)
 /* Where the entry before stood in a topic; 0 before the first. */
 static int64_t journaled(const struct replay *replay, enum pl_topic topic)
 {
-    const struct pl_coordinate *last =
-        replay->has_last ? journal_coordinate(&replay->last, topic) : NULL;
+    const struct pl_coordinate *last = replay->has_last ? journal_coordinate(&replay->last, topic)
+                                                        : NULL;
     return last ? last->offset : 0;
 }
 
-/* The bundle outlives the replay, so nothing of the record is copied but the array of its headers. */
-static enum pl_err keep_reject(struct replay *replay, const struct pl_record *record, enum pl_err err)
+/* The bundle outlives the replay, so nothing of the record is copied but the array of its
+ * headers. */
+static enum pl_err keep_reject(struct replay *replay, const struct pl_record *record,
+                               enum pl_err err)
 {
     struct ledger *ledger = &replay->workspace.ledger;
     if (ledger->dead_count == ledger->dead_capacity)
-        return differ(replay, &(struct finding){ .what = "inputs", .term = pl_topic_word(record->topic) },
-                      "more than %d bad records, which no step reads", WORKSPACE_LETTERS_MAX);
-    struct pl_header *headers =
-        pl_arena_take(&replay->workspace.letters, sizeof(*headers) * record->header_count, 8);
+        return difference_say(
+            here(replay), &(struct finding){.what = "inputs", .term = pl_topic_word(record->topic)},
+            "more than %d bad records, which no step reads", WORKSPACE_LETTERS_MAX);
+    struct pl_header *headers = pl_arena_take(&replay->workspace.letters,
+                                              sizeof(*headers) * record->header_count, 8);
     char *text = pl_arena_take(&replay->workspace.letters, PL_ERR_TEXT_BYTES_MAX, 1);
     pl_assert(headers && text);
     memcpy(headers, record->headers, sizeof(*headers) * record->header_count);
     snprintf(text, PL_ERR_TEXT_BYTES_MAX, "%s", pl_err_text());
-    ledger->dead[ledger->dead_count++] = (struct dead_letter){
-        .topic = record->topic, .partition = record->partition, .offset = record->offset,
-        .timestamp_ms = record->timestamp_ms, .err = err, .text = text, .key = record->key,
-        .value = record->value, .headers = headers, .header_count = record->header_count };
+    ledger->dead[ledger->dead_count++] = (struct dead_letter){.topic = record->topic,
+                                                              .partition = record->partition,
+                                                              .offset = record->offset,
+                                                              .timestamp_ms = record->timestamp_ms,
+                                                              .err = err,
+                                                              .text = text,
+                                                              .key = record->key,
+                                                              .value = record->value,
+                                                              .headers = headers,
+                                                              .header_count = record->header_count};
     return PL_OK;
 }
 
@@ -292,8 +214,8 @@ static enum pl_err make_room_for_report(struct replay *replay)
     if (ledger->execution_count < ledger->execution_capacity)
         return PL_OK;
     uint32_t capacity = ledger->execution_capacity == 0 ? 256 : 2 * ledger->execution_capacity;
-    struct ledger_execution *executions =
-        realloc(replay->executions, capacity * sizeof(*executions));
+    struct ledger_execution *executions = realloc(replay->executions,
+                                                  capacity * sizeof(*executions));
     if (!executions)
         return pl_err_set(PL_FATAL_SYSTEM, "no memory for %u reports", capacity);
     replay->executions = ledger->executions = executions;
@@ -309,7 +231,9 @@ static enum pl_err apply_own(struct replay *replay, const struct pl_record *reco
     err = ledger_apply(&replay->workspace.ledger, &replay->workspace.venue, record);
     if (pl_err_action(err) != PL_ACTION_REJECT)
         return err;
-    return ledger_is_told(&replay->workspace.ledger, record, err) ? PL_OK : keep_reject(replay, record, err);
+    return ledger_is_told(&replay->workspace.ledger, record, err)
+               ? PL_OK
+               : keep_reject(replay, record, err);
 }
 
 /* Applies what stands below `offset`, and hashes what the coordinate covers; NULL: nothing. */
@@ -368,38 +292,46 @@ static enum pl_err follow_marks(struct replay *replay)
     return skip_to(cursor, entry->marks_first_offset);
 }
 
-/* The coordinate continues the entry before, and the bundle has all that it covers. Only broadcasts may
- * leave a gap: where a process began to read behind it. */
+/* The coordinate continues the entry before, and the bundle has all that it covers. Only broadcasts
+ * may leave a gap: where a process began to read behind it. */
 static enum pl_err check_coordinate(struct replay *replay, unsigned input,
                                     const struct pl_coordinate *coordinate, int64_t needed_from)
 {
     const char *word = pl_topic_word(input_topics[input]);
     const struct bundle_stream *stream = replay->inputs[input].stream;
-    const struct finding finding = { .what = "inputs", .term = word };
+    const struct finding finding = {.what = "inputs", .term = word};
     if (!coordinate || coordinate->partition != (input < BROADCASTS ? 0 : replay->number))
-        return differ(replay, &finding, "the entry does not say how far %s was read", word);
+        return difference_say(here(replay), &finding, "the entry does not say how far %s was read",
+                              word);
+    if (replay->limits.is_partial)
+        return PL_OK;
     int64_t last = journaled(replay, input_topics[input]);
     bool is_gap = input < BROADCASTS ? coordinate->first_offset < last
                                      : coordinate->first_offset != last;
     if (replay->has_last && (is_gap || coordinate->offset < last))
-        return differ(replay, &finding, "%s: the entry read from offset %lld to %lld, the one before "
-                      "to %lld", word, (long long)coordinate->first_offset,
-                      (long long)coordinate->offset, (long long)last);
+        return difference_say(here(replay), &finding,
+                              "%s: the entry read from offset %lld to %lld, the one before "
+                              "to %lld",
+                              word, (long long)coordinate->first_offset,
+                              (long long)coordinate->offset, (long long)last);
     if (coordinate->offset > (stream ? stream->end : 0) ||
         (stream && needed_from < stream->complete_from && needed_from < coordinate->offset))
-        return differ(replay, &finding, "%s: the entry needs offsets %lld to %lld, the bundle has %lld "
-                      "to %lld", word, (long long)needed_from, (long long)coordinate->offset,
-                      stream ? (long long)stream->complete_from : 0,
-                      stream ? (long long)stream->end : 0);
+        return difference_say(here(replay), &finding,
+                              "%s: the entry needs offsets %lld to %lld, the bundle has %lld "
+                              "to %lld",
+                              word, (long long)needed_from, (long long)coordinate->offset,
+                              stream ? (long long)stream->complete_from : 0,
+                              stream ? (long long)stream->end : 0);
     return PL_OK;
 }
 
 static enum pl_err read_input(struct replay *replay, unsigned input)
 {
-    const struct pl_coordinate *coordinate = journal_coordinate(&replay->entry, input_topics[input]);
-    int64_t needed_from = !coordinate             ? 0
+    const struct pl_coordinate *coordinate = journal_coordinate(&replay->entry,
+                                                                input_topics[input]);
+    int64_t needed_from = !coordinate            ? 0
                           : input == INPUT_MARKS ? replay->entry.marks_first_offset
-                                                  : coordinate->first_offset;
+                                                 : coordinate->first_offset;
     enum pl_err err = check_coordinate(replay, input, coordinate, needed_from);
     if (err)
         return err;
@@ -411,9 +343,9 @@ static enum pl_err read_input(struct replay *replay, unsigned input)
     if (err)
         return err;
     pl_inputs_digest_read(&replay->digest, hash);
-    if (memcmp(hash, coordinate->digest, PL_HASH_BYTES) != 0)
-        return differ_in_hash(replay, "inputs", pl_topic_word(input_topics[input]),
-                              coordinate->digest, hash);
+    if (memcmp(hash, coordinate->digest, PL_HASH_BYTES) != 0 && !replay->limits.is_partial)
+        return difference_in_hash(here(replay), "inputs", pl_topic_word(input_topics[input]),
+                                  coordinate->digest, hash);
     return PL_OK;
 }
 
@@ -430,9 +362,9 @@ static enum pl_err read_entry(struct replay *replay, bool *found)
     err = pl_wire_journal_decode(replay->workspace.venue.wire, record.value, &replay->entry);
     if (!err)
         return PL_OK;
-    replay->entry = (struct pl_journal){ .sequence = replay->last.sequence + 1 };
-    return differ(replay, &(struct finding){ .what = "journal" }, "the entry cannot be read: %s",
-                  pl_err_text());
+    replay->entry = (struct pl_journal){.sequence = replay->last.sequence + 1};
+    return difference_say(here(replay), &(struct finding){.what = "journal"},
+                          "the entry cannot be read: %s", pl_err_text());
 }
 
 static enum pl_err check_chain(struct replay *replay)
@@ -440,18 +372,23 @@ static enum pl_err check_chain(struct replay *replay)
     const struct pl_journal *entry = &replay->entry;
     int32_t count = bundle_partition_count(replay->bundle);
     if (entry->partition != replay->number)
-        return differ_in_number(replay, "journal", "partition", entry->partition, replay->number);
+        return difference_in_number(here(replay), "journal", "partition", entry->partition,
+                                    replay->number);
     if (entry->partition_count != count)
-        return differ_in_number(replay, "journal", "partition_count", entry->partition_count, count);
+        return difference_in_number(here(replay), "journal", "partition_count",
+                                    entry->partition_count, count);
+    if (replay->limits.is_partial)
+        return PL_OK;
     if (entry->sequence != replay->last.sequence + 1)
-        return differ_in_number(replay, "journal", "sequence", (int64_t)entry->sequence,
-                                (int64_t)replay->last.sequence + 1);
+        return difference_in_number(here(replay), "journal", "sequence", (int64_t)entry->sequence,
+                                    (int64_t)replay->last.sequence + 1);
     if (memcmp(entry->previous_hash, replay->last_hash, PL_HASH_BYTES) != 0)
-        return differ_in_hash(replay, "journal", "the entry before", entry->previous_hash,
-                              replay->last_hash);
+        return difference_in_hash(here(replay), "journal", "the entry before", entry->previous_hash,
+                                  replay->last_hash);
     if (entry->clock_ms < replay->last.clock_ms)
-        return differ(replay, &(struct finding){ .what = "clock" }, "the clock went back by %lld ms",
-                      (long long)(replay->last.clock_ms - entry->clock_ms));
+        return difference_say(here(replay), &(struct finding){.what = "clock"},
+                              "the clock went back by %lld ms",
+                              (long long)(replay->last.clock_ms - entry->clock_ms));
     return PL_OK;
 }
 
@@ -461,39 +398,41 @@ static enum pl_err check_book(struct replay *replay)
     const struct venue *venue = &replay->workspace.venue;
     struct pl_digest digest = pl_book_digest(replay->workspace.ledger.book);
     uint64_t epoch = venue->has_parameters ? venue->parameters->epoch : 0;
-    if (!pl_digest_equal(digest, entry->book_digest))
-        return differ_in_digest(replay, "book", "the book", entry->book_digest, digest);
+    if (!pl_digest_equal(digest, entry->book_digest) && !replay->limits.is_partial)
+        return difference_in_digest(here(replay), "book", "the book", entry->book_digest, digest);
     if (epoch != entry->parameter_epoch || !venue->has_parameters)
-        return differ_in_number(replay, "epoch", "parameter_epoch", (int64_t)entry->parameter_epoch,
-                                (int64_t)epoch);
+        return difference_in_number(here(replay), "epoch", "parameter_epoch",
+                                    (int64_t)entry->parameter_epoch, (int64_t)epoch);
     if (venue->control_epoch != entry->control_epoch)
-        return differ_in_number(replay, "epoch", "control_epoch", (int64_t)entry->control_epoch,
-                                (int64_t)venue->control_epoch);
+        return difference_in_number(here(replay), "epoch", "control_epoch",
+                                    (int64_t)entry->control_epoch, (int64_t)venue->control_epoch);
     return PL_OK;
 }
 
 static const char *readiness_word(enum pl_readiness readiness)
 {
-    static const char *const words[] = { "?", "LOADING", "DECIDING", "WAITING", "DIVERGED" };
+    static const char *const words[] = {"?", "LOADING", "DECIDING", "WAITING", "DIVERGED"};
     return words[readiness <= PL_READINESS_DIVERGED ? readiness : 0];
 }
 
-/* What the self-audit finds is not in the inputs: it may begin at any entry, but ends only by a control
- * record (G8). */
+/* What the self-audit finds is not in the inputs: it may begin at any entry, but ends only by a
+ * control record (G8). */
 static enum pl_err check_readiness(struct replay *replay)
 {
     const struct pl_journal *entry = &replay->entry, *last = &replay->last;
-    enum pl_readiness expected = ledger_readiness(&replay->workspace.ledger, &replay->workspace.venue, entry->clock_ms);
+    enum pl_readiness expected = ledger_readiness(&replay->workspace.ledger,
+                                                  &replay->workspace.venue, entry->clock_ms);
     if (entry->readiness == PL_READINESS_DIVERGED ||
         (last->readiness == PL_READINESS_DIVERGED && replay->has_last &&
          replay->workspace.venue.control_epoch <= last->control_epoch))
         expected = PL_READINESS_DIVERGED;
     if (entry->readiness != expected)
-        return differ(replay, &(struct finding){ .what = "readiness",
-                                                 .recorded = readiness_word(entry->readiness),
-                                                 .replayed = readiness_word(expected) },
-                      "the entry says %s, its inputs and clock make it %s",
-                      readiness_word(entry->readiness), readiness_word(expected));
+        return difference_say(here(replay),
+                              &(struct finding){.what = "readiness",
+                                                .recorded = readiness_word(entry->readiness),
+                                                .replayed = readiness_word(expected)},
+                              "the entry says %s, its inputs and clock make it %s",
+                              readiness_word(entry->readiness), readiness_word(expected));
     return PL_OK;
 }
 
@@ -545,22 +484,24 @@ static void sort_rows(struct replay *replay)
         replay->workspace.scratch[i] = old + i;
     qsort(replay->workspace.scratch, new, sizeof(uint32_t), by_account);
     for (uint32_t at = count; new > 0; at--) {
-        bool is_old = old > 0 && by_account(&replay->workspace.rows[old - 1], &replay->workspace.scratch[new - 1]) > 0;
-        replay->workspace.rows[at - 1] = is_old ? replay->workspace.rows[--old] : replay->workspace.scratch[--new];
+        bool is_old = old > 0 && by_account(&replay->workspace.rows[old - 1],
+                                            &replay->workspace.scratch[new - 1]) > 0;
+        replay->workspace.rows[at - 1] = is_old ? replay->workspace.rows[--old]
+                                                : replay->workspace.scratch[--new];
     }
     replay->row_count = count;
 }
 
 static enum pl_err confirm(struct replay *replay, const struct pl_decision *decision)
 {
-    char text[LEDGER_FINDING_BYTES];
-    if (ledger_confirms(&replay->workspace.ledger, &replay->workspace.venue, decision, text))
+    const struct workspace *workspace = &replay->workspace;
+    unsigned tiers = confirm_tiers(decision, replay->entry.sequence);
+    struct confirm_result result;
+    if (confirm_verdict(&workspace->ledger, &workspace->venue, decision, tiers, &result))
         return PL_OK;
-    const struct pl_id *id = &pl_book_at(replay->workspace.ledger.book, decision->index)->id;
-    return differ(replay, &(struct finding){
-                              .what = "verdict",
-                              .account = { (const uint8_t *)id->text, id->size_bytes } },
-                  "account %s: %s", id->text, text);
+    return difference_in_verdict(here(replay),
+                                 &pl_book_at(workspace->ledger.book, decision->index)->id,
+                                 workspace->venue.names, &result);
 }
 
 static void confirm_unchanged(void *context, const struct pl_decision *decision)
@@ -570,14 +511,15 @@ static void confirm_unchanged(void *context, const struct pl_decision *decision)
         replay->failed = confirm(replay, decision);
 }
 
-/* The verdicts of those that changed: decided once more, since what was staged is only the outcome. */
+/* The verdicts of those that changed: decided once more, since what was staged is only the
+ * outcome. */
 static enum pl_err confirm_changed(struct replay *replay)
 {
     static struct pl_decision decision; /* 6 KB of scratch */
     enum pl_err err = PL_OK;
     for (uint32_t i = 0; !err && i < replay->workspace.staging.state_count; i++) {
-        ledger_decide_account(&replay->workspace.ledger, &replay->workspace.venue, replay->workspace.staging.states[i].index,
-                              &decision);
+        ledger_decide_account(&replay->workspace.ledger, &replay->workspace.venue,
+                              replay->workspace.staging.states[i].index, &decision);
         err = confirm(replay, &decision);
     }
     return err;
@@ -585,9 +527,10 @@ static enum pl_err confirm_changed(struct replay *replay)
 
 static enum pl_err decide(struct replay *replay)
 {
-    const struct writer writer = { .slot = replay->entry.slot, .build = replay->entry.build,
-                                   .topic_names = replay->topic_names,
-                                   .sequence = replay->entry.sequence };
+    const struct writer writer = {.slot = replay->entry.slot,
+                                  .build = replay->entry.build,
+                                  .topic_names = replay->topic_names,
+                                  .sequence = replay->entry.sequence};
     struct workspace *workspace = &replay->workspace;
     bool is_deciding = replay->entry.readiness == PL_READINESS_DECIDING;
     enum pl_err err = PL_OK;
@@ -607,51 +550,8 @@ static enum pl_err decide(struct replay *replay)
 
 /* ---- comparing ------------------------------------------------------------------------------ */
 
-static const char *output_word(enum pl_topic topic)
-{
-    return topic == PL_TOPIC_ORDERS   ? "order"
-           : topic == PL_TOPIC_ALERTS ? "alert"
-           : topic == PL_TOPIC_ACCOUNTS ? "state"
-                                        : "dead letter";
-}
-
-static enum pl_err differ_in_output(struct replay *replay,
-                                    const struct published_difference *found)
-{
-    const char *word = output_word(found->topic);
-    const struct pl_record *recorded = &found->recorded;
-    bool is_recorded = found->answer != PUBLISHED_MISSING;
-    struct pl_bytes_view key = is_recorded ? recorded->key : found->replayed->key;
-    int key_bytes = key.size_bytes < 64 ? (int)key.size_bytes : 64;
-    const char *key_text = key.data ? (const char *)key.data : "";
-    struct compare_result compared = { 0 };
-    struct finding finding = { .what = word, .account = key };
-    if (found->answer == PUBLISHED_MISSING) {
-        finding.recorded = "nothing";
-        finding.replayed = word;
-        return differ(replay, &finding, "account %.*s needs this %s and nobody published it",
-                      key_bytes, key_text, word);
-    }
-    if (found->answer == PUBLISHED_EXTRA) {
-        finding.recorded = word;
-        finding.replayed = "nothing";
-        return differ(replay, &finding, "%s partition %d offset %lld: account %.*s needs no such %s",
-                      pl_topic_word(found->topic), (int)recorded->partition,
-                      (long long)recorded->offset, key_bytes, key_text, word);
-    }
-    compare_values(found->topic, recorded->value, found->replayed->value, &compared);
-    finding.instrument = compared.instrument;
-    finding.term = compared.field;
-    finding.recorded = compared.recorded;
-    finding.replayed = compared.replayed;
-    return differ(replay, &finding, "%s partition %d offset %lld: the %s of account %.*s%s%s says %s "
-                  "%s, replayed it is %s", pl_topic_word(found->topic), (int)recorded->partition,
-                  (long long)recorded->offset, word, key_bytes, key_text,
-                  compared.instrument.size_bytes ? " in " : "", compared.instrument.text,
-                  compared.field, compared.recorded, compared.replayed);
-}
-
-/* The kind follows from outputs and readiness; only a restart in between makes it READINESS as well. */
+/* The kind follows from outputs and readiness; only a restart in between makes it READINESS as
+ * well. */
 static enum pl_err check_kind(struct replay *replay)
 {
     const struct pl_journal *entry = &replay->entry;
@@ -661,9 +561,10 @@ static enum pl_err check_kind(struct replay *replay)
     if (replay->has_last && entry->readiness != replay->last.readiness)
         is_right = entry->kind == PL_JOURNAL_READINESS;
     return is_right ? PL_OK
-                    : differ(replay, &(struct finding){ .what = "journal", .term = "kind" },
-                             "the entry's kind %d does not follow from its outputs and readiness",
-                             (int)entry->kind);
+                    : difference_say(
+                          here(replay), &(struct finding){.what = "journal", .term = "kind"},
+                          "the entry's kind %d does not follow from its outputs and readiness",
+                          (int)entry->kind);
 }
 
 /* Each output has been found on its topic: what is left is what the entry says of them. */
@@ -683,13 +584,14 @@ static enum pl_err check_digests(struct replay *replay)
     struct pl_digest settled = ledger_settled_digest(&replay->workspace.ledger, staging->states,
                                                      staging->state_count);
     if (entry->output_count != staging->output_count)
-        return differ_in_number(replay, "digest", "output_count", entry->output_count,
-                                staging->output_count);
+        return difference_in_number(here(replay), "digest", "output_count", entry->output_count,
+                                    staging->output_count);
     if (memcmp(hash, entry->outputs_digest, PL_HASH_BYTES) != 0)
-        return differ_in_hash(replay, "digest", "the outputs", entry->outputs_digest, hash);
+        return difference_in_hash(here(replay), "digest", "the outputs", entry->outputs_digest,
+                                  hash);
     if (!pl_digest_equal(settled, entry->settled_digest))
-        return differ_in_digest(replay, "digest", "the account states", entry->settled_digest,
-                                settled);
+        return difference_in_digest(here(replay), "digest", "the account states",
+                                    entry->settled_digest, settled);
     return PL_OK;
 }
 
@@ -700,7 +602,7 @@ static enum pl_err compare(struct replay *replay)
     enum pl_err err = published_compare(replay->published, replay->entry.sequence, staging->outputs,
                                         staging->output_count, &found);
     if (!err && found.answer != PUBLISHED_SAME)
-        err = differ_in_output(replay, &found);
+        err = difference_in_output(here(replay), &found);
     if (!err)
         err = check_kind(replay);
     return err ? err : check_digests(replay);
@@ -751,7 +653,7 @@ enum pl_err replay_next(struct replay *replay, bool *found)
 static enum pl_err load_states(struct replay *replay, uint64_t sequence)
 {
     struct bundle_cursor cursor = {
-        .stream = bundle_find(replay->bundle, PL_TOPIC_ACCOUNTS, replay->number) };
+        .stream = bundle_find(replay->bundle, PL_TOPIC_ACCOUNTS, replay->number)};
     for (;;) {
         struct pl_record record;
         bool found = false;
@@ -765,8 +667,9 @@ static enum pl_err load_states(struct replay *replay, uint64_t sequence)
             return PL_OK;
         err = ledger_apply(&replay->workspace.ledger, &replay->workspace.venue, &record);
         if (err)
-            return differ(replay, &(struct finding){ .what = "states", .account = record.key },
-                          "%s", pl_err_text());
+            return difference_say(here(replay),
+                                  &(struct finding){.what = "states", .account = record.key}, "%s",
+                                  pl_err_text());
     }
 }
 
@@ -777,9 +680,9 @@ static enum pl_err load_inputs(struct replay *replay)
     replay->last = replay->entry;
     replay->has_last = true;
     for (unsigned i = 0; !err && i < INPUTS; i++) {
-        const struct pl_coordinate *coordinate =
-            journal_coordinate(&replay->entry, input_topics[i]);
-        struct pl_coordinate whole = coordinate ? *coordinate : (struct pl_coordinate){ 0 };
+        const struct pl_coordinate *coordinate = journal_coordinate(&replay->entry,
+                                                                    input_topics[i]);
+        struct pl_coordinate whole = coordinate ? *coordinate : (struct pl_coordinate){0};
         whole.first_offset = whole.offset;
         err = check_coordinate(replay, i, coordinate ? &whole : NULL,
                                i == INPUT_MARKS ? replay->entry.marks_first_offset : whole.offset);
@@ -790,6 +693,25 @@ static enum pl_err load_inputs(struct replay *replay)
             err = apply_up_to(replay, i, whole.offset, NULL);
         }
     }
+    return err;
+}
+
+/* Before the journal's first entry in a bundle that has only what this one needs: as the entry
+ * before it left everything. */
+static enum pl_err load_before_first(struct replay *replay, const struct pl_journal *first)
+{
+    enum pl_err err = PL_OK;
+    for (unsigned i = 0; !err && i < INPUTS; i++) {
+        const struct pl_coordinate *read = journal_coordinate(first, input_topics[i]);
+        if (!read || i == INPUT_MARKS)
+            continue; /* which are read again anyway */
+        err = input_topics[i] == PL_TOPIC_EXECUTIONS
+                  ? skip_to(&replay->inputs[i], read->first_offset)
+                  : apply_up_to(replay, i, read->first_offset, NULL);
+    }
+    if (!err)
+        err = load_states(replay, first->sequence - 1);
+    ledger_forget_dead(&replay->workspace.ledger, true);
     return err;
 }
 
@@ -812,7 +734,15 @@ static enum pl_err seek(struct replay *replay, uint64_t sequence)
     enum pl_err err = begin(replay);
     if (err || sequence == 0)
         return err;
+    struct pl_journal first;
+    struct bundle_cursor start = replay->journal;
     err = find_entry(replay, sequence);
+    if (err == PL_REJECT_UNKNOWN && replay->limits.is_partial &&
+        peek_entry(replay, &start, &first) && first.sequence == sequence + 1) {
+        replay->journal = start;
+        replay->entry = (struct pl_journal){.sequence = sequence};
+        return load_before_first(replay, &first);
+    }
     if (!err)
         err = load_inputs(replay);
     if (!err)
@@ -822,9 +752,9 @@ static enum pl_err seek(struct replay *replay, uint64_t sequence)
     if (err)
         return err;
     struct pl_digest settled = pl_book_states_digest(replay->workspace.ledger.book);
-    if (!pl_digest_equal(settled, replay->entry.settled_digest))
-        return differ_in_digest(replay, "states", "the account states",
-                                replay->entry.settled_digest, settled);
+    if (!pl_digest_equal(settled, replay->entry.settled_digest) && !replay->limits.is_partial)
+        return difference_in_digest(here(replay), "states", "the account states",
+                                    replay->entry.settled_digest, settled);
     venue_update(&replay->workspace.venue, replay->entry.clock_ms);
     leave(replay);
     return published_seek(replay->published, sequence);

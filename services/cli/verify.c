@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The engine of verify (verify.h). Beside the event's path: it reads what steps 1 and 6 left on the
- * topics. One pass over a partition's journal for the chain, then one over its entries with a cursor in
- * every stream: a log of any length takes the memory of its accounts, and of the hashes of broadcasts.
- * What G1 and G2 promise is checkable by it.
+ * topics. One pass over a partition's journal for the chain, then one over its entries with a
+ * cursor in every stream: a log of any length takes the memory of its accounts, and of the hashes
+ * of broadcasts. What G1 and G2 promise is checkable by it.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 
 enum { ROWS_FIRST = 1024 };
 
-static const size_t WIRE_BYTES = (size_t)64 << 20;
+static const size_t WIRE_BYTES = (size_t)16 << 20; /* holdings are the largest that is decoded */
 
 /* ---- findings ------------------------------------------------------------------------------- */
 
@@ -136,9 +136,22 @@ bool verify_equal(struct pl_bytes_view a, struct pl_bytes_view b)
            (a.size_bytes == 0 || memcmp(a.data, b.data, a.size_bytes) == 0);
 }
 
+/* Whether the bundle has all that the present entry read. */
+static bool reaches_back(const struct verify *verify)
+{
+    for (unsigned i = 0; i < VERIFY_SOURCES; i++) {
+        const struct verify_source *source = &verify->sources[i];
+        const struct pl_coordinate *read = verify_coordinate(&verify->entry, source);
+        if (read && source->cursor.stream &&
+            source->cursor.stream->complete_from > read->first_offset)
+            return false;
+    }
+    return true;
+}
+
 bool verify_is_base(const struct verify *verify)
 {
-    return verify->is_first && verify->entry.sequence > 1;
+    return verify->is_first && (verify->entry.sequence > 1 || !reaches_back(verify));
 }
 
 /* ---- accounts and their book ---------------------------------------------------------------- */
@@ -228,8 +241,8 @@ static enum pl_err check_book(struct verify *verify)
     const struct pl_coordinate *coordinate = verify_coordinate(&verify->entry, holdings);
     verify_suspect(verify, PL_TOPIC_HOLDINGS, verify->partition, 0, coordinate->offset - 1);
     verify_show_digests(verify, verify->entry.book_digest, verify->book_digest);
-    return verify_report_finding(verify, "book", "the newest holdings of all accounts are not the book "
-                                 "of entry %" PRIu64 "%s", verify->entry.sequence,
+    return verify_report_finding(verify, "book", "the newest holdings of all accounts are not the "
+                                 "book of entry %" PRIu64 "%s", verify->entry.sequence,
                                  verify->is_first ? ": the log or its checkpoint misses some" : "");
 }
 
@@ -333,7 +346,7 @@ enum pl_err verify_open(struct verify **verify, const struct bundle *bundle,
     self->bundle = bundle;
     self->options = options;
     self->wire_block = malloc(WIRE_BYTES);
-    self->names = calloc(1, sizeof(*self->names));
+    self->names = malloc(sizeof(*self->names));
     if (!self->wire_block || !self->names)
         return no_memory();
     pl_wire_init(&self->wire, self->wire_block, WIRE_BYTES);

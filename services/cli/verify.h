@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Verify: whether a bundle's records are the ones that the journal speaks of. Nothing is decided anew
- * (that is replay): hashes, sequences and signatures are computed from bytes as they stand, one
- * partition after the other, and the first thing that is wrong is named.
+ * Verify: whether a bundle's records are the ones that the journal speaks of. Nothing is decided
+ * anew (that is replay): hashes, sequences and signatures are computed from bytes as they stand,
+ * one partition after the other, and the first thing that is wrong is named.
  *
  *   journal   every entry readable, in sequence, with the hash of the entry before; every signature
  *             valid, the newest entry signed. Checked first, since all else is held against it
- *   inputs    of each coordinate: it begins where the entry before ended, and the records from there on
- *             have its digest. Only marks may leave a gap, where another process began to read
+ *   inputs    of each coordinate: it begins where the entry before ended, and the records from
+ *             there on have its digest. Only marks may leave a gap, where another process began to
+ *             read
  *   book      the newest accepted holdings of each account have the entry's book digest
  *   states    the newest state of each account after an entry has its settled digest
  *   outputs   orders, alerts, states and dead letters that name an entry have its count and digest;
  *             every dead letter is the copy of an input of that entry
  *
- * What is not covered: timestamps of records, headers but the two of this pipeline, inputs after the
- * newest entry, marks from before a process began to read, and the order of dead letters of different
- * partitions. Without a key or a noted head nothing covers the newest entry but what it says of others.
+ * What is not covered: timestamps of records, headers but the two of this pipeline, inputs after
+ * the newest entry, marks from before a process began to read, and the order of dead letters of
+ * different partitions. Without a key or a noted head nothing covers the newest entry but what it
+ * says of others.
  *
- * The first entry of a log that does not reach back to sequence 1 is where trust begins: its chain,
- * its book and the states before it are checked, its own inputs and outputs are not in the bundle.
+ * The first entry of a log that does not reach back to sequence 1 and all that this read is where
+ * trust begins: its book and the states after it are checked, its own inputs and outputs are not
+ * there.
  */
 #ifndef PL_SERVICES_CLI_VERIFY_H
 #define PL_SERVICES_CLI_VERIFY_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The journal by itself, first of verify's checks since all others hold records against it: every entry
- * can be read, follows the one before, holds its hash, and is signed where it says so. G2.
+ * The journal by itself, first of verify's checks since all others hold records against it: every
+ * entry can be read, follows the one before, holds its hash, and is signed where it says so. G2.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -57,7 +57,7 @@ static enum pl_err check_entry(struct verify *verify, const struct pl_record *re
                                      entry->partition);
     if (entry->partition_count != partition_count) {
         verify_show_numbers(verify, entry->partition_count, partition_count);
-        return verify_report_finding(verify, "entry", "the bundle has another number of partitions");
+        return verify_report_finding(verify, "entry", "the bundle has other partitions");
     }
     verify->finding.suspect_count = 0;
     return PL_OK;
@@ -95,8 +95,8 @@ static enum pl_err report_break(struct verify *verify, const struct bundle_curso
                                           : "");
 }
 
-/* If the entry after links to this one, this one is whole: the one before it was changed, or some between
- * them are missing. */
+/* If the entry after links to this one, this one is whole: the one before it was changed, or some
+ * between them are missing. */
 static enum pl_err report_gap(struct verify *verify, const struct bundle_cursor *cursor,
                               const struct pl_record *record, int64_t previous_offset)
 {
@@ -117,8 +117,8 @@ static enum pl_err check_base(struct verify *verify, const struct bundle_stream 
     if (stream->complete_from > 0)
         return PL_OK;
     verify_suspect(verify, PL_TOPIC_JOURNAL, verify->partition, 0, record->offset);
-    return verify_report_finding(verify, "sequence", "the log is said to be complete, and begins with "
-                                 "entry %" PRIu64, verify->entry.sequence);
+    return verify_report_finding(verify, "sequence", "the log is said to be complete, and begins "
+                                 "with entry %" PRIu64, verify->entry.sequence);
 }
 
 /* `previous_hash` is of the record at `previous_offset`; zeros before sequence 1. */
@@ -129,7 +129,7 @@ static enum pl_err check_link(struct verify *verify, const struct bundle_cursor 
     const struct pl_journal *entry = &verify->entry;
     if (!verify->is_first && entry->sequence != verify->previous.sequence + 1)
         return report_gap(verify, cursor, record, previous_offset);
-    if (verify_is_base(verify))
+    if (verify->is_first && entry->sequence > 1)
         return check_base(verify, cursor->stream, record);
     if (memcmp(entry->previous_hash, previous_hash, PL_HASH_BYTES) == 0)
         return PL_OK;
@@ -161,8 +161,8 @@ static enum pl_err check_tail(struct verify *verify, const struct verify_report 
             continue;
         verify_suspect(verify, PL_TOPIC_JOURNAL, verify->partition, verify->journal_offset + 1,
                        INT64_MAX);
-        return verify_report_finding(verify, "head", "the log goes from entry %" PRIu64 " to %" PRIu64
-                                     ", without the noted entry %" PRIu64 ": it %s",
+        return verify_report_finding(verify, "head", "the log goes from entry %" PRIu64 " to %"
+                                     PRIu64 ", without the noted entry %" PRIu64 ": it %s",
                                      report->first_sequence, report->last_sequence, head->sequence,
                                      head->sequence > report->last_sequence ? "was cut off"
                                                                             : "begins later");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an entry says it has read, against the records: for each of its six coordinates, that it begins
- * where the entry before ended and that the records have its digest. Streams are hashed as the entries go
- * on; a broadcast record once, however many partitions account for it. G1, G2.
+ * What an entry says it has read, against the records: for each of its six coordinates, that it
+ * begins where the entry before ended and that the records have its digest. Streams are hashed as
+ * the entries go on; a broadcast record once, however many partitions account for it. G1, G2.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -83,8 +83,8 @@ const struct pl_coordinate *verify_coordinate(const struct pl_journal *entry,
     return NULL;
 }
 
-/* What is accounted for has no hole. Only marks may: a process that begins has no use for those that are
- * too old. */
+/* What is accounted for has no hole. Only marks may: a process that begins has no use for those
+ * that are too old. */
 static enum pl_err check_first_offset(struct verify *verify, const struct verify_source *source,
                                       const struct pl_coordinate *coordinate)
 {
@@ -97,9 +97,10 @@ static enum pl_err check_first_offset(struct verify *verify, const struct verify
         return PL_OK;
     verify_suspect_entry(verify);
     verify_show_numbers(verify, coordinate->first_offset, expected);
-    return verify_report_finding(verify, "inputs", "entry %" PRIu64 " does not go on with %s partition %"
-                                 PRId32 " where the entry before ended", verify->entry.sequence,
-                                 pl_topic_word(source->topic), source->partition);
+    return verify_report_finding(verify, "inputs", "entry %" PRIu64 " does not go on with %s "
+                                 "partition %" PRId32 " where the entry before ended",
+                                 verify->entry.sequence, pl_topic_word(source->topic),
+                                 source->partition);
 }
 
 static enum pl_err check_digest(struct verify *verify, struct verify_source *source,
@@ -124,11 +125,11 @@ static enum pl_err check_digest(struct verify *verify, struct verify_source *sou
     verify_suspect(verify, source->topic, source->partition, coordinate->first_offset,
                    coordinate->offset - 1);
     verify_show_hashes(verify, coordinate->digest, hash);
-    return verify_report_finding(verify, "inputs", "the %" PRIu64 " records of %s partition %" PRId32
-                                 " in offsets %" PRId64 " to %" PRId64 " are not those that entry %"
-                                 PRIu64 " decided on%s", count, pl_topic_word(source->topic),
-                                 source->partition, coordinate->first_offset, coordinate->offset - 1,
-                                 verify->entry.sequence,
+    return verify_report_finding(verify, "inputs", "the %" PRIu64 " records of %s partition %"
+                                 PRId32 " in offsets %" PRId64 " to %" PRId64 " are not those "
+                                 "that entry %" PRIu64 " decided on%s", count, pl_topic_word(source->topic),
+                                 source->partition, coordinate->first_offset,
+                                 coordinate->offset - 1, verify->entry.sequence,
                                  is_complete ? "" : ": the bundle begins later");
 }
 
@@ -140,7 +141,7 @@ enum pl_err verify_inputs(struct verify *verify)
         const struct pl_coordinate *coordinate = verify_coordinate(&verify->entry, source);
         if (!coordinate || verify->entry.vector_count != VERIFY_SOURCES) {
             verify_suspect_entry(verify);
-            return verify_report_finding(verify, "entry", "its vector does not name the six inputs");
+            return verify_report_finding(verify, "entry", "its vector is not of the six inputs");
         }
         err = reach(verify, source, coordinate->offset);
         if (!err && !verify->is_first)

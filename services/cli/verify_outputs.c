@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What was published in an entry's name, against the entry: orders, alerts and account states of the
- * partition and the dead letters of its journal, put into the order in which the step produced them. Each
- * names its entry in a header; the entry has their count and digest. G1, G7.
+ * What was published in an entry's name, against the entry: orders, alerts and account states of
+ * the partition and the dead letters of its journal, put into the order in which the step produced
+ * them. Each names its entry in a header; the entry has their count and digest. G1, G7.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -36,15 +36,15 @@ static enum pl_err check_header(struct verify *verify, struct verify_outlet *out
         return PL_OK;
     verify_suspect_record(verify, record);
     if (!pl_wire_journal_of(record->headers, record->header_count, &partition, &sequence))
-        return verify_report_finding(verify, "header", "no \"" PL_JOURNAL_HEADER "\" says to which entry "
-                                     "this output of the liquidation service belongs");
+        return verify_report_finding(verify, "header", "no \"" PL_JOURNAL_HEADER "\" says to which "
+                                     "entry this output of the liquidation service belongs");
     bool is_other = partition != verify->partition;
     if (is_other && (!is_letter || partition >= bundle_partition_count(verify->bundle)))
         return verify_report_finding(verify, "header", "it names an entry of partition %" PRId32,
                                      partition);
     if (!is_other && sequence < outlet->sequence)
-        return verify_report_finding(verify, "header", "it names entry %" PRIu64 ", and stands behind "
-                                     "one of entry %" PRIu64, sequence, outlet->sequence);
+        return verify_report_finding(verify, "header", "it names entry %" PRIu64 ", and stands "
+                                     "behind one of entry %" PRIu64, sequence, outlet->sequence);
     verify->finding.suspect_count = 0;
     *is_ours = !is_other;
     if (*is_ours)
@@ -111,7 +111,7 @@ static enum pl_err apply_state(struct verify *verify, const struct pl_record *re
     struct verify_account *account = NULL;
     if (pl_id_set(&id, record->key.data, record->key.size_bytes)) {
         verify_suspect_record(verify, record);
-        return verify_report_finding(verify, "outputs", "the key of an account state is no account");
+        return verify_report_finding(verify, "outputs", "the key of a state is no account");
     }
     enum pl_err err = verify_account(verify, &id, &account);
     if (err)
@@ -194,7 +194,8 @@ static int by_origin(const void *left, const void *right)
     return a->offset < b->offset ? -1 : a->offset > b->offset;
 }
 
-/* `before` stands before it and is of the same entry: they were published in the order of origins. */
+/* `before` stands before it and is of the same entry: they were published in the order of
+ * origins. */
 static enum pl_err read_letter(struct verify *verify, const struct verify_outlet *outlet,
                                const struct verify_letter *before, struct verify_letter *letter)
 {
@@ -212,10 +213,10 @@ static enum pl_err read_letter(struct verify *verify, const struct verify_outlet
         return err; /* those of entries before the log have their inputs there */
     verify_suspect_record(verify, record);
     if (!is_found || outlet->sequence < verify->entry.sequence)
-        return verify_report_finding(verify, "dead letter", "it names entry %" PRIu64 " and is not the "
-                                     "copy of an input of that", outlet->sequence);
+        return verify_report_finding(verify, "dead letter", "it names entry %" PRIu64 " and is not "
+                                     "the copy of an input of that", outlet->sequence);
     if (before && by_origin(before, letter) >= 0)
-        return verify_report_finding(verify, "dead letter", "it does not stand in the order of origins");
+        return verify_report_finding(verify, "dead letter", "it is not in the order of origins");
     verify->finding.suspect_count = 0;
     return PL_OK;
 }
@@ -266,8 +267,8 @@ static enum pl_err count_output(struct verify *verify, struct verify_outlet *out
     return advance(verify, outlet);
 }
 
-/* Where the entry's records stand, or would: up to the next one, which only says that it belongs to a later
- * entry. */
+/* Where the entry's records stand, or would: up to the next one, which only says that it belongs to
+ * a later entry. */
 static void suspect_place(struct verify *verify, const struct verify_outlet *outlet)
 {
     const struct bundle_stream *stream = outlet->cursor.stream;
@@ -276,7 +277,8 @@ static void suspect_place(struct verify *verify, const struct verify_outlet *out
                        outlet->has_record ? outlet->record.offset : stream->end);
 }
 
-/* The step wrote for each account its orders, its alerts and its state: the states tell the order. */
+/* The step wrote for each account its orders, its alerts and its state: the states tell the
+ * order. */
 static enum pl_err add_outputs(struct verify *verify, struct pl_outputs_digest *digest)
 {
     struct verify_outlet *states = &verify->outlets[VERIFY_STATES];
@@ -305,8 +307,8 @@ static enum pl_err add_outputs(struct verify *verify, struct pl_outputs_digest *
     return err;
 }
 
-/* One digest over all cannot tell which it was. The states come first unless their own digest says that
- * they are whole; each dead letter was seen to be the copy of an input. */
+/* One digest over all cannot tell which it was. The states come first unless their own digest says
+ * that they are whole; each dead letter was seen to be the copy of an input. */
 static void suspect_changed(struct verify *verify)
 {
     bool are_whole = pl_digest_equal(verify->states_digest, verify->entry.settled_digest);
@@ -332,8 +334,8 @@ static enum pl_err compare(struct verify *verify, uint32_t count,
     if (memcmp(hash, entry->outputs_digest, PL_HASH_BYTES) != 0) {
         suspect_changed(verify);
         verify_show_hashes(verify, entry->outputs_digest, hash);
-        return verify_report_finding(verify, "outputs", "those of entry %" PRIu64 " are not what it "
-                                     "decided", entry->sequence);
+        return verify_report_finding(verify, "outputs", "those of entry %" PRIu64 " are not what "
+                                     "it decided", entry->sequence);
     }
     return PL_OK;
 }
@@ -348,8 +350,8 @@ static enum pl_err check_states(struct verify *verify)
         states->place = 0;
     suspect_place(verify, states);
     verify_show_digests(verify, entry->settled_digest, verify->states_digest);
-    return verify_report_finding(verify, "states", "the newest states of all accounts are not those "
-                                 "after entry %" PRIu64 "%s", entry->sequence,
+    return verify_report_finding(verify, "states", "the newest states of all accounts are not "
+                                 "those after entry %" PRIu64 "%s", entry->sequence,
                                  verify->is_first ? ": the log or its checkpoint misses some" : "");
 }
 
@@ -380,8 +382,8 @@ enum pl_err verify_rest(struct verify *verify)
         if (!outlet->has_record)
             continue;
         verify_suspect_record(verify, &outlet->record);
-        return verify_report_finding(verify, "header", "it names entry %" PRIu64 ", and the newest is %"
-                                     PRIu64, outlet->sequence, verify->entry.sequence);
+        return verify_report_finding(verify, "header", "it names entry %" PRIu64 ", and the newest "
+                                     "is %" PRIu64, outlet->sequence, verify->entry.sequence);
     }
     return PL_OK;
 }

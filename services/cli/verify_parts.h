@@ -22,8 +22,8 @@ struct verify_input {
     uint8_t hash[PL_HASH_BYTES];
 };
 
-/* An input stream, hashed as far as was needed. A broadcast's hashes are kept for all partitions, those
- * of the partition's own streams for one entry. */
+/* An input stream, hashed as far as was needed. A broadcast's hashes are kept for all partitions,
+ * those of the partition's own streams for one entry. */
 struct verify_source {
     enum pl_topic topic;
     int32_t partition;
@@ -118,7 +118,8 @@ void verify_count_record(struct verify *verify, struct pl_bytes_view key,
 enum pl_err verify_make_room(void **rows, size_t count, size_t *capacity, size_t row_bytes);
 const struct pl_header *verify_header(const struct pl_record *record, const char *name);
 bool verify_equal(struct pl_bytes_view a, struct pl_bytes_view b);
-/* True for the first entry of a log that does not reach back: what it read and wrote is before it. */
+/* True for the first entry of a log that does not reach back: what it read and wrote may not be
+ * there. */
 bool verify_is_base(const struct verify *verify);
 /* Row of an account, made if absent. FATAL_SYSTEM. */
 enum pl_err verify_account(struct verify *verify, const struct pl_id *id,

@@ -8,21 +8,25 @@
 enum { OUTPUTS_PER_ACCOUNT_MAX = PL_SALE_LEGS_MAX + PL_DECISION_ALERTS_MAX + 1, PARTS_MAX = 32 };
 static const size_t WIRE_BYTES = (size_t)512 << 20;
 
-struct sizes { struct pl_book_limits book; size_t book_bytes, stage_bytes, letter_bytes, outputs; };
+struct sizes {
+    struct pl_book_limits book;
+    size_t book_bytes, stage_bytes, letter_bytes, outputs;
+};
 
 /* As the live service does: what it had room for there is room for here. */
 static struct sizes sizes_of(uint32_t accounts_max)
 {
     size_t accounts = accounts_max, letters = WORKSPACE_LETTERS_MAX;
     size_t headers = PL_HEADERS_MAX + PL_DEAD_LETTER_HEADERS_MAX + 2;
-    struct sizes sizes = { .book = { .accounts_max = accounts_max, .legs_max = accounts_max * 8,
-                                     .applied_max = accounts_max * 2,
-                                     .states_max = accounts_max } };
+    struct sizes sizes = {.book = {.accounts_max = accounts_max,
+                                   .legs_max = accounts_max * 8,
+                                   .applied_max = accounts_max * 2,
+                                   .states_max = accounts_max}};
     sizes.book_bytes = pl_book_bytes(&sizes.book);
     sizes.stage_bytes = (sizeof(struct pl_decision) + sizeof(void *) + 64) * (accounts + 2) +
                         (sizeof(struct pl_header) * headers + PL_JOURNAL_TEXT_BYTES + 64) * letters;
-    sizes.letter_bytes =
-        (sizeof(struct pl_header) * PL_HEADERS_MAX + PL_ERR_TEXT_BYTES_MAX + 64) * letters;
+    sizes.letter_bytes = (sizeof(struct pl_header) * PL_HEADERS_MAX + PL_ERR_TEXT_BYTES_MAX + 64) *
+                         letters;
     sizes.outputs = accounts * OUTPUTS_PER_ACCOUNT_MAX + letters;
     return sizes;
 }
@@ -40,7 +44,7 @@ static size_t total_bytes(const struct sizes *sizes)
 
 static void carve_venue(struct venue *venue, struct pl_arena *arena)
 {
-    *venue = (struct venue){ 0 };
+    *venue = (struct venue){0};
     venue->wire = pl_arena_take(arena, sizeof(*venue->wire), 64);
     venue->names = pl_arena_take(arena, sizeof(*venue->names), 64);
     venue->parameters = pl_arena_take(arena, sizeof(*venue->parameters), 64);
@@ -61,9 +65,9 @@ static void carve_ledger(struct workspace *workspace, const struct sizes *sizes,
     ledger->letters = &workspace->letters;
     ledger->book = pl_book_init(pl_arena_take(arena, sizes->book_bytes, 64), &sizes->book);
     ledger->dead = pl_arena_take(arena, sizeof(*ledger->dead) * ledger->dead_capacity, 64);
-    *staging = (struct staging){ .arena = &workspace->stage,
-                                 .output_capacity = (uint32_t)sizes->outputs,
-                                 .state_capacity = accounts };
+    *staging = (struct staging){.arena = &workspace->stage,
+                                .output_capacity = (uint32_t)sizes->outputs,
+                                .state_capacity = accounts};
     staging->outputs = pl_arena_take(arena, sizeof(*staging->outputs) * sizes->outputs, 64);
     staging->states = pl_arena_take(arena, sizeof(*staging->states) * accounts, 64);
     pl_arena_init(&workspace->stage, pl_arena_take(arena, sizes->stage_bytes, 64),
@@ -80,12 +84,12 @@ enum pl_err workspace_open(struct workspace *workspace, int32_t partition, int32
 {
     const struct sizes sizes = sizes_of(accounts_max);
     struct pl_arena arena;
-    *workspace = (struct workspace){ .block_bytes = total_bytes(&sizes) };
+    *workspace = (struct workspace){.block_bytes = total_bytes(&sizes)};
     enum pl_err err = pl_memory_map(workspace->block_bytes, &workspace->block);
     if (err)
         return pl_err_note(err, "memory to decide in, for %u accounts", accounts_max);
     pl_arena_init(&arena, workspace->block, workspace->block_bytes);
-    workspace->ledger = (struct ledger){ .number = partition, .partition_count = partition_count };
+    workspace->ledger = (struct ledger){.number = partition, .partition_count = partition_count};
     carve_venue(&workspace->venue, &arena);
     carve_ledger(workspace, &sizes, &arena);
     return PL_OK;
@@ -94,7 +98,7 @@ enum pl_err workspace_open(struct workspace *workspace, int32_t partition, int32
 void workspace_close(struct workspace *workspace)
 {
     pl_memory_unmap(workspace->block, workspace->block_bytes);
-    *workspace = (struct workspace){ 0 };
+    *workspace = (struct workspace){0};
 }
 
 void workspace_begin_step(struct workspace *workspace)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory to decide in without a service: a venue, one ledger and a staging (services/liquidation/core.h)
- * on one block of address space, sized as the live service sizes its own. */
+/* Memory to decide in without a service: a venue, one ledger and a staging
+ * (services/liquidation/core.h) on one block of address space, sized as the live service sizes its
+ * own. */
 #ifndef PL_SERVICES_CLI_WORKSPACE_H
 #define PL_SERVICES_CLI_WORKSPACE_H
 
@@ -13,11 +14,11 @@ enum {
 
 struct workspace {
     struct venue venue;
-    struct ledger ledger;      /* without room for executions: whoever applies them gives it       */
+    struct ledger ledger;     /* without room for executions: whoever applies them gives it    */
     struct staging staging;
-    struct pl_arena stage;     /* of the staging                                                   */
-    struct pl_arena letters;   /* of the ledger                                                    */
-    uint32_t *rows, *scratch;  /* room for a number per account each                               */
+    struct pl_arena stage;    /* of the staging                                                */
+    struct pl_arena letters;  /* of the ledger                                                 */
+    uint32_t *rows, *scratch; /* room for a number per account each                            */
     void *block;
     size_t block_bytes;
 };

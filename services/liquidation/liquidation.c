@@ -120,6 +120,7 @@ static void tell_news(struct liquidation *service, const struct venue_news *news
             service->cause_ms = mark->event_time_ms;
         pl_cache_put_mark(service->cache, &service->venue.names->ids[news->instrument], mark);
     } else if (news->kind == VENUE_PARAMETERS) {
+        service->input_life_ms = partition_input_life(service);
         pl_log(PL_LOG_INFO, "PARAMETERS", "a new set is in force", "epoch",
                PL_LOG_INT((int64_t)service->venue.parameters->epoch), NULL);
     } else if (news->kind == VENUE_CONTROL) {
@@ -227,7 +228,9 @@ static enum pl_err poll_batch(struct liquidation *service)
 /* The clock is read once, never goes back, and is an input from here on. */
 static void read_clock(struct liquidation *service)
 {
-    int64_t now_ms = pl_now_ms(), latest_ms = partition_latest_clock(service);
+    if (!service->venue.has_parameters)
+        return; /* nothing can be decided, and what is believed of the wall clock is not known yet */
+    int64_t now_ms = pl_now_ms(), latest_ms = service->newest_record_ms + service->input_life_ms;
     pl_metric_set(PL_METRIC_CLOCK_AHEAD,
                   now_ms > latest_ms ? (double)(now_ms - latest_ms) / 1000.0 : 0);
     if (now_ms > latest_ms)

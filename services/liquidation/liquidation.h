@@ -105,8 +105,10 @@ struct liquidation {
     struct pl_key *key; /* NULL: entries are not signed */
 
     struct venue venue;
-    int64_t now_ms; /* the step's clock */
-    int64_t newest_record_ms; /* newest timestamp of any record read                             */
+    /* The step's clock never goes back, so a wall clock that ran ahead for a moment would stop a partition
+     * until real time has caught up, whoever owns it. It is believed up to input_life_ms beyond the newest
+     * record: by then nothing may be decided anyway (G4). */
+    int64_t now_ms, newest_record_ms, input_life_ms;
     int64_t marks_first_offset;
     bool parameters_added, marks_added, broadcast_loaded;
     int64_t parameters_end, chains_end, control_end, marks_end;
@@ -144,10 +146,8 @@ enum pl_err liquidation_follow(struct liquidation *service);
 void partition_drop(struct liquidation *service, struct partition *partition);
 enum pl_readiness partition_readiness(const struct liquidation *service,
                                       const struct partition *partition);
-/* The clock never goes back, so a wall clock that ran ahead for a moment would stop a partition until
- * real time has caught up, whoever owns it. It is believed up to here: far enough beyond the newest record
- * that by then every mark and watermark is too old to decide on (G4). */
-int64_t partition_latest_clock(const struct liquidation *service);
+/* How long after the newest record every mark and watermark is too old to decide on, and a little more. */
+int64_t partition_input_life(const struct liquidation *service);
 /* Where the last entry stands in a topic; -1 where there is none. */
 int64_t partition_journaled(const struct partition *partition, enum pl_topic topic);
 

@@ -63,14 +63,11 @@ static int64_t mark_age_ms_max(const struct pl_parameters *parameters)
     return age_ms;
 }
 
-int64_t partition_latest_clock(const struct liquidation *service)
+int64_t partition_input_life(const struct liquidation *service)
 {
-    if (!service->venue.has_parameters)
-        return INT64_MAX;
     int64_t age_ms = mark_age_ms_max(service->venue.parameters);
     int64_t watermark_age_ms = service->venue.parameters->policy.watermark_age_ms_max;
-    return service->newest_record_ms + (age_ms > watermark_age_ms ? age_ms : watermark_age_ms) +
-           CLOCK_MARGIN_MS;
+    return (age_ms > watermark_age_ms ? age_ms : watermark_age_ms) + CLOCK_MARGIN_MS;
 }
 
 /* Marks older than their limit say nothing, so they are read from there on; how old that is, only

@@ -2,7 +2,7 @@
 /*
  * kill -9 on the real processes against Apache Kafka (G1, G5): whatever dies at whatever point of its
  * step, the committed orders are those that an undisturbed run must give, worked out by hand: none
- * twice, none missing, none else.
+ * twice, none missing, none else. Then the journal of the whole affair verifies and replays.
  *
  *   prices ─► plimsoll-price ─► plimsoll-liquidation ◄─ plimsoll-position ◄─ positions
  *               kill -9              kill -9 × 5             kill -9 × 5
@@ -169,6 +169,7 @@ static void test_liquidation_dies_at_five_points(void **state)
         assert_int_equal(count, expected);
         pipeline_end(world.liquidation, SIGTERM);
     }
+    pipeline_audit(&world.pipeline);
     pipeline_close(&world.pipeline);
 }
 
@@ -201,6 +202,7 @@ static void test_position_dies_at_five_points(void **state)
         assert_int_equal(count, expected);
         pipeline_end(world.position, SIGTERM);
     }
+    pipeline_audit(&world.pipeline);
     pipeline_close(&world.pipeline);
 }
 
@@ -234,6 +236,7 @@ static void test_price_dies_five_times(void **state)
             check_group(count, group, AFTER_USD, 0);
         assert_int_equal(count, expected);
     }
+    pipeline_audit(&world.pipeline);
     pipeline_close(&world.pipeline);
 }
 
@@ -272,6 +275,7 @@ static void test_rebalance_while_a_dead_transaction_is_pending(void **state)
     unsigned count = pipeline_wait_orders(&world.pipeline, orders, ORDERS_MAX, expected, 40);
     check_group(count, 0, AFTER_USD, 0);
     assert_int_equal(count, expected);
+    pipeline_audit(&world.pipeline);
     pipeline_close(&world.pipeline);
 }
 

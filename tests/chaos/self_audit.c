@@ -87,6 +87,12 @@ static void a_blind_spot_stops_the_partition(void **state)
         char account[32];
         assert_int_equal(count_of(lenders_account(0, i, account), count), 1);
     }
+    int status = 0;
+    pipeline_run(&pipeline, NULL, (const char *const[]){ "verify", NULL });
+    const char *output =
+        pipeline_run(&pipeline, &status, (const char *const[]){ "replay", NULL });
+    assert_int_equal(status, 1);
+    assert_non_null(strstr(output, blind));
     pipeline_close(&pipeline);
 }
 

@@ -303,6 +303,7 @@ int main(void)
     for (int i = 0; i < 3; i++)
         quote_all(&pipeline, candles[bad].low, candles[bad].low, candles[bad].low);
     check_sold(&pipeline, "after the bad price by all three sources", candles[bad].low);
+    pipeline_audit(&pipeline);
     pipeline_close(&pipeline);
     puts(is_good ? "passed" : "FAILED");
     return is_good ? 0 : 1;

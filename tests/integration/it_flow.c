@@ -150,6 +150,7 @@ static void test_sold_filled_and_cured(void **state)
     pipeline_run(&world.pipeline, &status, (const char *const[]){ "report", NULL });
     assert_int_equal(status, 0);
     assert_int_equal(pipeline_count(&world.pipeline, PL_TOPIC_DEADLETTER), 0);
+    pipeline_audit(&world.pipeline);
     pipeline_close(&world.pipeline);
 }
 
@@ -192,6 +193,7 @@ static void test_halt_stops_orders_and_resume_releases_them(void **state)
         pipeline_wait_orders(&world.pipeline, orders, ORDERS_MAX, expected_count(), 30);
     check_group(count, 0);
     assert_int_equal(count, expected_count());
+    pipeline_audit(&world.pipeline);
     pipeline_close(&world.pipeline);
 }
 
@@ -251,6 +253,7 @@ static void test_redis_changes_nothing(void **state)
             kill(redis, SIGCONT);
     }
     waitpid(redis, NULL, 0);
+    pipeline_audit(&world.pipeline);
     pipeline_close(&world.pipeline);
 }
 
@@ -344,6 +347,7 @@ static void test_bad_records_go_to_dead_letter_and_nothing_stops(void **state)
     wait_halted(&world, "plimsoll_halt_active 1");
     pipeline_run(&world.pipeline, NULL, (const char *const[]){ "resume", "--reason", "test", NULL });
     wait_halted(&world, "plimsoll_halt_active 0");
+    pipeline_audit(&world.pipeline);
     pipeline_close(&world.pipeline);
 }
 

@@ -556,6 +556,7 @@ int main(void)
     judge(read_orders(&pipeline));
     printf("%s", pipeline_run(&pipeline, &(int){ 0 }, (const char *const[]){ "report", NULL }));
     CHECK(pipeline_count(&pipeline, PL_TOPIC_DEADLETTER) == 0, "there are dead letters");
+    pipeline_audit(&pipeline);
     pipeline_close(&pipeline);
     puts(is_good ? "passed" : "FAILED");
     return is_good ? 0 : 1;

@@ -45,7 +45,7 @@ struct worker {
     struct workspace memory;
     size_t at[INPUTS];         /* next record of each input                                     */
     int64_t position[INPUTS];  /* next offset                                                   */
-    bool has_entry, has_diverged;
+    bool has_entry;
     struct pl_journal last;
     uint8_t last_hash[PL_HASH_BYTES];
     enum pl_readiness readiness;
@@ -67,7 +67,9 @@ struct world {
     bool is_halted;
     unsigned stale_until, crash_until; /* steps */
     int64_t price[COINS_MAX];  /* ticks */
+    unsigned silent_until[COINS_MAX]; /* steps */
     struct account *accounts;
+    unsigned opened_count;
     unsigned due_count;
     struct due *due;
     struct worker *workers;
@@ -372,7 +374,9 @@ static void move_prices(struct world *world)
         else if (price < 500000 && !world->options->is_quiet)
             price += price * 30 / 1000;
         world->price[i] = price > 10000 ? price : 10000;
-        if (!mishap(world, 8)) /* the last one grows old */
+        if (mishap(world, 60)) /* a feed dies, for longer than any mark is good */
+            world->silent_until[i] = world->step + 30;
+        if (world->step >= world->silent_until[i] && !mishap(world, 8))
             publish_mark(world, i, mishap(world, 40)   ? PL_MARK_HALTED
                                    : mishap(world, 40) ? PL_MARK_STALE
                                                        : PL_MARK_LIVE);
@@ -388,7 +392,7 @@ static void publish_control(struct world *world)
                                   .created_ms = world->now_ms, .actor = "auditor",
                                   .reason = "drill" };
     if (!world->is_halted && chance(world, 2))
-        control.account = world->accounts[below(world, world->options->account_count)].id;
+        control.account = world->accounts[below(world, world->opened_count)].id;
     else
         world->is_halted = control.is_halt;
     pl_wire_reset(&world->wire);
@@ -519,11 +523,12 @@ static void refill(struct world *world, struct account *account)
 
 static void disturb_holdings(struct world *world)
 {
-    unsigned account_count = world->options->account_count;
-    struct account *account = &world->accounts[below(world, account_count)];
+    struct account *account = &world->accounts[below(world, world->opened_count)];
     int32_t partition = account->partition;
     if (world->step < world->stale_until)
         return; /* the position service is down */
+    if (world->opened_count < world->options->account_count && chance(world, 8))
+        open_account(world, world->opened_count++);
     if (chance(world, 3) && !world->options->is_quiet)
         refill(world, account);
     if (mishap(world, 30))
@@ -630,7 +635,7 @@ static void answer_orders(struct world *world)
     world->due_count = kept;
     if (mishap(world, 40) && world->step >= world->stale_until) {
         const struct account *account =
-            &world->accounts[below(world, world->options->account_count)];
+            &world->accounts[below(world, world->opened_count)];
         publish(world, PL_TOPIC_EXECUTIONS, account->partition, text_view(account->id.text),
                 text_view("no report"));
     }
@@ -883,7 +888,7 @@ static enum pl_readiness readiness_of(struct world *world, const struct worker *
     const struct venue *venue = &worker->memory.venue;
     bool stays = worker->has_entry && worker->last.readiness == PL_READINESS_DIVERGED &&
                  venue->control_epoch <= worker->last.control_epoch;
-    if (stays || mishap(world, 150))
+    if (stays || mishap(world, 100))
         return PL_READINESS_DIVERGED;
     return ledger_readiness(&worker->memory.ledger, venue, world->now_ms);
 }
@@ -934,8 +939,10 @@ static void begin_world(struct world *world)
         world->price[i] = 1000000 + (int64_t)below(world, 1000000); /* 100 to 200 USD */
         publish_mark(world, i, PL_MARK_LIVE);
     }
-    for (unsigned i = 0; i < options->account_count; i++)
-        open_account(world, i);
+    /* Some come later. */
+    unsigned late = options->is_calm || options->is_quiet ? 0 : options->account_count / 3;
+    while (world->opened_count < options->account_count - late)
+        open_account(world, world->opened_count++);
     publish_watermarks(world);
     for (int32_t i = 0; i < options->partition_count; i++)
         load(world, &world->workers[i], i);

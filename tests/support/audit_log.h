@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The log of a seeded venue as the topics would hold it: inputs that a random world publishes, and what
- * the liquidation service's own step code (services/liquidation/core.h) makes of them, with the search
- * that the live service uses. Prices crash, orders are filled or not, workers restart and read marks
- * from elsewhere, somebody halts and resumes, records are broken. Everything is a function of the
- * options.
+ * The log of a seeded venue as the topics would hold it: inputs that a random world publishes, and
+ * what the liquidation service's own step code (services/liquidation/core.h) makes of them, with
+ * the search that the live service uses. Prices crash, orders are filled or not, workers restart
+ * and read marks from elsewhere, somebody halts and resumes, records are broken. Everything is a
+ * function of the options.
  *
  * Records can be looked at and damaged before they become a bundle.
  */

@@ -265,6 +265,20 @@ const char *pipeline_run(struct pipeline *pipeline, int *status, const char *con
     return output;
 }
 
+void pipeline_audit(struct pipeline *pipeline)
+{
+    static const char *const commands[] = { "verify", "replay" };
+    for (unsigned i = 0; i < 2; i++) {
+        int status = 0;
+        const char *output = pipeline_run(pipeline, &status,
+                                          (const char *const[]){ commands[i], NULL });
+        if (status != 0)
+            fail("plimsoll %s: exit status %d\n%s", commands[i], status, output);
+        if (i == 1 && !strstr(output, "identical"))
+            fail("plimsoll replay does not say identical:\n%s", output);
+    }
+}
+
 void pipeline_publish(struct pipeline *pipeline, const char *text)
 {
     char path[256];

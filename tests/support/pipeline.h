@@ -67,6 +67,9 @@ unsigned pipeline_wait_orders(struct pipeline *pipeline, struct pl_order *orders
                               unsigned count, int timeout_s);
 /* Number of committed records of a topic. */
 unsigned pipeline_count(struct pipeline *pipeline, enum pl_topic topic);
+/* plimsoll verify and plimsoll replay over everything there is: clean and identical, or the test fails
+ * (G2, G3). */
+void pipeline_audit(struct pipeline *pipeline);
 /* Full name of a topic. */
 const char *pipeline_topic(const struct pipeline *pipeline, enum pl_topic topic, char name[256]);
 

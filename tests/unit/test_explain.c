@@ -3,11 +3,12 @@
  * What plimsoll explain says of a scene: the whole text of a sale, the first line and the reason of
  * every other situation, the document's fields, and its numbers against the naive model.
  *
- * The account: 10 ETH (1000 lots of 0.01), 0.2 BTC and 20000 USD of debt; haircuts of 30, 25, 20 and 10 %;
- * a sale gives up 1 %. With BTC at 30000 and ETH at 1600, equity is 16000 + 6000 - 20000 = 2000,
- * maintenance asks for 2200 and the end tier for 4400: 2400 are missing. A whole ETH sold brings
- * 1584 - 1280 = 304 of it, so 7.90 ETH are sold (2401.60) and not 7.89 (2398.56); 0.2 BTC bring
- * 0.2 * (29700 - 24000) = 1140 and do not reach.
+ * The account: 10 ETH (1000 lots of 0.01), 0.2 BTC and 20000 USD of debt; haircuts of 30, 25, 20
+ * and 10 %; a sale gives up 1 %. With BTC at 30000 and ETH at 1600, equity is 16000 + 6000 - 20000
+ * = 2000, maintenance asks for 2200 and the end tier for 4400: 2400 are missing. A whole ETH sold
+ * brings 1584 - 1280 = 304 of it, so 7.90 ETH are sold (2401.60) and not 7.89 (2398.56); 0.2 BTC
+ * bring 0.2 * (29700 - 24000) = 1140 and do not reach. In proportion 58.4 % of both are needed:
+ * 5.84 ETH and, in whole lots, 0.11 BTC bring 2402.36; with 58.3999 % 5.83 ETH bring 3.04 less.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -339,16 +340,16 @@ static const struct situation {
     const char *reason, *answer; /* after "acct-1 was " and the time, which are as they are */
 } situations[] = {
     { "sold", NULL, "sold",
-      "liquidated at %: its maintenance excess was -200 USD; ordered: sell 7.9 ETH at 1584 or better." },
+      "liquidated at %: its maintenance excess was -200 USD; ordered: sell 7.9 ETH at 1584 or "
+      "better." },
     { "healthy", healthy, "healthy",
       "not liquidated at %: its maintenance excess was +700 USD." },
     { "stale", too_old, "uncertain",
-      "not liquidated at % because its ETH mark was stale, 75 s old (at most 60 s), and the verdict "
-      "uncertain: its maintenance excess was between -14600 USD and +14200 USD." },
+      "not liquidated at % because its ETH mark was stale, 75 s old (at most 60 s), and the "
+      "verdict uncertain: its maintenance excess was between -14600 USD and +14200 USD." },
     { "halted marks", halted_mark, "uncertain",
-      "not liquidated at % because its BTC mark was halted, 0 s old (at most 60 s), (and 1 more were in "
-      "doubt) and the verdict uncertain: its maintenance excess was between -20000 USD and +19600 "
-      "USD." },
+      "not liquidated at % because its BTC mark was halted, 0 s old (at most 60 s), 1 more in "
+      "doubt, and the verdict uncertain: its maintenance excess was between -20000 USD and +19600 USD." },
     { "halted", all_halted, "halted",
       "not liquidated at % because everything was halted by ann since 2023-11-14T21:13:20.000Z "
       "(drill); its maintenance excess was -200 USD." },
@@ -370,8 +371,9 @@ static const struct situation {
       "not liquidated at % because an order of it is overdue, and what became of it is not known: "
       "sell 7.9 ETH at 1584 or better; its maintenance excess was -196.4 USD." },
     { "bankrupt", bankrupt, "sold",
-      "liquidated at %: its maintenance excess was -5600 USD; ordered: sell 10 ETH at 990 or better, "
-      "sell 0.2 BTC at 29700 or better; all that may be sold does not reach the end tier's line." },
+      "liquidated at %: its maintenance excess was -5600 USD; ordered: sell 10 ETH at 990 or "
+      "better, sell 0.2 BTC at 29700 or better; all that may be sold does not reach the end "
+      "tier's line." },
     { "gap", has_gap, "holdings",
       "not liquidated at % because its holdings have a gap: events are missing from venue; its "
       "maintenance excess was -200 USD." },
@@ -379,21 +381,24 @@ static const struct situation {
       "not liquidated at % because a record of its holdings could not be read; its maintenance "
       "excess was -200 USD." },
     { "healthy with a gap", healthy_with_a_gap, "healthy",
-      "not liquidated at %: its maintenance excess was +700 USD, as far as its holdings are known." },
+      "not liquidated at %: its maintenance excess was +700 USD, as far as its holdings are "
+      "known." },
     { "nothing to sell", nothing_to_sell, "nothing_to_sell",
-      "not liquidated at % because nothing of it may be sold; its maintenance excess was -200 USD." },
+      "not liquidated at % because nothing of it may be sold; its maintenance excess was -200 "
+      "USD." },
     { "no room", no_room, "no_room",
       "not liquidated at % because its 16 pending orders leave too few places for the plan's; its "
       "maintenance excess was -176.96 USD." },
     { "out of range", out_of_range, "out_of_range",
       "not liquidated at % because a number of it left the exact range." },
     { "waiting", waiting, "not_deciding",
-      "not liquidated at % because partition 3 was WAITING: its positions were in up to 9 s before, "
-      "at most 5 s is allowed." },
+      "not liquidated at % because partition 3 was WAITING: its positions were in up to 9 s "
+      "before, at most 5 s is allowed." },
     { "loading", loading, "not_deciding",
       "not liquidated at % because partition 3 was LOADING." },
     { "diverged", diverged, "not_deciding",
-      "not liquidated at % because partition 3 was DIVERGED: its self-audit had found a difference." },
+      "not liquidated at % because partition 3 was DIVERGED: its self-audit had found a "
+      "difference." },
     { "no parameters", no_parameters, "no_parameters",
       "not liquidated at % because no parameters were in force." },
     { "unknown", unknown, "unknown",
@@ -404,10 +409,10 @@ static const struct situation {
 static const char *expected_answer(const char *answer)
 {
     static char text[EXPLAIN_ANSWER_BYTES];
-    char time[EXPLAIN_TIME_BYTES];
+    char time[WHEN_TIME_BYTES];
     const char *mark = strchr(answer, '%');
-    snprintf(text, sizeof(text), "%s was %.*s%s%s", scene.account.text, (int)(mark - answer), answer,
-             explain_time(entry.clock_ms, time), mark + 1);
+    snprintf(text, sizeof(text), "%s was %.*s%s%s", scene.account.text, (int)(mark - answer),
+             answer, when_print_time(entry.clock_ms, time), mark + 1);
     return text;
 }
 
@@ -422,7 +427,8 @@ static void test_the_first_line_says_why_or_why_not(void **state)
         json_t *made = document();
         const char *expected = expected_answer(situation->answer);
         if (strcmp(word(made, "answer"), expected) != 0)
-            fail_msg("%s:\n  %s\ninstead of\n  %s", situation->name, word(made, "answer"), expected);
+            fail_msg("%s:\n  %s\ninstead of\n  %s", situation->name, word(made, "answer"),
+                     expected);
         assert_string_equal(word(made, "reason"), situation->reason);
         const char *text = print(made);
         assert_memory_equal(text, expected, strlen(expected));
@@ -455,6 +461,7 @@ static enum pl_term_kind kind_of(const char *name)
         if (strcmp(explain_term_name(kind), name) == 0)
             return kind;
     fail_msg("no term is called %s", name);
+    return PL_TERM_VALUE;
 }
 
 /* What the document says of one tier, summed by kind of term, is what the model says of it. */
@@ -499,6 +506,8 @@ static void begin_all_terms(void)
     build_load(&build, eth, market, build_tiers(200000, 150000, 100000, 50000));
     build_load(&build, btc, market, build_tiers(200000, 150000, 100000, 50000));
     build_bracket(&build, eth, 1000, build_tiers(40000, 30000, 20000, 10000));
+    build_bracket(&build, btc, 500, build_tiers(4000, 3000, 2000, 1000));
+    build_loss(&build, btc, bridge, build_tiers(4000, 3000, 2000, 1000));
     build_loss(&build, eth, bridge, build_tiers(400000, 300000, 200000, 100000));
     build.parameters.instruments[eth].confidence_ppm = 1234;
     build_sellable(&build, eth, 10000);
@@ -553,6 +562,7 @@ static const json_t *choice_of(const json_t *made, const char *instrument)
         if (strcmp(word(choice, "instrument"), instrument) == 0)
             return choice;
     fail_msg("no choice %s", instrument);
+    return NULL;
 }
 
 /* A third leg that cannot be sold, each time for another reason. */
@@ -571,9 +581,7 @@ static void choice_stale(void)
 
 static void choice_not_final(void)
 {
-    holdings.legs[0].lots = 0;
-    holdings.legs[0].lots = 20;
-    holdings.legs[0].final_lots = -1;
+    holdings.legs[0].final_lots = -1; /* counted or final, it may be either side of 0 */
     hold_cash(-40000);
     publish();
 }
@@ -587,8 +595,8 @@ static void choice_unlisted(void)
 static void choice_no_price(void)
 {
     build.parameters.instruments[btc].sale_discount_ppm = 999999;
-    price(btc, 300);
-    build.marks[btc].mantissa = build.marks[btc].low_mantissa = build.marks[btc].high_mantissa = 999;
+    struct pl_mark *mark = &build.marks[btc];
+    mark->mantissa = mark->low_mantissa = mark->high_mantissa = 999;
 }
 
 static void choice_pending(void)
@@ -633,36 +641,156 @@ static void test_legs_that_cannot_be_sold_say_why(void **state)
     }
 }
 
-/* Either leg alone would do: the liquidity order decides. */
+/*
+ * Either leg alone would do: the liquidity order decides. With the end tier at 15 % and 0.5 BTC,
+ * equity is 3000 and the end tier lacks 1650; an ETH brings 1584 - 1360 = 224 of it, a BTC 29700 -
+ * 25500 = 4200.
+ */
 static void test_the_liquidity_order_decides_between_equals(void **state)
 {
     (void)state;
-    hold(0, btc, 100);
-    hold_cash(-42000);
+    build.parameters.instruments[eth].haircut_long.at[PL_TIER_END] = 150000;
+    build.parameters.instruments[btc].haircut_long.at[PL_TIER_END] = 150000;
+    hold(0, btc, 50);
+    hold_cash(-28000);
     publish();
     json_t *made = document();
-    const json_t *choice = choice_of(made, "BTC"), *alone = json_object_get(choice, "alone");
-    /* Of 5 BTC and 10 ETH: end excess 0.8 * 46000 - 42000 = -5200 > 10 * 304, so both legs. */
-    assert_true(json_is_true(json_object_get(choice, "ordered")));
-    assert_string_equal(word(choice, "note"), "taken in its turn");
-    json_decref(made);
-    hold_cash(-41000);
-    hold(0, btc, 110);
-    price(eth, 2000);
-    publish();
-    made = document();
-    (void)alone;
+    const json_t *taken = choice_of(made, "ETH"), *left = choice_of(made, "BTC");
+    const json_t *alone = json_object_get(left, "alone");
+    assert_true(json_is_true(json_object_get(taken, "ordered")));
+    assert_string_equal(word(json_object_get(taken, "alone"), "quantity"), "7.37");
+    assert_false(json_is_true(json_object_get(left, "ordered")));
+    assert_string_equal(word(left, "note"),
+                        "would reach the target too, but stands later in the liquidity order");
+    assert_true(json_is_true(json_object_get(alone, "reaches_target")));
+    assert_string_equal(word(alone, "quantity"), "0.40");
+    assert_string_equal(word(alone, "end_excess_after_usd"), "30.000000000000000000");
     json_decref(made);
 }
 
-/* ---- a sale, whole -------------------------------------------------------------------------- */
+/* ---- golden --------------------------------------------------------------------------------- */
+
+/* A file of tests/unit/explain/: what a risk desk and a program read. */
+static const char *golden(const char *name)
+{
+    static char text[1 << 16];
+    char path[512];
+    snprintf(path, sizeof(path), PL_SOURCE_DIR "/tests/unit/explain/%s", name);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    return text;
+}
+
+/* The document and its text are those of NAME.json and NAME.txt. */
+static void check_golden(const json_t *made, const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "%s.txt", name);
+    assert_string_equal(print(made), golden(path));
+    snprintf(path, sizeof(path), "%s.json", name);
+    char *text = json_dumps(made, JSON_INDENT(1));
+    json_t *expected = json_loads(golden(path), 0, NULL);
+    assert_non_null(expected);
+    if (!json_equal(made, expected))
+        fail_msg("not %s:\n%s", path, text);
+    json_decref(expected);
+    free(text);
+}
 
 static void test_a_sale_is_told_whole(void **state)
 {
     (void)state;
     json_t *made = document();
-    puts(print(made));
+    check_golden(made, "sold");
     json_decref(made);
+}
+
+/* Everything that is there only sometimes, at once: the field names are a promise. */
+static void test_everything_has_its_field(void **state)
+{
+    (void)state;
+    record.legs[record.leg_count++] = (struct pl_record_leg){
+        .instrument = build.names.ids[btc], .quantity = { .mantissa = 2, .exponent = 3 } };
+    record.tail[record.tail_count++] = (struct pl_record_tail){
+        .instrument = build.names.ids[eth], .sequence = 4, .block_height = 77,
+        .quantity = { .mantissa = -15, .exponent = -1 } };
+    assert_int_equal(pl_id_set(&record.sources[0].chain, "ethereum", 8), PL_OK);
+    begin_all_terms();
+    hold_cash(-3700);
+    publish();
+    json_t *first = document();
+    scene.plan = json_object_get(first, "plan");
+    scene.sale_sequence = SEQUENCE;
+    sell_before();
+    all_halted();
+    too_old();
+    holdings.legs[1].final_lots = 1500;
+    holdings.final_cash_vu += BUILD_USD;
+    publish();
+    json_t *history = json_pack(
+        "[{s:i, s:I, s:s, s:s, s:i, s:i, s:i, s:i, s:i}]", "sequence", 3, "time_ms",
+        (json_int_t)(build.now_ms - 5000), "left", "ok", "entered", "alert", "episode", 0,
+        "revision", 0, "version", 1, "pending_count", 0, "doubt_count", 0);
+    json_t *alerts = json_pack("[{s:i, s:I, s:s, s:s, s:s, s:n}]", "sequence", 3, "time_ms",
+                               (json_int_t)(build.now_ms - 5000), "kind", "state", "left", "ok",
+                               "entered", "alert", "order_id");
+    scene.history = history;
+    scene.alerts = alerts;
+    json_t *made = document();
+    check_golden(made, "everything");
+    json_decref(made);
+    json_decref(first);
+    json_decref(history);
+    json_decref(alerts);
+}
+
+/* A plan of an earlier entry is told for as long as its episode is open, and no longer. */
+static void test_an_open_episode_tells_its_last_plan(void **state)
+{
+    (void)state;
+    json_t *first = document();
+    scene.plan = json_object_get(first, "plan");
+    scene.sale_sequence = SEQUENCE;
+    sell_before();
+    json_t *later = document();
+    assert_string_equal(word(later, "reason"), "orders_pending");
+    assert_true(json_equal(json_object_get(later, "plan"), scene.plan));
+    assert_non_null(strstr(print(later), "plan        of entry 7 at "));
+    json_decref(later);
+    entry.sequence++;
+    struct pl_account_state whole = { .state = PL_STATE_OK, .whole_since_ms = -1, .version = 2 };
+    assert_int_equal(pl_book_set_state(ledger.book, row, &whole, (struct pl_digest){ 2, 2 }),
+                     PL_OK);
+    healthy();
+    later = document();
+    assert_true(json_is_null(json_object_get(later, "plan")));
+    json_decref(later);
+    json_decref(first);
+}
+
+/* ---- orders in flight ----------------------------------------------------------------------- */
+
+static void test_what_may_still_be_executed_is_reserved(void **state)
+{
+    static const struct {
+        enum pl_progress progress;
+        int64_t executed, applied, reserved;
+    } rows[] = {
+        { PL_PROGRESS_OPEN, 0, 0, 100 },           { PL_PROGRESS_ACKNOWLEDGED, 30, 0, 100 },
+        { PL_PROGRESS_ACKNOWLEDGED, 30, 20, 80 },  { PL_PROGRESS_OVERDUE, 30, 30, 70 },
+        { PL_PROGRESS_TERMINAL, 30, 20, 10 },      { PL_PROGRESS_TERMINAL, 0, 0, 0 },
+        { PL_PROGRESS_ACKNOWLEDGED, 130, 20, 110 } /* more than was ordered */,
+        { PL_PROGRESS_TERMINAL, 100, 120, 0 },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct pl_pending order = { .progress = rows[i].progress, .ordered_lots = 100,
+                                          .executed_lots = rows[i].executed,
+                                          .applied_lots = rows[i].applied };
+        assert_int_equal(explain_reserved_lots(&order), rows[i].reserved);
+    }
 }
 
 int main(void)
@@ -671,8 +799,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_first_line_says_why_or_why_not, begin, end),
         cmocka_unit_test_setup_teardown(test_terms_are_those_of_the_model_and_add_up, begin, end),
         cmocka_unit_test_setup_teardown(test_legs_that_cannot_be_sold_say_why, begin, end),
-        cmocka_unit_test_setup_teardown(test_the_liquidity_order_decides_between_equals, begin, end),
+        cmocka_unit_test_setup_teardown(test_the_liquidity_order_decides_between_equals, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(test_an_open_episode_tells_its_last_plan, begin, end),
         cmocka_unit_test_setup_teardown(test_a_sale_is_told_whole, begin, end),
+        cmocka_unit_test_setup_teardown(test_everything_has_its_field, begin, end),
+        cmocka_unit_test(test_what_may_still_be_executed_is_reserved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the auditor's files share. From a record to a finding:
+ *   auditor.c         what was fed, in order; offsets, the router, the end
+ *   auditor_base.c    memory, names, hashes, the finding
+ *   auditor_read.c    bytes to plain facts, or bad
+ *   auditor_set.c     the same of parameter sets
+ *   auditor_entry.c   one journal entry
+ *   auditor_letters.c its dead letters
+ *   auditor_margin.c  margin excess and sales, by GMP
+ *   auditor_rules.c   what an account's next state and alerts have to be
+ *   auditor_sale.c    what its orders have to be
+ *
+ * Of plimsoll.h only the limits and the names of tiers, states and reasons are used, which are
+ * those of the schemas.
+ */
+#ifndef PL_TESTS_CHAOS_SIM_AUDITOR_PARTS_H
+#define PL_TESTS_CHAOS_SIM_AUDITOR_PARTS_H
+
+#include <gmp.h>
+
+#include "lib/plimsoll.h"
+#include "plimsoll/v1/account_state.pb-c.h"
+#include "plimsoll/v1/forced_sale_order.pb-c.h"
+#include "plimsoll/v1/journal_entry.pb-c.h"
+#include "plimsoll/v1/margin_call.pb-c.h"
+#include "tests/chaos/sim/auditor.h"
+
+enum { AUDITOR_NAMES_MAX = 256, HASH_BYTES = 32, DIGEST_BYTES = 16 };
+
+/* ---- names of findings ----------------------------------------------------------------------- */
+
+#define I1         "I1 input is accounted for"
+#define I2         "I2 no duplicate order"
+#define I3         "I3 one plan"
+#define I4         "I4 no sale on doubt"
+#define I5         "I5 valid until"
+#define I6         "I6 atomic"
+#define I7         "I7 aborted is unseen"
+#define I9         "I9 versions in order"
+#define I10        "I10 bounded"
+#define I11        "I11 everyone is helped in the end"
+#define I12        "I12 chain of hashes"
+#define V_STATE    "V state"
+#define V_ALERT    "V alert"
+#define V_ORDER    "V order"
+#define V_HALT     "V no order after a halt"
+#define V_PENDING  "V pending is never sold again"
+#define V_ABOVE    "V sold above the line"
+#define V_MISSED   "V missed below the line"
+#define V_SMALLEST "V smallest sale"
+
+/* ---- memory of a seed (auditor_base.c) ------------------------------------------------------- */
+
+struct chunk {
+    struct chunk *next;
+    size_t size_bytes, used_bytes;
+    _Alignas(16) uint8_t bytes[];
+};
+struct memory {
+    struct chunk *first, *now;
+};
+
+/* Zeroed, until the next reset. */
+void *auditor_take(struct memory *memory, size_t size_bytes);
+void auditor_memory_reset(struct memory *memory);
+void auditor_memory_free(struct memory *memory);
+
+/* Instruments get a number below AUDITOR_NAMES_MAX for the seed. */
+struct names {
+    int count;
+    const char *text[AUDITOR_NAMES_MAX];
+};
+int auditor_name(struct names *names, const char *text); /* borrows the text until reset */
+
+/* ---- what records say (auditor_read.c) ------------------------------------------------------- */
+
+struct leg {
+    int instrument;
+    bool is_unlisted; /* its lots are not known: only their sign */
+    bool is_by_time;  /* settles by time                         */
+    int64_t lots, final_lots;
+};
+
+struct applied {
+    uint8_t order_id[PL_ORDER_ID_BYTES];
+    pl_i128 mantissa;
+    int exponent;
+};
+
+struct holdings {
+    const char *account;
+    uint64_t version;
+    int64_t event_time_ms;
+    bool has_gap;
+    pl_i128 cash_vu, final_cash_vu;
+    int leg_count, applied_count;
+    struct leg *legs;
+    struct applied *applied;
+    uint8_t digest[DIGEST_BYTES];
+};
+
+struct mark {
+    int instrument;
+    bool is_given;
+    enum pl_mark_status status;
+    uint64_t source_offset, tick;
+    int64_t mantissa, low, high, event_time_ms;
+    int exponent;
+};
+
+struct execution {
+    const char *account;
+    uint8_t order_id[PL_ORDER_ID_BYTES];
+    bool is_terminal;
+    pl_i128 mantissa;
+    int exponent;
+    int64_t event_time_ms;
+};
+
+struct control {
+    const char *account; /* NULL: everything */
+    bool is_halt;
+    uint64_t epoch;
+};
+
+/* Coefficients by tier, as in the message. */
+struct tiers {
+    int64_t at[PL_TIER_COUNT];
+};
+struct rules {
+    bool is_listed;
+    int kind;
+    unsigned lot_decimals, tick_decimals;
+    int64_t multiplier;
+    struct tiers haircut_long, haircut_short;
+    int load_count, bracket_count, loss_count;
+    struct {
+        int factor;
+        struct tiers load;
+    } loads[PL_LOADS_MAX];
+    struct {
+        int64_t threshold_usd;
+        struct tiers rate;
+    } brackets[PL_BRACKETS_MAX];
+    struct {
+        int dependency;
+        struct tiers loss;
+    } losses[PL_LOSSES_MAX];
+    int64_t confidence, discount, age_ms_max, bad_low, bad_high;
+    int rank; /* in the liquidity order, from 1; 0: never sold */
+};
+struct set {
+    uint64_t epoch;
+    int rule_count; /* rules of instruments numbered below */
+    struct rules *rules;
+    int64_t order_valid_ms, order_overdue_ms, revision_pause_ms, restricted_hold_ms;
+    int64_t hysteresis, watermark_age_ms_max;
+};
+
+/* The rules of an instrument; NULL where it is not listed. */
+const struct rules *auditor_rules_of(const struct set *set, int instrument);
+
+/* Each NULL where the record is bad: to be refused by whoever reads it. */
+struct reader {
+    struct memory *memory;
+    struct names *names;
+    int32_t partition_count;
+};
+struct holdings *auditor_read_holdings(const struct reader *reader, const struct pl_record *record);
+bool auditor_read_watermark(const struct reader *reader, const struct pl_record *record,
+                            int64_t *time_ms);
+struct mark *auditor_read_mark(const struct reader *reader, const struct pl_record *record);
+struct execution *auditor_read_execution(const struct reader *reader,
+                                         const struct pl_record *record);
+struct control *auditor_read_control(const struct reader *reader, const struct pl_record *record);
+struct set *auditor_read_set(const struct reader *reader, const struct pl_record *record);
+bool auditor_read_chain(const struct reader *reader, const struct pl_record *record);
+/* Whether `next` may follow `last` (NULL: none). */
+bool auditor_set_follows(const struct set *last, const struct set *next);
+/* Any message of ours; NULL when it cannot be read. */
+void *auditor_unpack(struct memory *memory, const ProtobufCMessageDescriptor *descriptor,
+                     struct pl_bytes_view value);
+/* The same of an input, whose topic allows so many bytes. */
+void *auditor_unpack_within(const struct reader *reader,
+                            const ProtobufCMessageDescriptor *descriptor,
+                            struct pl_bytes_view value, size_t size_bytes_max);
+bool auditor_is_id(const char *text);
+bool auditor_is_enum(bool is_present, int value, const ProtobufCEnumDescriptor *descriptor);
+bool auditor_is_time(bool is_present, int64_t value);
+bool auditor_is_watermark(struct pl_bytes_view key);
+/* The key hashes to the record's partition. */
+bool auditor_is_at_home(const struct reader *reader, const struct pl_record *record);
+/* The account that a key names, as text until reset; NULL: none can be. */
+const char *auditor_key_account(struct memory *memory, struct pl_bytes_view key);
+bool auditor_read_uuid(const char *text, uint8_t id[PL_ORDER_ID_BYTES]);
+/* "-1500" and an exponent; false when it is no amount. */
+bool auditor_read_amount(const Plimsoll__V1__Amount *amount, pl_i128 *mantissa, int *exponent);
+void auditor_digest(struct pl_bytes_view key, struct pl_bytes_view value,
+                    uint8_t digest[DIGEST_BYTES]);
+
+/* ---- margin (auditor_margin.c) --------------------------------------------------------------- */
+
+struct quote {
+    enum pl_mark_status status; /* LIVE only while fresh */
+    bool is_priced;
+    int64_t ticks, lot_vu, low_vu, high_vu, bad_low_vu, bad_high_vu;
+};
+/* Of a mark (which may not be given) under the rules, whatever the time. */
+struct quote auditor_quote(const struct rules *rules, const struct mark *mark);
+bool auditor_is_fresh(const struct rules *rules, const struct mark *mark, int64_t now_ms);
+
+struct portfolio {
+    const struct set *set;
+    const struct quote *quotes; /* by instrument number */
+    int leg_count;
+    struct leg legs[PL_LEGS_MAX];
+    mpz_t cash, final_cash; /* VU */
+    bool is_beyond;         /* pending orders cannot be valued */
+};
+
+/* Bounds of the excess at each tier. A bound that nothing gives is beyond 10^50 in size. */
+struct verdict {
+    bool is_out_of_range;
+    bool is_certain; /* no leg is open: both bounds are the excess                            */
+    bool is_loose;   /* the bounds are only known to lie between the tight and the loose ones */
+    mpz_t low[PL_TIER_COUNT], high[PL_TIER_COUNT];
+    mpz_t loose_high[PL_TIER_COUNT]; /* of a loose verdict: the greatest any reading allows     */
+    mpz_t equity_low, gross;
+    int doubt_count;
+    struct pl_doubt doubts[PL_DOUBTS_MAX]; /* instrument: our number, or UINT32_MAX             */
+};
+
+void auditor_margin_open(void);
+void auditor_margin_close(void);
+void auditor_portfolio_init(struct portfolio *portfolio);
+void auditor_portfolio_clear(struct portfolio *portfolio);
+void auditor_verdict_init(struct verdict *verdict);
+void auditor_verdict_clear(struct verdict *verdict);
+void auditor_evaluate(const struct portfolio *portfolio, struct verdict *verdict);
+/* The upper bound of one tier alone. False when it is out of range or not known exactly. */
+bool auditor_upper(const struct portfolio *portfolio, enum pl_tier tier, mpz_t excess);
+bool auditor_is_unbounded(const mpz_t number);
+/* VU of so many lots at an order's limit. */
+void auditor_value_at(mpz_t value, int64_t lots, int64_t mantissa, int exponent, int lot_decimals);
+/* Executes a sale leg (negative lots: takes it back). */
+void auditor_execute(struct portfolio *portfolio, int instrument, bool is_sell, int64_t lots,
+                     int64_t limit_ticks);
+/* Lots that may be sold of a leg, and at which limit; 0: none. */
+int64_t auditor_saleable(const struct portfolio *portfolio, const struct leg *leg,
+                         int64_t *limit_ticks);
+/* floor(mantissa * 10^(exponent + decimals)), at most INT64_MAX. */
+int64_t auditor_lots(pl_i128 mantissa, int exponent, unsigned decimals);
+void auditor_set_i128(mpz_t number, pl_i128 value);
+
+/* ---- rules (auditor_rules.c) ----------------------------------------------------------------- */
+
+struct pending {
+    uint8_t order_id[PL_ORDER_ID_BYTES];
+    int instrument;
+    bool is_sell;
+    enum pl_progress progress;
+    int lot_decimals, limit_exponent;
+    int64_t ordered, executed, applied, limit, valid_until_ms, reported_ms;
+};
+
+/* An AccountState, or what it has to be. */
+struct state {
+    enum pl_state state;
+    int64_t since_ms, whole_since_ms, revision_after_ms;
+    uint64_t episode, version;
+    uint32_t revision;
+    int doubt_count, pending_count;
+    struct pl_doubt doubts[PL_DOUBTS_MAX];
+    struct pending pending[PL_PENDING_MAX];
+};
+/* Reads our own record; false when it cannot be one. */
+bool auditor_read_state(struct names *names, const Plimsoll__V1__AccountState *from,
+                        struct state *state);
+
+struct account {
+    const char *id;
+    const struct holdings *holdings; /* NULL: none yet */
+    bool is_tainted, is_new;         /* is_new: not there at the entry before */
+    bool has_state;
+    struct state state; /* the newest published */
+    uint8_t state_digest[DIGEST_BYTES];
+    uint64_t ordered_version;               /* I9: the highest that an order has seen */
+    int executions_first, executions_count; /* of this entry, in the partition's list */
+    /* The verdict is a function of what `is_dirty` watches and of quotes. */
+    bool is_dirty;
+    uint64_t evaluated_at; /* compared with quote_changed */
+    struct verdict *verdict;
+};
+
+/* One decision as it was published. */
+struct decision {
+    struct account *account;
+    int order_count, alert_count;
+    const Plimsoll__V1__ForcedSaleOrder **orders;
+    const Plimsoll__V1__MarginCall **alerts;
+    const Plimsoll__V1__AccountState *message; /* NULL: nothing was published */
+    struct state state;                        /* its content */
+    bool has_sale;
+};
+
+/* Everything an entry decided with. */
+struct scene {
+    struct names *names;
+    const struct set *set;
+    const struct quote *quotes;
+    const struct mark *marks;
+    const uint64_t *quote_changed; /* by instrument: stamp of the last change */
+    uint64_t stamp, set_changed;
+    int64_t now_ms;
+    uint64_t control_epoch;
+    const struct execution *const *executions;
+    struct portfolio *portfolio, *trial; /* scratch */
+    struct auditor_counts *counts;
+    struct auditor_finding *finding; /* filled by auditor_judge */
+};
+int64_t auditor_later(int64_t time_ms, int64_t duration_ms);
+bool auditor_same_id(const uint8_t *a, const uint8_t *b);
+/* The account's legs with what is pending in `state` counted as sold at its limits. */
+void auditor_fill(const struct scene *scene, const struct account *account,
+                  const struct state *state, struct portfolio *portfolio);
+struct leg *auditor_find_leg(struct portfolio *portfolio, int instrument);
+/* In doubt as a whole. */
+bool auditor_is_blind(const struct account *account, const struct verdict *verdict);
+bool auditor_has_overdue(const struct state *state);
+/* Below the line for certain. */
+bool auditor_is_below(const struct verdict *verdict, enum pl_tier tier);
+bool auditor_is_sale_due(const struct scene *scene, const struct account *account,
+                         const struct verdict *verdict, const struct state *state);
+/* True when the account's decision (or its absence) is what it has to be. */
+bool auditor_judge(const struct scene *scene, struct account *account, bool is_halted,
+                   struct decision *decision);
+/* For auditor_end: whether the account needs a sale and nothing explains that none is on its
+ * way. */
+bool auditor_is_forsaken(const struct scene *scene, struct account *account, bool is_halted,
+                         char why[128]);
+/* ---- sales (auditor_sale.c) ------------------------------------------------------------------ */
+
+/* Whether anything may be sold, whatever the plan. */
+bool auditor_may_be_sold(const struct scene *scene, const struct account *account,
+                         const struct verdict *verdict, const struct state *state, bool is_halted,
+                         const struct decision *decision);
+/* Whether the published orders are right; `state` is what it was before them. */
+bool auditor_check_sale(const struct scene *scene, struct account *account,
+                        const struct state *state, const struct decision *decision);
+/* A due sale may be absent where nothing can be sold, nothing helps, or there are no places.
+ * Sets the state to BANKRUPT where that follows. */
+bool auditor_is_absence_right(const struct scene *scene, const struct account *account,
+                              struct state *state);
+void auditor_add_pending(const struct scene *scene, const struct decision *decision,
+                         struct state *state);
+bool auditor_is_amount(const Plimsoll__V1__Amount *amount, const mpz_t number, int exponent);
+/* 128 bits of SHA-256 in UUIDv8 shape, as text (37 bytes with terminator). */
+void auditor_plan_id(const char *account, uint64_t episode, uint32_t revision,
+                     uint8_t id[PL_ORDER_ID_BYTES]);
+void auditor_order_id(const uint8_t plan_id[PL_ORDER_ID_BYTES], const char *instrument,
+                      uint8_t id[PL_ORDER_ID_BYTES]);
+
+/* Inputs in the order of a vector; from CONTROL on they are broadcast. */
+enum { HOLDINGS, EXECUTIONS, CONTROL, PARAMETERS, CHAINS, MARKS, AUDITOR_COORDINATES };
+enum { AUDITOR_HALTS_MAX = 256 };
+extern const enum pl_topic auditor_inputs[AUDITOR_COORDINATES];
+
+/* ---- what is kept of the log ----------------------------------------------------------------- */
+
+/* A record as it was fed. */
+struct seen {
+    enum pl_topic topic;
+    int32_t partition;
+    int64_t offset;
+    uint64_t txn;
+    struct pl_bytes_view key, value;
+    const struct pl_header *headers;
+    unsigned header_count;
+    uint8_t hash[HASH_BYTES]; /* inputs: of offset, key and value                             */
+    void *facts;              /* inputs: what it says; outputs: its message                   */
+    bool is_bad;              /* inputs: it must go to the dead letters                       */
+    bool is_removed;
+    int64_t time_ms;            /* a good watermark's                                           */
+    const struct set *set;      /* parameters: in force after it                                */
+    uint64_t sequence;          /* outputs: of their entry; 0: claimed                          */
+    enum pl_topic origin_topic; /* dead letters                                               */
+    int32_t origin_partition;
+    int64_t origin_offset;
+};
+
+struct stream {
+    struct seen *items;
+    size_t count, capacity;
+    int64_t *gone; /* offsets aborted, and those removed without having been fed */
+    size_t gone_count, gone_capacity, removed_count;
+};
+
+struct list {
+    void **items;
+    size_t count, capacity;
+};
+
+struct commit {
+    uint64_t txn;
+    int topic;
+    int64_t offset;
+    bool is_matched;
+};
+
+struct partition {
+    int32_t number;
+    bool has_entry;
+    uint64_t sequence;
+    uint8_t last_hash[HASH_BYTES];
+    int64_t clock_ms, marks_first;
+    Plimsoll__V1__JournalEntry__Readiness readiness;
+    int64_t vector[AUDITOR_COORDINATES];
+    size_t next[AUDITOR_COORDINATES]; /* of the streams, to be applied */
+    size_t next_entry;
+    /* What the vector says. */
+    int account_count, account_capacity;
+    struct account **accounts; /* memory is kept from seed to seed */
+    struct mark marks[AUDITOR_NAMES_MAX];
+    struct quote raw[AUDITOR_NAMES_MAX], quotes[AUDITOR_NAMES_MAX];
+    uint64_t quote_changed[AUDITOR_NAMES_MAX], stamp, set_changed;
+    const struct set *set;
+    int64_t watermark_ms;
+    bool is_halted, is_damaged;
+    uint64_t control_epoch, diverged_epoch;
+    int halt_count;
+    const char *halts[AUDITOR_HALTS_MAX];
+    struct list outputs;    /* of entries to come  */
+    struct list entry_txns; /* of judged entries: struct entry_mark */
+    struct list commits;
+    int64_t committed[2];
+    /* Of the entry being judged. */
+    struct list executions, bad, decisions, letters;
+};
+
+struct entry_mark {
+    uint64_t txn, sequence;
+    int64_t offsets[2];
+    bool is_matched[2];
+};
+
+struct known_order {
+    uint8_t order_id[PL_ORDER_ID_BYTES], plan_id[PL_ORDER_ID_BYTES];
+    const struct seen *seen;
+    const Plimsoll__V1__ForcedSaleOrder *message;
+};
+
+struct auditor {
+    struct auditor_options options;
+    struct memory memory;
+    struct names names;
+    struct stream streams[PL_TOPIC_COUNT][AUDITOR_PARTITIONS_MAX];
+    struct partition partitions[AUDITOR_PARTITIONS_MAX];
+    struct list orders, events;
+    struct portfolio portfolio, trial;
+    struct auditor_counts counts;
+    struct auditor_finding finding;
+};
+
+/* ---- what auditor.c lends -------------------------------------------------------------------- */
+
+/* realloc that does not fail. */
+void *auditor_allocate(void *old, size_t size_bytes);
+void auditor_list_add(struct list *list, void *item);
+struct stream *auditor_input_stream(struct auditor *auditor, int input, int32_t partition);
+/* The last header of this name; NULL. */
+const struct pl_header *auditor_header(const struct seen *seen, const char *name);
+/* A finding about the entry that comes next; always false. */
+bool auditor_fail(struct auditor *auditor, const struct partition *partition, const char *invariant,
+                  const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* The judged entry waits for the offsets of its transaction, or meets them (I6). */
+void auditor_match_entry(struct auditor *auditor, struct partition *partition,
+                         const struct seen *journal);
+
+/* ---- entries (auditor_entry.c) --------------------------------------------------------------- */
+
+/* Whether the next entry of the partition, all outputs of which are visible, is right. It then
+ * counts as the last one. */
+bool auditor_judge_entry(struct auditor *auditor, struct partition *partition,
+                         const struct seen *journal);
+/* Outputs that name this entry and are not claimed. */
+size_t auditor_count_outputs(const struct partition *partition, uint64_t sequence);
+/* I11: it decides, nothing is unread, nobody is left alone. */
+void auditor_check_liveness(struct auditor *auditor, struct partition *partition,
+                            const struct auditor_facts *facts);
+
+struct account *auditor_find_account(const struct partition *partition, const char *id);
+
+/* ---- dead letters (auditor_letters.c) -------------------------------------------------------- */
+
+/* Inserts so that the list stays sorted by topic, partition and offset of origin. */
+void auditor_insert_by_origin(struct list *list, struct seen *seen, bool is_letter);
+/* Sorts the entry's reports: good ones stay, as what they say; one of an account that nobody has
+ * is bad; one of an account that the same step's holdings brought may be either. */
+void auditor_sort_executions(struct partition *partition, struct list *may_be_bad);
+bool auditor_check_letters(struct auditor *auditor, struct partition *partition,
+                           const struct list *may_be_bad);
+
+/* ---- findings and hashes --------------------------------------------------------------------- */
+
+/* Fills the finding if it is the first; always false. */
+bool auditor_find(struct auditor_finding *finding, const char *invariant, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* SHA-256 over parts, each after its length in four bytes where `has_length` (all ones: absent). */
+struct hash;
+struct hash *auditor_hash_begin(void); /* one at a time */
+void auditor_hash_close(void);
+void auditor_hash_add(struct hash *hash, const void *bytes, size_t size_bytes);
+void auditor_hash_part(struct hash *hash, struct pl_bytes_view part);
+void auditor_hash_end(struct hash *hash, uint8_t digest[HASH_BYTES]);
+
+#endif

@@ -1,0 +1,730 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an account's next state and alerts have to be, by RISK 1.7 and the text of pl_decide:
+ * reports folded in, pending orders settled, the account evaluated, moved between states. What
+ * was published, or was not, is held against it (G3, G4, G5).
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/assert.h"
+#include "tests/chaos/sim/auditor_parts.h"
+
+int64_t auditor_later(int64_t time_ms, int64_t duration_ms)
+{
+    int64_t sum;
+    return __builtin_add_overflow(time_ms, duration_ms, &sum) ? INT64_MAX : sum;
+}
+
+bool auditor_same_id(const uint8_t *a, const uint8_t *b)
+{
+    return memcmp(a, b, PL_ORDER_ID_BYTES) == 0;
+}
+
+/* ---- reading a state ------------------------------------------------------------------------- */
+
+static bool read_pending(struct names *names, const Plimsoll__V1__AccountState__PendingOrder *from,
+                         struct pending *pending)
+{
+    if (!auditor_read_uuid(from->order_id, pending->order_id) || !from->instrument ||
+        !from->has_side || !from->has_progress || !from->limit_price ||
+        !from->limit_price->has_mantissa || !from->limit_price->has_exponent ||
+        from->ordered_lots > INT64_MAX || from->executed_lots > INT64_MAX ||
+        from->applied_lots > INT64_MAX || from->lot_decimals > 12)
+        return false;
+    pending->instrument = auditor_name(names, from->instrument);
+    pending->is_sell = from->side == PLIMSOLL__V1__FORCED_SALE_ORDER__SIDE__SIDE_SELL;
+    pending->progress = (enum pl_progress)from->progress;
+    pending->lot_decimals = (int)from->lot_decimals;
+    pending->limit = from->limit_price->mantissa;
+    pending->limit_exponent = from->limit_price->exponent;
+    pending->ordered = (int64_t)from->ordered_lots;
+    pending->executed = (int64_t)from->executed_lots;
+    pending->applied = (int64_t)from->applied_lots;
+    pending->valid_until_ms = from->valid_until_ms;
+    pending->reported_ms = from->reported_ms;
+    return true;
+}
+
+bool auditor_read_state(struct names *names, const Plimsoll__V1__AccountState *from,
+                        struct state *state)
+{
+    if (!from->has_state || !from->has_since_ms || !from->has_episode || !from->has_revision ||
+        !from->has_revision_after_ms || !from->has_version || from->n_doubts > PL_DOUBTS_MAX ||
+        from->n_pending > PL_PENDING_MAX)
+        return false; /* I10: both lists are bounded */
+    memset(state, 0, sizeof(*state));
+    state->state = (enum pl_state)from->state;
+    state->since_ms = from->since_ms;
+    state->whole_since_ms = from->has_whole_since_ms ? from->whole_since_ms : -1;
+    state->revision_after_ms = from->revision_after_ms;
+    state->episode = from->episode;
+    state->revision = from->revision;
+    state->version = from->version;
+    state->doubt_count = (int)from->n_doubts;
+    for (int i = 0; i < state->doubt_count; i++) {
+        const char *instrument = from->doubts[i]->instrument;
+        state->doubts[i].reason = (enum pl_doubt_reason)from->doubts[i]->reason;
+        state->doubts[i].instrument = instrument && *instrument
+                                          ? (uint32_t)auditor_name(names, instrument)
+                                          : UINT32_MAX;
+    }
+    state->pending_count = (int)from->n_pending;
+    for (int i = 0; i < state->pending_count; i++)
+        if (!read_pending(names, from->pending[i], &state->pending[i]))
+            return false;
+    return true;
+}
+
+/* ---- what is in flight (G5) ------------------------------------------------------------------ */
+
+/* (terminal ? executed : ordered) - applied, never below 0; more may be filled than was ordered. */
+static int64_t open_lots(const struct pending *pending)
+{
+    int64_t whole = pending->executed;
+    if (pending->progress != PL_PROGRESS_TERMINAL && pending->ordered > whole)
+        whole = pending->ordered;
+    return whole > pending->applied ? whole - pending->applied : 0;
+}
+
+static void fold_report(struct state *state, const struct execution *report)
+{
+    for (int i = 0; i < state->pending_count; i++) {
+        struct pending *pending = &state->pending[i];
+        if (!auditor_same_id(pending->order_id, report->order_id))
+            continue;
+        int64_t lots = auditor_lots(report->mantissa, report->exponent,
+                                    (unsigned)pending->lot_decimals);
+        bool has_grown = lots > pending->executed;
+        bool ends = report->is_terminal && pending->progress != PL_PROGRESS_TERMINAL;
+        if (has_grown)
+            pending->executed = lots;
+        if (ends)
+            pending->progress = PL_PROGRESS_TERMINAL;
+        else if (pending->progress == PL_PROGRESS_OPEN)
+            pending->progress = PL_PROGRESS_ACKNOWLEDGED;
+        if (pending->progress == PL_PROGRESS_TERMINAL && (ends || has_grown) &&
+            report->event_time_ms > pending->reported_ms)
+            pending->reported_ms = report->event_time_ms;
+    }
+}
+
+static void show_applied(const struct holdings *holdings, struct pending *pending)
+{
+    for (int i = 0; holdings && i < holdings->applied_count; i++) {
+        const struct applied *applied = &holdings->applied[i];
+        if (!auditor_same_id(applied->order_id, pending->order_id))
+            continue;
+        int64_t lots = auditor_lots(applied->mantissa, applied->exponent,
+                                    (unsigned)pending->lot_decimals);
+        if (lots > pending->applied)
+            pending->applied = lots;
+    }
+    /* A source that does not say which orders its events contain shows what was over before. */
+    int64_t event_time_ms = holdings ? holdings->event_time_ms : 0;
+    bool is_shown = pending->progress == PL_PROGRESS_TERMINAL &&
+                    event_time_ms >= pending->reported_ms;
+    for (int i = 0; holdings && i < holdings->leg_count; i++)
+        if (holdings->legs[i].instrument == pending->instrument && !holdings->legs[i].is_by_time)
+            is_shown = false;
+    if (is_shown && pending->executed > pending->applied)
+        pending->applied = pending->executed;
+}
+
+/* Brings each order up to holdings and clock; what is over and shown is released. */
+static void settle(const struct scene *scene, const struct account *account, struct state *state)
+{
+    int kept = 0;
+    for (int i = 0; i < state->pending_count; i++) {
+        struct pending pending = state->pending[i];
+        show_applied(account->holdings, &pending);
+        bool is_over = pending.progress == PL_PROGRESS_TERMINAL;
+        bool is_late = !is_over && scene->now_ms > auditor_later(pending.valid_until_ms,
+                                                                 scene->set->order_overdue_ms);
+        if ((is_over || is_late) && open_lots(&pending) == 0)
+            continue;
+        if (is_late)
+            pending.progress = PL_PROGRESS_OVERDUE;
+        state->pending[kept++] = pending;
+    }
+    memset(&state->pending[kept], 0, sizeof(state->pending[0]) * (size_t)(PL_PENDING_MAX - kept));
+    state->pending_count = kept;
+}
+
+/* ---- what is evaluated ----------------------------------------------------------------------- */
+
+static int64_t part_of(const struct pending *pending, int64_t lots, int64_t held)
+{
+    if (!pending->is_sell)
+        held = held == INT64_MIN ? INT64_MAX : -held;
+    return held <= 0 ? 0 : lots < held ? lots : held;
+}
+
+/* Value of a part at the limit; false when no exact value is in range. */
+static bool value_of(const struct pending *pending, int64_t lots, mpz_t value)
+{
+    int shift = 12 + pending->limit_exponent - pending->lot_decimals;
+    if (shift < 0 || shift > 12)
+        return false;
+    auditor_value_at(value, lots, pending->limit, pending->limit_exponent, pending->lot_decimals);
+    mpz_t most;
+    mpz_init(most);
+    mpz_ui_pow_ui(most, 10, 24);
+    mpz_mul_ui(most, most, 4);
+    bool is_inside = mpz_cmp(value, most) <= 0;
+    mpz_clear(most);
+    return is_inside;
+}
+
+static void add_cash(mpz_t cash, const mpz_t value, bool is_sell)
+{
+    if (is_sell)
+        mpz_add(cash, cash, value);
+    else
+        mpz_sub(cash, cash, value);
+}
+
+static void count_as_sold(const struct pending *pending, int64_t lots, struct leg *leg,
+                          struct portfolio *portfolio)
+{
+    const struct rules *rules = auditor_rules_of(portfolio->set, leg->instrument);
+    mpz_t value;
+    mpz_init(value);
+    if (leg->is_unlisted) {
+        /* What it was part of is not known: the cash is open instead. */
+        if (!value_of(pending, lots, value))
+            portfolio->is_beyond = true;
+        else
+            add_cash(pending->is_sell ? portfolio->final_cash : portfolio->cash, value,
+                     pending->is_sell);
+    } else if (rules && (int)rules->lot_decimals != pending->lot_decimals) {
+        portfolio->is_beyond = true;
+    } else {
+        int64_t counted = part_of(pending, lots, leg->lots);
+        int64_t final = part_of(pending, lots, leg->final_lots);
+        if (!value_of(pending, counted, value))
+            portfolio->is_beyond = true;
+        else
+            add_cash(portfolio->cash, value, pending->is_sell);
+        if (!value_of(pending, final, value))
+            portfolio->is_beyond = true;
+        else
+            add_cash(portfolio->final_cash, value, pending->is_sell);
+        leg->lots += pending->is_sell ? -counted : counted;
+        leg->final_lots += pending->is_sell ? -final : final;
+    }
+    mpz_clear(value);
+}
+
+struct leg *auditor_find_leg(struct portfolio *portfolio, int instrument)
+{
+    for (int i = 0; i < portfolio->leg_count; i++)
+        if (portfolio->legs[i].instrument == instrument)
+            return &portfolio->legs[i];
+    return NULL;
+}
+
+/* The account's legs with what is pending counted as sold at its limits. */
+void auditor_fill(const struct scene *scene, const struct account *account,
+                  const struct state *state, struct portfolio *portfolio)
+{
+    const struct holdings *holdings = account->holdings;
+    portfolio->set = scene->set;
+    portfolio->quotes = scene->quotes;
+    portfolio->is_beyond = false;
+    portfolio->leg_count = holdings ? holdings->leg_count : 0;
+    if (holdings)
+        memcpy(portfolio->legs, holdings->legs, sizeof(struct leg) * (size_t)holdings->leg_count);
+    auditor_set_i128(portfolio->cash, holdings ? holdings->cash_vu : 0);
+    auditor_set_i128(portfolio->final_cash, holdings ? holdings->final_cash_vu : 0);
+    for (int i = 0; i < state->pending_count; i++) {
+        struct leg *leg = auditor_find_leg(portfolio, state->pending[i].instrument);
+        int64_t lots = open_lots(&state->pending[i]);
+        if (leg && lots > 0)
+            count_as_sold(&state->pending[i], lots, leg, portfolio);
+    }
+}
+
+/*
+ * The verdict is a function of holdings, state after settling, parameters and the quotes of the
+ * legs: while none of them has changed since the last one it is kept. Timers and the clock do not
+ * enter it except through a quote's freshness, which is a change of the quote.
+ */
+static const struct verdict *verdict_of(const struct scene *scene, struct account *account,
+                                        const struct state *state)
+{
+    bool is_old = account->is_dirty || scene->set_changed > account->evaluated_at;
+    const struct holdings *holdings = account->holdings;
+    for (int i = 0; !is_old && holdings && i < holdings->leg_count; i++)
+        is_old = scene->quote_changed[holdings->legs[i].instrument] > account->evaluated_at;
+    if (!is_old)
+        return account->verdict;
+    auditor_fill(scene, account, state, scene->portfolio);
+    auditor_evaluate(scene->portfolio, account->verdict);
+    account->evaluated_at = scene->stamp;
+    account->is_dirty = false;
+    scene->counts->evaluations++;
+    return account->verdict;
+}
+
+/* ---- states (RISK 1.7) ----------------------------------------------------------------------- */
+
+bool auditor_is_blind(const struct account *account, const struct verdict *verdict)
+{
+    return !account->holdings || account->holdings->has_gap || account->is_tainted ||
+           verdict->is_out_of_range;
+}
+
+bool auditor_has_overdue(const struct state *state)
+{
+    for (int i = 0; i < state->pending_count; i++)
+        if (state->pending[i].progress == PL_PROGRESS_OVERDUE)
+            return true;
+    return false;
+}
+
+bool auditor_is_below(const struct verdict *verdict, enum pl_tier tier)
+{
+    return mpz_sgn(verdict->high[tier]) < 0;
+}
+
+static bool is_whole(const struct verdict *verdict, enum pl_tier tier)
+{
+    return mpz_sgn(verdict->low[tier]) >= 0;
+}
+
+/* A_ALERT >= eta G. */
+static bool is_alert_over(const struct scene *scene, const struct verdict *verdict)
+{
+    mpz_t line;
+    mpz_init(line);
+    mpz_mul_si(line, verdict->gross, scene->set->hysteresis);
+    bool is_over = mpz_cmp(verdict->low[PL_TIER_ALERT], line) >= 0;
+    mpz_clear(line);
+    return is_over;
+}
+
+static enum pl_state after_recovery(const struct scene *scene, const struct verdict *verdict)
+{
+    if (!is_whole(verdict, PL_TIER_INITIAL))
+        return PL_STATE_RESTRICTED;
+    return is_alert_over(scene, verdict) ? PL_STATE_OK : PL_STATE_ALERT;
+}
+
+static enum pl_state next_state(const struct scene *scene, const struct verdict *verdict,
+                                const struct state *state)
+{
+    enum pl_state fallen = auditor_is_below(verdict, PL_TIER_MAINTENANCE) ? PL_STATE_LIQUIDATING
+                           : auditor_is_below(verdict, PL_TIER_INITIAL)   ? PL_STATE_RESTRICTED
+                           : auditor_is_below(verdict, PL_TIER_ALERT)     ? PL_STATE_ALERT
+                                                                          : PL_STATE_OK;
+    bool is_held = state->pending_count > 0;
+    if (state->state < PL_STATE_LIQUIDATING && fallen > state->state)
+        return fallen;
+    if (state->state == PL_STATE_ALERT && is_alert_over(scene, verdict))
+        return PL_STATE_OK;
+    if (state->state == PL_STATE_RESTRICTED && state->whole_since_ms >= 0 &&
+        scene->now_ms - state->whole_since_ms >= scene->set->restricted_hold_ms)
+        return after_recovery(scene, verdict);
+    if (state->state == PL_STATE_LIQUIDATING && is_whole(verdict, PL_TIER_END) && !is_held)
+        return after_recovery(scene, verdict);
+    if (state->state == PL_STATE_BANKRUPT && is_whole(verdict, PL_TIER_MAINTENANCE) && !is_held)
+        return is_whole(verdict, PL_TIER_END) ? after_recovery(scene, verdict)
+                                              : PL_STATE_LIQUIDATING;
+    return state->state;
+}
+
+static void move(const struct scene *scene, const struct account *account,
+                 const struct verdict *verdict, struct state *state)
+{
+    enum pl_state left = state->state;
+    bool is_known = !auditor_is_blind(account, verdict);
+    if (left != PL_STATE_RESTRICTED || !is_known || !is_whole(verdict, PL_TIER_INITIAL))
+        state->whole_since_ms = -1;
+    else if (state->whole_since_ms < 0)
+        state->whole_since_ms = scene->now_ms;
+    if (is_known)
+        state->state = next_state(scene, verdict, state);
+    if (state->state != PL_STATE_RESTRICTED)
+        state->whole_since_ms = -1;
+    if (left < PL_STATE_LIQUIDATING && state->state >= PL_STATE_LIQUIDATING)
+        state->episode++;
+    if (state->state < PL_STATE_LIQUIDATING) {
+        state->revision = 0;
+        state->revision_after_ms = 0;
+    }
+}
+
+static bool straddles(const struct verdict *verdict, enum pl_tier tier)
+{
+    return !auditor_is_below(verdict, tier) && !is_whole(verdict, tier);
+}
+
+/* Doubtful legs where they leave the side of the line open, then what is wrong with the whole. */
+static void list_doubts(const struct account *account, const struct verdict *verdict,
+                        struct state *state)
+{
+    enum pl_doubt_reason whole[4];
+    int whole_count = 0, leg_count = 0;
+    if (!account->holdings || account->holdings->has_gap)
+        whole[whole_count++] = PL_DOUBT_GAP;
+    if (account->is_tainted)
+        whole[whole_count++] = PL_DOUBT_TAINTED;
+    if (auditor_has_overdue(state))
+        whole[whole_count++] = PL_DOUBT_ORDER_OVERDUE;
+    if (verdict->is_out_of_range)
+        whole[whole_count++] = PL_DOUBT_OUT_OF_RANGE;
+    bool is_open = straddles(verdict, PL_TIER_MAINTENANCE) ||
+                   (state->state >= PL_STATE_LIQUIDATING && straddles(verdict, PL_TIER_END));
+    while (is_open && leg_count < verdict->doubt_count && leg_count < PL_DOUBTS_MAX - whole_count) {
+        state->doubts[leg_count] = verdict->doubts[leg_count];
+        leg_count++;
+    }
+    for (int i = 0; i < whole_count; i++)
+        state->doubts[leg_count + i] = (struct pl_doubt){.instrument = UINT32_MAX,
+                                                         .reason = whole[i]};
+    state->doubt_count = leg_count + whole_count;
+}
+
+bool auditor_is_sale_due(const struct scene *scene, const struct account *account,
+                         const struct verdict *verdict, const struct state *state)
+{
+    if (state->state < PL_STATE_LIQUIDATING || auditor_is_blind(account, verdict) ||
+        auditor_has_overdue(state) || scene->now_ms < state->revision_after_ms)
+        return false;
+    return auditor_is_below(verdict, PL_TIER_MAINTENANCE) ||
+           (state->pending_count == 0 && auditor_is_below(verdict, PL_TIER_END));
+}
+
+/* ---- states compared ------------------------------------------------------------------------- */
+
+static bool same_pending(const struct pending *a, const struct pending *b)
+{
+    return auditor_same_id(a->order_id, b->order_id) && a->instrument == b->instrument &&
+           a->is_sell == b->is_sell && a->progress == b->progress &&
+           a->lot_decimals == b->lot_decimals && a->ordered == b->ordered &&
+           a->executed == b->executed && a->applied == b->applied && a->limit == b->limit &&
+           a->limit_exponent == b->limit_exponent && a->valid_until_ms == b->valid_until_ms &&
+           a->reported_ms == b->reported_ms;
+}
+
+/* The first difference besides the version; NULL when there is none. */
+static const char *difference(const struct state *is, const struct state *must, char text[192])
+{
+    const struct {
+        const char *name;
+        int64_t is, must;
+    } fields[] = {
+        {"state", is->state, must->state},
+        {"since_ms", is->since_ms, must->since_ms},
+        {"episode", (int64_t)is->episode, (int64_t)must->episode},
+        {"revision", is->revision, must->revision},
+        {"whole_since_ms", is->whole_since_ms, must->whole_since_ms},
+        {"revision_after_ms", is->revision_after_ms, must->revision_after_ms},
+        {"doubts", is->doubt_count, must->doubt_count},
+        {"pending orders", is->pending_count, must->pending_count},
+    };
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        if (fields[i].is != fields[i].must) {
+            snprintf(text, 192, "%s is %" PRId64 ", expected %" PRId64, fields[i].name,
+                     fields[i].is, fields[i].must);
+            return text;
+        }
+    for (int i = 0; i < is->doubt_count; i++)
+        if (is->doubts[i].instrument != must->doubts[i].instrument ||
+            is->doubts[i].reason != must->doubts[i].reason) {
+            snprintf(text, 192, "doubt %d is %d, expected %d", i, (int)is->doubts[i].reason,
+                     (int)must->doubts[i].reason);
+            return text;
+        }
+    for (int i = 0; i < is->pending_count; i++)
+        if (!same_pending(&is->pending[i], &must->pending[i])) {
+            const struct pending *a = &is->pending[i], *b = &must->pending[i];
+            snprintf(text, 192,
+                     "pending order %d: progress %d, executed %" PRId64 ", applied %" PRId64
+                     "; expected %d, %" PRId64 ", %" PRId64,
+                     i, (int)a->progress, a->executed, a->applied, (int)b->progress, b->executed,
+                     b->applied);
+            return text;
+        }
+    return NULL;
+}
+
+/* ---- alerts ---------------------------------------------------------------------------------- */
+
+struct told {
+    int kind;
+    enum pl_state left, entered;
+    int64_t since_ms;
+    const uint8_t *order_id;
+};
+
+static bool has_reason(const struct state *state, enum pl_doubt_reason reason)
+{
+    for (int i = 0; i < state->doubt_count; i++)
+        if (state->doubts[i].reason == reason)
+            return true;
+    return false;
+}
+
+static bool was_overdue(const struct state *prior, const uint8_t *order_id)
+{
+    for (int i = 0; i < prior->pending_count; i++)
+        if (auditor_same_id(prior->pending[i].order_id, order_id))
+            return prior->pending[i].progress == PL_PROGRESS_OVERDUE;
+    return false;
+}
+
+/* Everything that has to be told of a change, each once. */
+static int to_tell(const struct state *prior, const struct state *next,
+                   struct told told[PL_DECISION_ALERTS_MAX])
+{
+    int count = 0;
+    if (next->state != prior->state)
+        told[count++] = (struct told){PL_ALERT_STATE, prior->state, next->state, prior->since_ms,
+                                      NULL};
+    if (prior->doubt_count == 0 && next->doubt_count > 0)
+        told[count++] = (struct told){.kind = PL_ALERT_UNCERTAIN};
+    if (prior->doubt_count > 0 && next->doubt_count == 0)
+        told[count++] = (struct told){.kind = PL_ALERT_CERTAIN};
+    if (has_reason(next, PL_DOUBT_OUT_OF_RANGE) && !has_reason(prior, PL_DOUBT_OUT_OF_RANGE))
+        told[count++] = (struct told){.kind = PL_ALERT_OUT_OF_RANGE};
+    for (int i = 0; i < next->pending_count; i++)
+        if (next->pending[i].progress == PL_PROGRESS_OVERDUE &&
+            !was_overdue(prior, next->pending[i].order_id))
+            told[count++] = (struct told){.kind = PL_ALERT_ORDER_OVERDUE,
+                                          .order_id = next->pending[i].order_id};
+    return count;
+}
+
+/* A bound that is there is told, one that is not is absent. */
+static bool is_told(const Plimsoll__V1__Amount *amount, const mpz_t bound, int exponent)
+{
+    return auditor_is_unbounded(bound) ? !amount : auditor_is_amount(amount, bound, exponent);
+}
+
+static bool are_numbers_right(const struct verdict *verdict, const Plimsoll__V1__MarginCall *alert)
+{
+    if (verdict->is_out_of_range)
+        return !alert->shortfall && !alert->equity && !alert->excess_alert &&
+               !alert->excess_initial && !alert->excess_end && !alert->excess_maintenance;
+    mpz_t shortfall;
+    mpz_init(shortfall);
+    if (mpz_sgn(verdict->low[PL_TIER_INITIAL]) < 0)
+        mpz_neg(shortfall, verdict->low[PL_TIER_INITIAL]);
+    bool is_right = is_told(alert->shortfall, shortfall, -18) &&
+                    is_told(alert->equity, verdict->equity_low, -12) &&
+                    is_told(alert->excess_alert, verdict->low[PL_TIER_ALERT], -18) &&
+                    is_told(alert->excess_initial, verdict->low[PL_TIER_INITIAL], -18) &&
+                    is_told(alert->excess_end, verdict->low[PL_TIER_END], -18) &&
+                    is_told(alert->excess_maintenance, verdict->low[PL_TIER_MAINTENANCE], -18);
+    mpz_clear(shortfall);
+    return is_right;
+}
+
+static bool is_alert_right(const struct told *told, const Plimsoll__V1__MarginCall *alert)
+{
+    uint8_t order_id[PL_ORDER_ID_BYTES];
+    if (!alert->has_kind || (int)alert->kind != told->kind)
+        return false;
+    if (told->kind == PL_ALERT_STATE &&
+        ((int)alert->left != (int)told->left || (int)alert->entered != (int)told->entered ||
+         alert->since_ms != told->since_ms))
+        return false;
+    return told->kind != PL_ALERT_ORDER_OVERDUE || (auditor_read_uuid(alert->order_id, order_id) &&
+                                                    auditor_same_id(order_id, told->order_id));
+}
+
+static bool check_alerts(const struct scene *scene, const struct account *account,
+                         const struct verdict *verdict, const struct state *prior,
+                         const struct state *next, const struct decision *decision)
+{
+    struct told told[PL_DECISION_ALERTS_MAX];
+    int count = to_tell(prior, next, told);
+    if (count != decision->alert_count)
+        return auditor_find(scene->finding, V_ALERT, "account %s: %d alerts, expected %d",
+                            account->id, decision->alert_count, count);
+    for (int i = 0; i < count; i++) {
+        const Plimsoll__V1__MarginCall *alert = decision->alerts[i];
+        if (!is_alert_right(&told[i], alert))
+            return auditor_find(scene->finding, V_ALERT,
+                                "account %s: alert %d is of kind %d, state %d "
+                                "to %d; expected kind %d, state %d to %d",
+                                account->id, i + 1, (int)alert->kind, (int)alert->left,
+                                (int)alert->entered, told[i].kind, (int)told[i].left,
+                                (int)told[i].entered);
+        uint64_t version = account->holdings ? account->holdings->version : 0;
+        if (alert->created_ms != scene->now_ms || alert->holdings_version != version ||
+            alert->parameter_epoch != scene->set->epoch ||
+            alert->n_doubts != (size_t)next->doubt_count)
+            return auditor_find(scene->finding, V_ALERT,
+                                "account %s: alert %d is not of this entry's "
+                                "clock, holdings or parameters",
+                                account->id, i + 1);
+        if (!verdict->is_loose && !are_numbers_right(verdict, alert))
+            return auditor_find(scene->finding, V_ALERT,
+                                "account %s: alert %d has other numbers than "
+                                "the naive evaluation",
+                                account->id, i + 1);
+    }
+    return true;
+}
+
+/* ---- the whole decision ---------------------------------------------------------------------- */
+
+static void prior_of(const struct scene *scene, const struct account *account, struct state *prior)
+{
+    if (account->has_state)
+        *prior = account->state;
+    else
+        *prior = (struct state){.state = PL_STATE_OK, .whole_since_ms = -1};
+    for (int i = 0; i < account->executions_count; i++) {
+        const struct execution *report = scene->executions[account->executions_first + i];
+        if (strcmp(report->account, account->id) == 0)
+            fold_report(prior, report);
+    }
+}
+
+/* Nothing exact can be said: only that an order is not certainly wrong. */
+static bool judge_loosely(const struct scene *scene, const struct account *account, bool is_halted,
+                          const struct verdict *verdict, const struct state *state,
+                          const struct decision *decision)
+{
+    scene->counts->uncertain++;
+    if (decision->order_count == 0) {
+        bool is_lost_anyhow = auditor_is_unbounded(verdict->loose_high[PL_TIER_MAINTENANCE])
+                                  ? false
+                                  : mpz_sgn(verdict->loose_high[PL_TIER_MAINTENANCE]) < 0;
+        const struct state *after = decision->message ? &decision->state : &account->state;
+        if (is_lost_anyhow && !auditor_is_blind(account, verdict) &&
+            (!(decision->message || account->has_state) || after->state < PL_STATE_LIQUIDATING))
+            return auditor_find(scene->finding, V_MISSED,
+                                "account %s is below maintenance under every "
+                                "reading and has no episode",
+                                account->id);
+        return true;
+    }
+    if (is_halted)
+        return auditor_find(scene->finding, V_HALT, "account %s: order %s though it is halted",
+                            account->id, decision->orders[0]->order_id);
+    if (auditor_is_blind(account, verdict) || auditor_has_overdue(state) ||
+        (mpz_sgn(verdict->high[PL_TIER_MAINTENANCE]) >= 0 &&
+         mpz_sgn(verdict->high[PL_TIER_END]) >= 0))
+        return auditor_find(scene->finding, I4,
+                            "account %s: order %s though the account is in doubt", account->id,
+                            decision->orders[0]->order_id);
+    return true;
+}
+
+static bool check_missing(const struct scene *scene, const struct account *account,
+                          const struct state *committed, const struct state *next)
+{
+    char text[192];
+    const char *fault = difference(committed, next, text);
+    if (!fault)
+        return true;
+    bool is_lost_account = next->state >= PL_STATE_LIQUIDATING &&
+                           committed->state < PL_STATE_LIQUIDATING;
+    return auditor_find(scene->finding, is_lost_account ? V_MISSED : V_STATE,
+                        "account %s: nothing was published, but %s", account->id, fault);
+}
+
+static bool check_state(const struct scene *scene, const struct account *account,
+                        const struct state *committed, const struct state *next,
+                        const struct decision *decision)
+{
+    char text[192];
+    const struct state *is = &decision->state;
+    if (is->episode > committed->episode + 1 || is->episode < committed->episode ||
+        is->revision > committed->revision + 1)
+        return auditor_find(scene->finding, I3,
+                            "account %s: episode %" PRIu64 " revision %u after %" PRIu64 " and %u",
+                            account->id, is->episode, is->revision, committed->episode,
+                            committed->revision);
+    const char *fault = difference(is, next, text);
+    if (fault)
+        return auditor_find(scene->finding,
+                            next->state >= PL_STATE_LIQUIDATING && is->state < PL_STATE_LIQUIDATING
+                                ? V_MISSED
+                                : V_STATE,
+                            "account %s: %s", account->id, fault);
+    if (is->version != committed->version + 1)
+        return auditor_find(scene->finding, V_STATE,
+                            "account %s: version %" PRIu64 " after %" PRIu64, account->id,
+                            is->version, committed->version);
+    if (!difference(is, committed, text))
+        return auditor_find(scene->finding, V_STATE,
+                            "account %s: version %" PRIu64 " is published and"
+                            " nothing changed",
+                            account->id, is->version);
+    return true;
+}
+
+bool auditor_judge(const struct scene *scene, struct account *account, bool is_halted,
+                   struct decision *decision)
+{
+    struct state prior, next, committed = {.state = PL_STATE_OK, .whole_since_ms = -1};
+    if (account->has_state)
+        committed = account->state;
+    prior_of(scene, account, &prior);
+    next = prior;
+    settle(scene, account, &next);
+    /* Released or grown orders change what is evaluated. */
+    for (int i = 0; i < next.pending_count || i < committed.pending_count; i++)
+        if (i >= next.pending_count || i >= committed.pending_count ||
+            !same_pending(&next.pending[i], &committed.pending[i]))
+            account->is_dirty = true;
+    const struct verdict *verdict = verdict_of(scene, account, &next);
+    if (auditor_is_below(verdict, PL_TIER_MAINTENANCE))
+        scene->counts->below++;
+    if (verdict->is_loose)
+        return judge_loosely(scene, account, is_halted, verdict, &next, decision);
+    move(scene, account, verdict, &next);
+    list_doubts(account, verdict, &next);
+    if (next.episode != committed.episode)
+        scene->counts->episodes++;
+    if (decision->order_count > 0) {
+        if (!auditor_may_be_sold(scene, account, verdict, &next, is_halted, decision) ||
+            !auditor_check_sale(scene, account, &next, decision))
+            return false;
+        if (decision->orders[0]->reason ==
+                PLIMSOLL__V1__FORCED_SALE_ORDER__REASON__REASON_BANKRUPT &&
+            auditor_is_below(verdict, PL_TIER_MAINTENANCE))
+            next.state = PL_STATE_BANKRUPT;
+        auditor_add_pending(scene, decision, &next);
+    } else if (!is_halted && auditor_is_sale_due(scene, account, verdict, &next) &&
+               !auditor_is_absence_right(scene, account, &next)) {
+        return auditor_find(scene->finding, V_MISSED,
+                            "account %s is below the line, a sale is due "
+                            "and would help, and there is no order",
+                            account->id);
+    }
+    if (next.state != prior.state)
+        next.since_ms = scene->now_ms;
+    if (!decision->message)
+        return check_missing(scene, account, &committed, &next);
+    return check_state(scene, account, &committed, &next, decision) &&
+           check_alerts(scene, account, verdict, &prior, &next, decision);
+}
+
+bool auditor_is_forsaken(const struct scene *scene, struct account *account, bool is_halted,
+                         char why[128])
+{
+    struct state next;
+    prior_of(scene, account, &next);
+    settle(scene, account, &next);
+    account->is_dirty = true;
+    const struct verdict *verdict = verdict_of(scene, account, &next);
+    if (verdict->is_loose || !auditor_is_below(verdict, PL_TIER_MAINTENANCE) || is_halted ||
+        auditor_is_blind(account, verdict) || auditor_has_overdue(&next) || next.pending_count > 0)
+        return false;
+    if (next.state >= PL_STATE_LIQUIDATING && scene->now_ms < next.revision_after_ms)
+        return false;
+    bool has_episode = next.state >= PL_STATE_LIQUIDATING;
+    if (has_episode && auditor_is_absence_right(scene, account, &next))
+        return false;
+    snprintf(why, 128, "%s",
+             has_episode ? "its episode has no order in flight" : "it has no episode");
+    return true;
+}

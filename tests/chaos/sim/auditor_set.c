@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The auditor's own reading of parameter sets, by the rules V1 to V7 of plimsoll.h: in force, or
+ * bad.
+ */
+#include <string.h>
+
+#include "plimsoll/v1/parameter_set.pb-c.h"
+#include "tests/chaos/sim/auditor_parts.h"
+
+static bool read_tiers(const Plimsoll__V1__ParameterSet__TierPpm *from, struct tiers *tiers)
+{
+    if (!from || !from->has_alert || !from->has_initial || !from->has_end || !from->has_maintenance)
+        return false;
+    tiers->at[PL_TIER_ALERT] = from->alert;
+    tiers->at[PL_TIER_INITIAL] = from->initial;
+    tiers->at[PL_TIER_END] = from->end;
+    tiers->at[PL_TIER_MAINTENANCE] = from->maintenance;
+    return true;
+}
+
+static int64_t size_of(int64_t number)
+{
+    return number < 0 ? -number : number;
+}
+
+/* V6: what raises a requirement is nested. */
+static bool is_nested(const struct tiers *tiers)
+{
+    return size_of(tiers->at[PL_TIER_ALERT]) >= size_of(tiers->at[PL_TIER_INITIAL]) &&
+           size_of(tiers->at[PL_TIER_INITIAL]) >= size_of(tiers->at[PL_TIER_END]) &&
+           size_of(tiers->at[PL_TIER_END]) >= size_of(tiers->at[PL_TIER_MAINTENANCE]);
+}
+
+static bool is_not_negative(const struct tiers *tiers)
+{
+    for (int t = 0; t < PL_TIER_COUNT; t++)
+        if (tiers->at[t] < 0)
+            return false;
+    return true;
+}
+
+static int place_of_factor(const Plimsoll__V1__ParameterSet *set, const char *name)
+{
+    for (size_t i = 0; name && i < set->n_factors; i++)
+        if (strcmp(set->factors[i]->factor, name) == 0)
+            return (int)i;
+    return -1;
+}
+
+static int place_of_dependency(const Plimsoll__V1__ParameterSet *set, const char *name)
+{
+    for (size_t i = 0; name && i < set->n_dependencies; i++)
+        if (strcmp(set->dependencies[i]->dependency, name) == 0)
+            return (int)i;
+    return -1;
+}
+
+static bool read_weights(const Plimsoll__V1__ParameterSet *set,
+                         const Plimsoll__V1__ParameterSet__Instrument *from, struct rules *rules)
+{
+    if (from->n_factors > PL_LOADS_MAX || from->n_brackets > PL_BRACKETS_MAX ||
+        from->n_dependencies > PL_LOSSES_MAX ||
+        !read_tiers(from->haircut_long, &rules->haircut_long) ||
+        !read_tiers(from->haircut_short, &rules->haircut_short))
+        return false;
+    rules->load_count = (int)from->n_factors;
+    rules->bracket_count = (int)from->n_brackets;
+    rules->loss_count = (int)from->n_dependencies;
+    for (int i = 0; i < rules->load_count; i++) {
+        rules->loads[i].factor = place_of_factor(set, from->factors[i]->factor);
+        if (rules->loads[i].factor < 0 ||
+            !read_tiers(from->factors[i]->load, &rules->loads[i].load) ||
+            !is_nested(&rules->loads[i].load))
+            return false;
+        for (int j = 0; j < i; j++)
+            if (rules->loads[j].factor == rules->loads[i].factor)
+                return false;
+    }
+    for (int i = 0; i < rules->loss_count; i++) {
+        rules->losses[i].dependency = place_of_dependency(set, from->dependencies[i]->dependency);
+        if (rules->losses[i].dependency < 0 ||
+            !read_tiers(from->dependencies[i]->loss, &rules->losses[i].loss) ||
+            !is_nested(&rules->losses[i].loss) || !is_not_negative(&rules->losses[i].loss))
+            return false;
+        for (int j = 0; j < i; j++)
+            if (rules->losses[j].dependency == rules->losses[i].dependency)
+                return false;
+    }
+    for (int i = 0; i < rules->bracket_count; i++) {
+        if (!from->brackets[i]->has_threshold_usd ||
+            !read_tiers(from->brackets[i]->rate, &rules->brackets[i].rate))
+            return false;
+        rules->brackets[i].threshold_usd = from->brackets[i]->threshold_usd;
+        int64_t least = i ? rules->brackets[i - 1].threshold_usd + 1 : 0;
+        if (rules->brackets[i].threshold_usd < least || !is_nested(&rules->brackets[i].rate))
+            return false; /* V2, V6 */
+        for (int t = 0; t < PL_TIER_COUNT; t++)
+            if (rules->brackets[i].rate.at[t] < (i ? rules->brackets[i - 1].rate.at[t] : 0))
+                return false; /* V2 */
+    }
+    return true;
+}
+
+static bool read_price_rules(const Plimsoll__V1__ParameterSet__PriceRules *from,
+                             struct rules *rules)
+{
+    if (!from || from->n_sources > PL_PRICE_SOURCES_MAX || !from->has_quorum || from->quorum < 1 ||
+        from->quorum > from->n_sources || !from->has_age_ms_max || from->age_ms_max <= 0 ||
+        !from->has_band_ppm || from->band_ppm <= 0 || !from->has_bad_mark_low_ppm ||
+        from->bad_mark_low_ppm < 0 || from->bad_mark_low_ppm > PL_PPM ||
+        !from->has_bad_mark_high_ppm || from->bad_mark_high_ppm < PL_PPM)
+        return false;
+    for (size_t i = 0; i < from->n_sources; i++) {
+        if (!auditor_is_id(from->sources[i]))
+            return false;
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(from->sources[i], from->sources[j]) == 0)
+                return false;
+    }
+    rules->age_ms_max = from->age_ms_max;
+    rules->bad_low = from->bad_mark_low_ppm;
+    rules->bad_high = from->bad_mark_high_ppm;
+    return true;
+}
+
+/* V1, V3, V6 and V7 of one instrument at one tier. */
+static bool is_valid_at(const struct rules *rules, int t)
+{
+    int64_t loads = 0, loss = 0, rate = 0;
+    for (int i = 0; i < rules->load_count; i++)
+        loads += size_of(rules->loads[i].load.at[t]);
+    for (int i = 0; i < rules->loss_count; i++)
+        if (rules->losses[i].loss.at[t] > loss)
+            loss = rules->losses[i].loss.at[t];
+    if (rules->bracket_count > 0)
+        rate = rules->brackets[rules->bracket_count - 1].rate.at[t];
+    int64_t held = rules->haircut_long.at[t] + loads + loss + rate + rules->confidence;
+    return rules->haircut_long.at[t] + rules->haircut_short.at[t] >= 0 &&
+           (rules->kind != PL_INSTRUMENT_SPOT || held <= PL_PPM) && held <= 1 << 23 &&
+           size_of(rules->haircut_short.at[t]) + loads + loss + rate + rules->confidence <= 1 << 23;
+}
+
+static bool is_ordered(const struct tiers *tiers)
+{
+    return tiers->at[PL_TIER_ALERT] >= tiers->at[PL_TIER_INITIAL] &&
+           tiers->at[PL_TIER_INITIAL] >= tiers->at[PL_TIER_END] &&
+           tiers->at[PL_TIER_END] >= tiers->at[PL_TIER_MAINTENANCE];
+}
+
+static bool read_instrument(const Plimsoll__V1__ParameterSet *set,
+                            const Plimsoll__V1__ParameterSet__Instrument *from, struct rules *rules)
+{
+    if (!auditor_is_enum(from->has_kind, (int)from->kind,
+                         &plimsoll__v1__parameter_set__instrument__kind__descriptor) ||
+        !from->has_lot_decimals || !from->has_tick_decimals || from->lot_decimals > 12 ||
+        from->tick_decimals > 12 || from->lot_decimals + from->tick_decimals > 12 ||
+        !from->has_confidence_ppm || from->confidence_ppm < 0 || !from->has_sale_discount_ppm ||
+        from->sale_discount_ppm < 0 || from->sale_discount_ppm >= PL_PPM ||
+        (from->chain && *from->chain && !auditor_is_id(from->chain)))
+        return false;
+    *rules = (struct rules){.is_listed = true,
+                            .kind = (int)from->kind,
+                            .lot_decimals = from->lot_decimals,
+                            .tick_decimals = from->tick_decimals,
+                            .multiplier = 1,
+                            .confidence = from->confidence_ppm,
+                            .discount = from->sale_discount_ppm};
+    for (unsigned i = from->lot_decimals + from->tick_decimals; i < 12; i++)
+        rules->multiplier *= 10;
+    if (!read_weights(set, from, rules) || !read_price_rules(from->price_rules, rules) ||
+        !is_ordered(&rules->haircut_long) || !is_ordered(&rules->haircut_short))
+        return false;
+    for (int t = 0; t < PL_TIER_COUNT; t++)
+        if (!is_valid_at(rules, t))
+            return false;
+    return true;
+}
+
+/* V6 across instruments: loads of one factor are proportional from tier to tier. */
+static bool are_proportional(const struct set *set)
+{
+    for (int a = 0; a < set->rule_count; a++)
+        for (int b = 0; b < a; b++)
+            for (int i = 0; i < set->rules[a].load_count; i++)
+                for (int j = 0; j < set->rules[b].load_count; j++) {
+                    if (set->rules[a].loads[i].factor != set->rules[b].loads[j].factor)
+                        continue;
+                    const int64_t *x = set->rules[a].loads[i].load.at;
+                    const int64_t *y = set->rules[b].loads[j].load.at;
+                    for (int t = 0; t < PL_TIER_COUNT; t++)
+                        for (int u = 0; u < t; u++)
+                            if (x[t] * y[u] != y[t] * x[u])
+                                return false;
+                }
+    return true;
+}
+
+static bool are_declared_once(const Plimsoll__V1__ParameterSet *from)
+{
+    if (from->n_factors > PL_FACTORS_MAX || from->n_dependencies > PL_DEPENDENCIES_MAX ||
+        from->n_sources > PL_SOURCES_MAX)
+        return false;
+    for (size_t i = 0; i < from->n_factors; i++)
+        if (!auditor_is_id(from->factors[i]->factor) ||
+            place_of_factor(from, from->factors[i]->factor) != (int)i)
+            return false;
+    for (size_t i = 0; i < from->n_dependencies; i++)
+        if (!auditor_is_id(from->dependencies[i]->dependency) ||
+            place_of_dependency(from, from->dependencies[i]->dependency) != (int)i)
+            return false;
+    for (size_t i = 0; i < from->n_sources; i++) {
+        if (!auditor_is_id(from->sources[i]->source) ||
+            !auditor_is_enum(from->sources[i]->has_settlement, (int)from->sources[i]->settlement,
+                             &plimsoll__v1__parameter_set__source__settlement__descriptor))
+            return false;
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(from->sources[i]->source, from->sources[j]->source) == 0)
+                return false;
+    }
+    return true;
+}
+
+static bool read_policy(const struct reader *reader, const Plimsoll__V1__ParameterSet *from,
+                        struct set *set)
+{
+    if (from->n_policies != 1)
+        return false;
+    const Plimsoll__V1__ParameterSet__Policy *policy = from->policies[0];
+    if (!policy->policy || strcmp(policy->policy, "default") != 0 ||
+        !auditor_is_time(policy->has_order_valid_ms, policy->order_valid_ms) ||
+        !auditor_is_time(policy->has_order_overdue_ms, policy->order_overdue_ms) ||
+        !auditor_is_time(policy->has_revision_pause_ms, policy->revision_pause_ms) ||
+        !auditor_is_time(policy->has_restricted_hold_ms, policy->restricted_hold_ms) ||
+        !policy->has_alert_hysteresis_ppm || policy->alert_hysteresis_ppm < 0 ||
+        !auditor_is_time(policy->has_watermark_age_ms_max, policy->watermark_age_ms_max))
+        return false;
+    set->order_valid_ms = policy->order_valid_ms;
+    set->order_overdue_ms = policy->order_overdue_ms;
+    set->revision_pause_ms = policy->revision_pause_ms;
+    set->restricted_hold_ms = policy->restricted_hold_ms;
+    set->hysteresis = policy->alert_hysteresis_ppm;
+    set->watermark_age_ms_max = policy->watermark_age_ms_max;
+    for (size_t i = 0; i < policy->n_liquidity_order; i++) {
+        if (!auditor_is_id(policy->liquidity_order[i]))
+            return false;
+        int instrument = auditor_name(reader->names, policy->liquidity_order[i]);
+        struct rules *rules = instrument < set->rule_count ? &set->rules[instrument] : NULL;
+        if (!rules || !rules->is_listed || rules->rank != 0)
+            return false;
+        rules->rank = (int)i + 1;
+    }
+    return true;
+}
+
+struct set *auditor_read_set(const struct reader *reader, const struct pl_record *record)
+{
+    const Plimsoll__V1__ParameterSet *from = auditor_unpack_within(
+        reader, &plimsoll__v1__parameter_set__descriptor, record->value, 4 << 20);
+    if (!from || !from->has_epoch || from->epoch == 0 || !are_declared_once(from))
+        return NULL;
+    struct set *set = auditor_take(reader->memory, sizeof(*set));
+    set->epoch = from->epoch;
+    for (size_t i = 0; i < from->n_instruments; i++) {
+        if (!auditor_is_id(from->instruments[i]->instrument))
+            return NULL;
+        int number = auditor_name(reader->names, from->instruments[i]->instrument);
+        if (number >= set->rule_count)
+            set->rule_count = number + 1;
+    }
+    set->rules = auditor_take(reader->memory, sizeof(*set->rules) * ((size_t)set->rule_count + 1));
+    for (size_t i = 0; i < from->n_instruments; i++) {
+        int number = auditor_name(reader->names, from->instruments[i]->instrument);
+        if (set->rules[number].is_listed ||
+            !read_instrument(from, from->instruments[i], &set->rules[number]))
+            return NULL;
+    }
+    return are_proportional(set) && read_policy(reader, from, set) ? set : NULL;
+}
+
+const struct rules *auditor_rules_of(const struct set *set, int instrument)
+{
+    return instrument < set->rule_count && set->rules[instrument].is_listed
+               ? &set->rules[instrument]
+               : NULL;
+}
+
+bool auditor_set_follows(const struct set *last, const struct set *next)
+{
+    if (!last)
+        return true;
+    for (int i = 0; i < next->rule_count; i++) {
+        const struct rules *before = auditor_rules_of(last, i), *after = auditor_rules_of(next, i);
+        if (before && after &&
+            (before->lot_decimals != after->lot_decimals ||
+             before->tick_decimals != after->tick_decimals))
+            return false;
+    }
+    return next->epoch > last->epoch;
+}

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+# A checker that cannot fail proves nothing. Each row is a bug made on purpose: one text in one file is
+# replaced, the file is compiled into a simulation of its own in front of the libraries, and the test
+# passes only if that simulation finds a violation whose name begins with one of those expected.
+#
+#   sim_bug(<name> <file> <expected names, by commas> <seeds at most> <old text> <new text>)
+#
+# The old text must occur exactly once, else the build stops. Where the guard lives in lib/kafka, which
+# the simulation replaces, the bug is one of the model's client or broker, switched on for all seeds.
+
+function(sim_bug name file expected seeds old new)
+  set(folder ${CMAKE_CURRENT_BINARY_DIR}/bugs)
+  file(CONFIGURE OUTPUT ${folder}/${name}.old CONTENT "${old}" @ONLY)
+  file(CONFIGURE OUTPUT ${folder}/${name}.new CONTENT "${new}" @ONLY)
+  set(in ${PROJECT_SOURCE_DIR}/${file})
+  set(out ${folder}/${name}.c)
+  add_custom_command(OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -DNAME=${name} -DIN=${in} -DOLD=${folder}/${name}.old
+            -DNEW=${folder}/${name}.new -DOUT=${out} -P ${CMAKE_CURRENT_SOURCE_DIR}/mutate.cmake
+    DEPENDS ${in} ${folder}/${name}.old ${folder}/${name}.new mutate.cmake
+    COMMENT "Making the bug ${name}" VERBATIM)
+  set_source_files_properties(${out} PROPERTIES COMPILE_OPTIONS -w)
+  sim_program(sim_bug_${name} ${out})
+  add_test(NAME chaos.sim_bug_${name}
+    COMMAND sim_bug_${name} --seeds ${seeds} --expect ${expected})
+  set_tests_properties(chaos.sim_bug_${name} PROPERTIES LABELS "chaos;sim" TIMEOUT 300)
+endfunction()
+
+set(LIQUIDATION services/liquidation/liquidation.c)
+set(SWARM tests/chaos/sim/swarm.c)
+
+# ---- offsets and transactions ----
+
+# T1: a committed offset that a transaction still holds is taken as it was before.
+sim_bug(unsafe_assign ${SWARM} "I6" 2000
+  [==[        .cut_permille = rate(8, 2),]==]
+  [==[        .bug_takes_pending_offsets = true, .cut_permille = rate(8, 2),]==])
+
+# T2: after an abort that ended the step, what led to its decisions is taken for accounted for.
+sim_bug(no_rewind ${LIQUIDATION} "I1,V,I8" 2000
+  [==[        return PL_OK; /* stale: the next step decides anew, with a new clock */]==]
+  [==[    {
+        for (int32_t i = 0; i < service->partition_count; i++)
+            if (service->partitions[i].stage == STAGE_LOADED) {
+                ledger_forget_causes(&service->partitions[i].ledger);
+                ledger_forget_dead(&service->partitions[i].ledger, true);
+            }
+        return PL_OK;
+    }]==])
+
+# T3: trouble with a partition's committed offset is taken for "none was committed".
+sim_bug(error_for_none ${SWARM} "I6" 2000
+  [==[        .cut_permille = rate(8, 2),]==]
+  [==[        .bug_takes_error_for_none = true, .cut_permille = rate(8, 2),]==])
+
+# A worker that is out of the group still commits for partitions that others own by now.
+sim_bug(lost_partition ${SWARM} "I1,I2,I3,I6,I8,I12" 4000
+  [==[        .cut_permille = rate(8, 2),]==]
+  [==[        .bug_generation_unchecked = true, .cut_permille = rate(8, 2),]==])
+
+# The older holder of a transactional id goes on beside the younger one.
+sim_bug(unfenced_twin ${SWARM} "I1,I2,I3,I6,I8,I12" 4000
+  [==[        .cut_permille = rate(8, 2),]==]
+  [==[        .bug_twins_unfenced = true, .cut_permille = rate(8, 2),]==])
+
+# The states of a dead predecessor are read to the last stable offset instead of the high watermark.
+sim_bug(states_to_stable services/liquidation/partition.c "I6" 2000
+  [==[    enum pl_err err = pl_reader_watermarks(service->probe, PL_TOPIC_ACCOUNTS, number, QUERY_WAIT_MS,]==]
+  [==[    enum pl_err err = pl_reader_watermarks(service->data, PL_TOPIC_ACCOUNTS, number, QUERY_WAIT_MS,]==])
+
+# Alerts are sent by a producer of their own.
+sim_bug(alert_outside ${LIQUIDATION} "I6,I7,I12,V" 500
+  [==[        err = pl_txn_produce(service->txn, output->topic, output->partition, output->key,
+                             output->value, output->headers, output->header_count);]==]
+  [==[        if (output->topic == PL_TOPIC_ALERTS) {
+            struct pl_producer *plain = NULL;
+            err = pl_producer_open(&plain, &service->kafka);
+            if (!err)
+                err = pl_producer_send(plain, output->topic, output->partition, output->key,
+                                       output->value, output->headers, output->header_count);
+            if (!err)
+                err = pl_producer_flush(plain, 1000);
+            pl_producer_close(&plain);
+            if (err)
+                err = PL_ABORT_TRANSACTION;
+            continue;
+        }
+        err = pl_txn_produce(service->txn, output->topic, output->partition, output->key,
+                             output->value, output->headers, output->header_count);]==])
+
+# Reports that wait undecided are committed as read.
+sim_bug(waiting_executions ${LIQUIDATION} "I1,I8,I12,V" 2000
+  [==[        .offset = is_deciding
+                      ? pl_reader_position(data, PL_TOPIC_EXECUTIONS, partition->number)
+                      : partition->executions_next };]==]
+  [==[        .offset = pl_reader_position(data, PL_TOPIC_EXECUTIONS, partition->number) };]==])
+
+# A rejected execution report is not told of.
+sim_bug(dropped_letter ${LIQUIDATION} "I1,I8,V" 1000
+  [==[        ledger_reject(&partition->ledger, record, err);]==]
+  [==[        if (record->topic != PL_TOPIC_EXECUTIONS)
+            ledger_reject(&partition->ledger, record, err);]==])
+
+# ---- the journal ----
+
+sim_bug(wrong_hash ${LIQUIDATION} "I12" 200
+  [==[    memcpy(partition->last_hash, partition->entry_hash, PL_HASH_BYTES);]==]
+  [==[    if (partition->entry.sequence % 7 != 3)
+        memcpy(partition->last_hash, partition->entry_hash, PL_HASH_BYTES);]==])
+
+# A decision rests on a clock that is not the journaled one.
+sim_bug(unjournaled_clock ${LIQUIDATION} "I8,V,I4" 500
+  [==[    venue_update(&service->venue, service->now_ms);]==]
+  [==[    venue_update(&service->venue, service->now_ms + (pl_mono_ms() & 127));]==])
+
+# The clock goes back with the wall's.
+sim_bug(clock_goes_back ${LIQUIDATION} "I4,I8,I12,V,I6" 2000
+  [==[    if (now_ms > service->now_ms)
+        service->now_ms = now_ms;]==]
+  [==[    service->now_ms = now_ms;
+    if (now_ms > 0)
+        return;]==])
+
+# ---- deciding ----
+
+sim_bug(stale_marks lib/exposure/market.c "I4,V" 500
+  [==[    if (mark->status == PL_MARK_LIVE &&
+        !is_fresh(mark->event_time_ms, now_ms, instrument->price_rules.age_ms_max))]==]
+  [==[    if (false)]==])
+
+sim_bug(stale_watermark services/liquidation/decide.c "I4,V" 1000
+  [==[    return age_ms > venue->parameters->policy.watermark_age_ms_max ? PL_READINESS_WAITING]==]
+  [==[    return age_ms > INT64_MAX - 1 ? PL_READINESS_WAITING]==])
+
+# G5: what is executed is taken for shown before holdings show it.
+sim_bug(early_release lib/exposure/decide.c "I3,V" 500
+  [==[        if ((is_terminal || is_late) && open_lots(&pending, pending.applied_lots) == 0) continue;]==]
+  [==[        if (is_terminal || (is_late && open_lots(&pending, pending.applied_lots) == 0)) continue;]==])
+
+# G3: the search leaves one account out.
+sim_bug(skipped_account lib/exposure/screen.c "I8,V" 500
+  [==[    for (uint32_t row = 0; market->changed_mask != 0 && row < row_count; row++)]==]
+  [==[    for (uint32_t row = 1; market->changed_mask != 0 && row < row_count; row++)]==])
+
+# The first account is not decided again after a restart.
+sim_bug(forgotten_restart services/liquidation/partition.c "I8,V,I1" 2000
+  [==[    partition->ledger.decide_all = true;
+    partition->audit_mono_ms]==]
+  [==[    partition->audit_mono_ms]==])
+
+sim_bug(flipped_rounding lib/exposure/plan.c "V" 500
+  [==[pl_div_floor((pl_i128)quote->ticks * (PL_PPM - instrument->sale_discount_ppm), PL_PPM)]==]
+  [==[pl_div_ceil((pl_i128)quote->ticks * (PL_PPM - instrument->sale_discount_ppm), PL_PPM)]==])
+
+# G8
+sim_bug(halt_ignored services/liquidation/apply.c "V,I4" 1000
+  [==[    return venue->is_halted || venue->control_damaged || find_halted(venue, account, &place);]==]
+  [==[    return venue->control_damaged || find_halted(venue, account, &place);]==])
+
+# G4: what came before a record that could not be read is taken for the last word.
+sim_bug(untainted services/liquidation/apply.c "I4,V" 1000
+  [==[    if (!pl_book_taint(ledger->book, &account, &index))]==]
+  [==[    if (!pl_book_account(ledger->book, &account, &index))]==])
+
+# Revisions of one episode share their ids.
+sim_bug(repeated_id services/liquidation/decide.c "I2,I3,V" 500
+  [==[    pl_plan_id(&account->id, "", state->episode, state->revision, &plan_id);]==]
+  [==[    pl_plan_id(&account->id, "", state->episode, 1, &plan_id);]==])

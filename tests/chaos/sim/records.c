@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records as other services write them, appended to the modelled Kafka: marks, parameters, control,
+ * chains, holdings, execution reports; and bytes that are no record of anything.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/assert.h"
+#include "plimsoll/v1/chain_status.pb-c.h"
+#include "plimsoll/v1/execution_report.pb-c.h"
+#include "plimsoll/v1/parameter_set.pb-c.h"
+#include "tests/chaos/sim/world.h"
+
+enum { WIRE_BYTES = 8 << 20, PACKED_BYTES = 16 << 10, TOO_LARGE_BYTES = 257 << 10 };
+
+/* In the order of ids, as holdings list them. */
+const struct world_instrument world_instruments[WORLD_INSTRUMENTS_MAX] = {
+    { { 3, "BTC" }, 5, 2, PL_INSTRUMENT_SPOT, 6000000 },
+    { { 8, "BTC-PERP" }, 3, 1, PL_INSTRUMENT_PERP, 600500 },
+    { { 3, "ETH" }, 4, 2, PL_INSTRUMENT_SPOT, 300000 },
+    { { 3, "SOL" }, 2, 3, PL_INSTRUMENT_SPOT, 150000 },
+    { { 4, "USDC" }, 2, 4, PL_INSTRUMENT_SPOT, 10000 },
+};
+
+/* What the sets differ in. */
+static const struct set_choice {
+    bool lists[WORLD_INSTRUMENTS_MAX], sells[WORLD_INSTRUMENTS_MAX];
+    bool has_factor, has_brackets, has_losses, settles_by_time;
+    int32_t confidence_ppm, discount_ppm;
+    int64_t age_ms_max, valid_ms, overdue_ms, pause_ms, hold_ms, watermark_ms_max;
+} s_choices[WORLD_SETS] = {
+    { { 1, 0, 1, 0, 1 }, { 1, 0, 1, 0, 1 }, false, false, false, false, 0, 5000, 3000, 2500, 1500, 1000,
+      3000, 4000 },
+    { { 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 1 }, true, true, true, false, 1500, 10000, 2500, 3000, 2000, 1500,
+      4000, 5000 },
+    { { 1, 1, 1, 0, 1 }, { 1, 1, 1, 0, 0 }, true, false, false, true, 0, 8000, 3000, 2000, 1000, 800,
+      2000, 6000 },
+    { { 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 0 }, false, true, false, false, 1000, 3000, 4000, 4000, 2500, 2000,
+      5000, 4500 },
+};
+
+static struct {
+    struct pl_wire *wire;
+    struct pl_names names[WORLD_SETS];
+    struct pl_parameters *sets[WORLD_SETS];
+    uint8_t packed[PACKED_BYTES], large[TOO_LARGE_BYTES];
+} s_records;
+
+typedef Plimsoll__V1__ParameterSet__TierPpm tiers;
+
+/* ---- parameters --------------------------------------------------------------------------------- */
+
+struct set_message {
+    Plimsoll__V1__ParameterSet set;
+    Plimsoll__V1__ParameterSet__Instrument instruments[WORLD_INSTRUMENTS_MAX], *instrument_list[5];
+    Plimsoll__V1__ParameterSet__PriceRules rules[WORLD_INSTRUMENTS_MAX];
+    Plimsoll__V1__ParameterSet__FactorLoad loads[WORLD_INSTRUMENTS_MAX], *load_lists[5];
+    Plimsoll__V1__ParameterSet__Bracket brackets[WORLD_INSTRUMENTS_MAX], *bracket_lists[5];
+    Plimsoll__V1__ParameterSet__DependencyLoss losses[WORLD_INSTRUMENTS_MAX], *loss_lists[5];
+    tiers haircuts_long[5], haircuts_short[5], load_tiers[5], bracket_tiers[5], loss_tiers[5];
+    Plimsoll__V1__ParameterSet__Factor factor, *factors[1];
+    Plimsoll__V1__ParameterSet__Dependency dependency, *dependencies[1];
+    Plimsoll__V1__ParameterSet__Source source, *sources[1];
+    Plimsoll__V1__ParameterSet__Policy policy, *policies[1];
+    char *order[WORLD_INSTRUMENTS_MAX], *price_sources[1];
+};
+
+#define PUT(message, field, what) ((message)->has_##field = 1, (message)->field = (what))
+
+static char *text(const char *literal)
+{
+    return (char *)(uintptr_t)literal; /* protobuf-c has no const strings and writes to none */
+}
+
+static tiers *fill_tiers(tiers *to, int32_t unit)
+{
+    plimsoll__v1__parameter_set__tier_ppm__init(to);
+    PUT(to, alert, 12 * unit);
+    PUT(to, initial, 10 * unit);
+    PUT(to, end, 8 * unit);
+    PUT(to, maintenance, 6 * unit);
+    return to;
+}
+
+static void fill_weights(struct set_message *to, unsigned i, const struct set_choice *choice)
+{
+    Plimsoll__V1__ParameterSet__Instrument *instrument = &to->instruments[i];
+    instrument->haircut_long = fill_tiers(&to->haircuts_long[i], i == 4 ? 500 : 5000);
+    instrument->haircut_short = fill_tiers(&to->haircuts_short[i], i == 4 ? 600 : 6000);
+    if (choice->has_factor && i < 3) {
+        plimsoll__v1__parameter_set__factor_load__init(&to->loads[i]);
+        to->loads[i].factor = text("market");
+        to->loads[i].load = fill_tiers(&to->load_tiers[i], i == 2 ? 12000 : 9000);
+        to->load_lists[i] = &to->loads[i];
+        instrument->n_factors = 1;
+        instrument->factors = &to->load_lists[i];
+    }
+    if (choice->has_brackets && (i == 0 || i == 3)) {
+        plimsoll__v1__parameter_set__bracket__init(&to->brackets[i]);
+        PUT(&to->brackets[i], threshold_usd, 20000);
+        to->brackets[i].rate = fill_tiers(&to->bracket_tiers[i], 2000);
+        to->bracket_lists[i] = &to->brackets[i];
+        instrument->n_brackets = 1;
+        instrument->brackets = &to->bracket_lists[i];
+    }
+    if (choice->has_losses && i == 4) {
+        plimsoll__v1__parameter_set__dependency_loss__init(&to->losses[i]);
+        to->losses[i].dependency = text("issuer");
+        to->losses[i].loss = fill_tiers(&to->loss_tiers[i], 1000);
+        to->loss_lists[i] = &to->losses[i];
+        instrument->n_dependencies = 1;
+        instrument->dependencies = &to->loss_lists[i];
+    }
+}
+
+static void fill_instrument(struct set_message *to, unsigned i, const struct set_choice *choice)
+{
+    Plimsoll__V1__ParameterSet__Instrument *instrument = &to->instruments[i];
+    Plimsoll__V1__ParameterSet__PriceRules *rules = &to->rules[i];
+    plimsoll__v1__parameter_set__instrument__init(instrument);
+    instrument->instrument = text(world_instruments[i].id.text);
+    PUT(instrument, kind, (Plimsoll__V1__ParameterSet__Instrument__Kind)world_instruments[i].kind);
+    PUT(instrument, lot_decimals, world_instruments[i].lot_decimals);
+    PUT(instrument, tick_decimals, world_instruments[i].tick_decimals);
+    fill_weights(to, i, choice);
+    PUT(instrument, confidence_ppm, choice->confidence_ppm);
+    PUT(instrument, sale_discount_ppm, choice->discount_ppm);
+    plimsoll__v1__parameter_set__price_rules__init(rules);
+    to->price_sources[0] = text("venue");
+    rules->n_sources = 1;
+    rules->sources = to->price_sources;
+    PUT(rules, quorum, 1);
+    PUT(rules, age_ms_max, choice->age_ms_max);
+    PUT(rules, band_ppm, 100000);
+    PUT(rules, bad_mark_low_ppm, 700000);
+    PUT(rules, bad_mark_high_ppm, 1200000);
+    instrument->price_rules = rules;
+}
+
+static void fill_policy(struct set_message *to, const struct set_choice *choice)
+{
+    Plimsoll__V1__ParameterSet__Policy *policy = &to->policy;
+    plimsoll__v1__parameter_set__policy__init(policy);
+    policy->policy = text("default");
+    policy->liquidity_order = to->order;
+    /* From the last to the first: neither by id nor by number. */
+    for (unsigned i = WORLD_INSTRUMENTS_MAX; i-- > 0;)
+        if (choice->lists[i] && choice->sells[i])
+            to->order[policy->n_liquidity_order++] = text(world_instruments[i].id.text);
+    PUT(policy, order_valid_ms, choice->valid_ms);
+    PUT(policy, order_overdue_ms, choice->overdue_ms);
+    PUT(policy, revision_pause_ms, choice->pause_ms);
+    PUT(policy, restricted_hold_ms, choice->hold_ms);
+    PUT(policy, alert_hysteresis_ppm, 5000);
+    PUT(policy, watermark_age_ms_max, choice->watermark_ms_max);
+}
+
+static void fill_set(struct set_message *to, const struct set_choice *choice, uint64_t epoch)
+{
+    memset(to, 0, sizeof(*to));
+    plimsoll__v1__parameter_set__init(&to->set);
+    PUT(&to->set, epoch, epoch);
+    to->set.instruments = to->instrument_list;
+    for (unsigned i = 0; i < WORLD_INSTRUMENTS_MAX; i++) {
+        if (!choice->lists[i])
+            continue;
+        fill_instrument(to, i, choice);
+        to->instrument_list[to->set.n_instruments++] = &to->instruments[i];
+    }
+    plimsoll__v1__parameter_set__factor__init(&to->factor);
+    to->factor.factor = text("market");
+    to->factors[0] = &to->factor;
+    to->set.n_factors = 1;
+    to->set.factors = to->factors;
+    plimsoll__v1__parameter_set__dependency__init(&to->dependency);
+    to->dependency.dependency = text("issuer");
+    to->dependencies[0] = &to->dependency;
+    to->set.n_dependencies = 1;
+    to->set.dependencies = to->dependencies;
+    plimsoll__v1__parameter_set__source__init(&to->source);
+    to->source.source = text("venue");
+    PUT(&to->source, settlement,
+        choice->settles_by_time
+            ? PLIMSOLL__V1__PARAMETER_SET__SOURCE__SETTLEMENT__SETTLEMENT_BY_TIME
+            : PLIMSOLL__V1__PARAMETER_SET__SOURCE__SETTLEMENT__SETTLEMENT_APPLIED);
+    to->sources[0] = &to->source;
+    to->set.n_sources = 1;
+    to->set.sources = to->sources;
+    fill_policy(to, choice);
+    to->policies[0] = &to->policy;
+    to->set.n_policies = 1;
+    to->set.policies = to->policies;
+}
+
+static struct pl_bytes_view pack_set(unsigned set, uint64_t epoch)
+{
+    static struct set_message message;
+    fill_set(&message, &s_choices[set], epoch);
+    size_t size = plimsoll__v1__parameter_set__get_packed_size(&message.set);
+    pl_assert(size <= PACKED_BYTES);
+    plimsoll__v1__parameter_set__pack(&message.set, s_records.packed);
+    return (struct pl_bytes_view){ s_records.packed, size };
+}
+
+static void *memory(size_t size_bytes)
+{
+    void *block = calloc(1, size_bytes);
+    pl_assert(block);
+    return block;
+}
+
+/* Sets are read once per program: they differ by epoch only from what workers read. */
+static void read_sets(void)
+{
+    for (unsigned i = 0; i < WORLD_SETS; i++) {
+        s_records.sets[i] = memory(sizeof(*s_records.sets[i]));
+        pl_names_init(&s_records.names[i]);
+        enum pl_err err = pl_wire_parameters_decode(s_records.wire, &s_records.names[i],
+                                                    pack_set(i, 1), s_records.sets[i]);
+        if (err) {
+            fprintf(stderr, "parameter set %u: %s\n", i, pl_err_text());
+            abort();
+        }
+    }
+}
+
+void records_begin(void)
+{
+    if (!s_records.wire) {
+        s_records.wire = memory(sizeof(*s_records.wire));
+        pl_wire_init(s_records.wire, memory(WIRE_BYTES), WIRE_BYTES);
+        read_sets();
+    }
+    pl_wire_reset(s_records.wire);
+}
+
+struct pl_wire *records_wire(void)
+{
+    return s_records.wire;
+}
+
+const struct pl_parameters *records_set(unsigned set, const struct pl_names **names)
+{
+    *names = &s_records.names[set];
+    return s_records.sets[set];
+}
+
+/* ---- appending ---------------------------------------------------------------------------------- */
+
+static struct pl_bytes_view bytes(const void *data, size_t size_bytes)
+{
+    return (struct pl_bytes_view){ data, size_bytes };
+}
+
+static struct pl_bytes_view key_of(const struct pl_id *id)
+{
+    return bytes(id->text, id->size_bytes);
+}
+
+static void append(enum pl_topic topic, int32_t partition, struct pl_bytes_view key,
+                   struct pl_bytes_view value)
+{
+    sim_kafka_append(topic, partition, key, value, NULL, 0);
+    pl_wire_reset(s_records.wire);
+}
+
+void records_parameters(unsigned set, uint64_t epoch)
+{
+    append(PL_TOPIC_PARAMETERS, 0, bytes("effective", 9), pack_set(set, epoch));
+}
+
+void records_mark(unsigned instrument, const struct pl_mark *mark)
+{
+    struct pl_bytes_view value;
+    const struct pl_id *id = &world_instruments[instrument].id;
+    enum pl_err err = pl_wire_mark_encode(s_records.wire, id, mark, &value);
+    pl_assert(!err);
+    append(PL_TOPIC_MARKS, 0, key_of(id), value);
+}
+
+void records_control(const struct pl_id *account, bool is_halt, uint64_t epoch)
+{
+    struct pl_control control = { .is_halt = is_halt, .epoch = epoch, .created_ms = world_now_ms(),
+                                  .actor = "desk", .reason = "simulated" };
+    struct pl_bytes_view key, value;
+    if (account)
+        control.account = *account;
+    enum pl_err err = pl_wire_control_encode(s_records.wire, &control, &key, &value);
+    pl_assert(!err);
+    append(PL_TOPIC_CONTROL, 0, key, value);
+}
+
+void records_chain(uint64_t height)
+{
+    Plimsoll__V1__ChainStatus to = PLIMSOLL__V1__CHAIN_STATUS__INIT;
+    to.chain = text("chain");
+    PUT(&to, head_height, height);
+    PUT(&to, finalised_height, height / 2);
+    PUT(&to, condition, PLIMSOLL__V1__CHAIN_STATUS__CONDITION__CONDITION_LIVE);
+    PUT(&to, event_time_ms, world_now_ms());
+    size_t size = plimsoll__v1__chain_status__pack(&to, s_records.packed);
+    append(PL_TOPIC_CHAINS, 0, bytes("chain", 5), bytes(s_records.packed, size));
+}
+
+/* ---- holdings ----------------------------------------------------------------------------------- */
+
+static void fill_leg(const struct world_account *account, unsigned i,
+                     struct pl_record_holdings *record)
+{
+    const struct world_instrument *instrument = &world_instruments[i];
+    int64_t unfinal = i == 0 ? account->unfinal_lots : 0;
+    struct pl_record_leg *leg = &record->legs[record->leg_count++];
+    *leg = (struct pl_record_leg){
+        .instrument = instrument->id,
+        .quantity = { account->lots[i] + unfinal, -(int32_t)instrument->lot_decimals },
+        .has_lots = s_choices[feeds_set()].lists[i], .lot_decimals = instrument->lot_decimals,
+        .lots = account->lots[i] + unfinal, .settled_lots = account->lots[i] };
+    if (!leg->has_lots)
+        leg->lots = leg->settled_lots = leg->lot_decimals = 0;
+    if (unfinal != 0)
+        record->tail[record->tail_count++] = (struct pl_record_tail){
+            .instrument = instrument->id, .sequence = account->sequence, .block_height = 1,
+            .quantity = { unfinal, -(int32_t)instrument->lot_decimals } };
+}
+
+void records_holdings(const struct world_account *account, uint64_t version)
+{
+    static struct pl_record_holdings record;
+    struct pl_bytes_view value;
+    record.account = account->id;
+    record.version = version;
+    record.positions_offset = account->sequence;
+    record.written_ms = account->written_ms;
+    record.leg_count = record.tail_count = 0;
+    record.source_count = 1;
+    record.sources[0] = (struct pl_record_source){
+        .id = { 5, "venue" }, .sequence = account->sequence, .event_time_ms = account->event_ms,
+        .has_gap = account->has_gap, .settles_by_time = s_choices[world.swarm.set].settles_by_time,
+        .cash = { account->cash_vu, -12 } };
+    if (account->unfinal_lots != 0)
+        record.sources[0].chain = (struct pl_id){ 5, "chain" };
+    for (unsigned i = 0; i < WORLD_INSTRUMENTS_MAX; i++)
+        if (account->lots[i] != 0 || (i == 0 && account->unfinal_lots != 0))
+            fill_leg(account, i, &record);
+    record.applied_count = account->applied_count;
+    memcpy(record.applied, account->applied, sizeof(record.applied[0]) * account->applied_count);
+    enum pl_err err = pl_wire_record_encode(s_records.wire, &record, &value);
+    pl_assert(!err);
+    append(PL_TOPIC_HOLDINGS, account->partition, key_of(&account->id), value);
+}
+
+void records_watermark(int32_t partition, uint64_t offset, int64_t time_ms)
+{
+    const struct pl_watermark watermark = { .positions_offset = offset, .time_ms = time_ms };
+    struct pl_bytes_view value;
+    enum pl_err err = pl_wire_watermark_encode(s_records.wire, &watermark, &value);
+    pl_assert(!err);
+    append(PL_TOPIC_HOLDINGS, partition, bytes(PL_WATERMARK_KEY, sizeof(PL_WATERMARK_KEY) - 1), value);
+}
+
+bool records_name_orders(void)
+{
+    return !s_choices[world.swarm.set].settles_by_time;
+}
+
+/* ---- executions --------------------------------------------------------------------------------- */
+
+void records_report(const struct pl_order *order, enum records_status status,
+                    int64_t cumulative_lots)
+{
+    Plimsoll__V1__ExecutionReport to = PLIMSOLL__V1__EXECUTION_REPORT__INIT;
+    Plimsoll__V1__Amount cumulative = PLIMSOLL__V1__AMOUNT__INIT;
+    char id[PL_UUID_TEXT_BYTES], quantity[PL_I128_TEXT_BYTES];
+    pl_uuid_print(order->order_id, id);
+    pl_i128_print(cumulative_lots, quantity);
+    cumulative.mantissa = quantity;
+    PUT(&cumulative, exponent, -(int32_t)order->lot_decimals);
+    to.order_id = id;
+    to.execution_id = text("e");
+    to.account = text(order->account.text);
+    to.instrument = text(order->instrument.text);
+    PUT(&to, status, (Plimsoll__V1__ExecutionReport__Status)status);
+    to.cumulative_quantity = &cumulative;
+    PUT(&to, event_time_ms, world_now_ms());
+    size_t size = plimsoll__v1__execution_report__pack(&to, s_records.packed);
+    append(PL_TOPIC_EXECUTIONS, -1, key_of(&order->account), bytes(s_records.packed, size));
+    world.counts.reports++;
+}
+
+/* ---- garbage ------------------------------------------------------------------------------------ */
+
+void records_garbage(enum pl_topic topic, int32_t partition, const char *key,
+                     struct test_random *random)
+{
+    struct pl_bytes_view name = bytes(key, key ? strlen(key) : 0);
+    uint8_t noise[48];
+    size_t size = 1 + test_random_below(random, sizeof(noise));
+    for (size_t i = 0; i < size; i++)
+        noise[i] = (uint8_t)test_random_u64(random);
+    switch (test_random_below(random, 12)) {
+    case 0:
+        append(topic, partition, name, bytes(NULL, 0)); /* a tombstone */
+        return;
+    case 1:
+        append(topic, partition, name, bytes(noise, 0)); /* empty: every field is missing */
+        return;
+    case 2:
+        append(topic, partition, bytes(NULL, 0), bytes(noise, size)); /* no key */
+        return;
+    case 3:
+        append(topic, partition, bytes(noise, size), bytes(noise, size)); /* a key that is no id */
+        return;
+    case 4:
+        if (test_random_below(random, 8) == 0) {
+            append(topic, partition, name, bytes(s_records.large, TOO_LARGE_BYTES));
+            return;
+        }
+        break;
+    default:
+        break;
+    }
+    append(topic, partition, name, bytes(noise, size));
+}
