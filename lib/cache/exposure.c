@@ -7,6 +7,7 @@
  */
 #include "lib/cache/exposure.h"
 
+#include <errno.h>
 #include <hiredis/hiredis.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -155,8 +156,10 @@ static void pause_reconnecting(struct pl_cache *cache)
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += RECONNECT_PAUSE_MS / 1000;
     pthread_mutex_lock(&cache->mutex);
-    if (!cache->is_stopping)
-        pthread_cond_timedwait(&cache->wake, &cache->mutex, &until);
+    /* Every new row signals; the pause is over by time only. */
+    while (!cache->is_stopping &&
+           pthread_cond_timedwait(&cache->wake, &cache->mutex, &until) != ETIMEDOUT)
+        continue;
     pthread_mutex_unlock(&cache->mutex);
 }
 

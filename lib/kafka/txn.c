@@ -33,6 +33,7 @@ struct pl_output {
     rd_kafka_topic_t *topics[PL_TOPIC_COUNT]; /* opened on first use */
     unsigned failed_count;                    /* records given up since last asked     */
     rd_kafka_resp_err_t failed_code;          /* why the first of them was             */
+    bool lost_dead_letter;                    /* one of them was a dead letter          */
 };
 
 struct pl_txn {
@@ -59,6 +60,9 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
         return;
     if (output->failed_count++ == 0)
         output->failed_code = message->err;
+    if (message->rkt != NULL && strcmp(rd_kafka_topic_name(message->rkt),
+                                       output->topic_names[PL_TOPIC_DEADLETTER]) == 0)
+        output->lost_dead_letter = true;
 }
 
 static enum pl_err open_output(struct pl_output *output, const struct pl_kafka_settings *settings,
@@ -489,6 +493,9 @@ enum pl_err pl_producer_poll(struct pl_producer *producer, unsigned *failed)
     output->failed_count = 0;
     if (*failed > 0 && pl_err_action(pl_kafka_meaning(output->failed_code)) == PL_ACTION_FATAL)
         return pl_kafka_error(output->failed_code, "delivery");
+    if (output->lost_dead_letter)
+        return pl_err_set(PL_FATAL_KAFKA, "a dead letter was not delivered (%s): after a restart the "
+                          "record is read and told of again", rd_kafka_err2str(output->failed_code));
     return pl_kafka_link_check(&output->link);
 }
 

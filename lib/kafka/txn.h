@@ -67,7 +67,8 @@ enum pl_err pl_producer_send(struct pl_producer *producer, enum pl_topic topic, 
                              const struct pl_header *headers, unsigned header_count);
 /* Serves delivery reports; *failed counts records that were given up since the last call, also when
  * an error is returned. RETRY_TRANSPORT while no broker is reachable; FATAL_CONFIG when the broker
- * refuses what only an operator can mend (a right, a size limit), FATAL_KAFKA. */
+ * refuses what only an operator can mend (a right, a size limit), FATAL_KAFKA, also when a dead letter
+ * was given up: nobody restates it, and a service that commits no offsets reads its origin again. */
 enum pl_err pl_producer_poll(struct pl_producer *producer, unsigned *failed);
 /* Waits until all is delivered. RETRY_TRANSPORT when `timeout_ms` passed first. */
 enum pl_err pl_producer_flush(struct pl_producer *producer, int timeout_ms);

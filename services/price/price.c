@@ -29,7 +29,8 @@ enum {
 
 /* ---- records that can't be applied ---------------------------------------------------------- */
 
-/* Sends the record to dead letter; waits while the local queue is full, as nobody restates it. */
+/* Sends the record to dead letter; waits while the local queue is full or no broker answers, as the record
+ * has been read and nobody restates it (G7). */
 static enum pl_err bury(struct price_service *service, const struct pl_record *record,
                         enum pl_err reason)
 {
@@ -49,8 +50,9 @@ static enum pl_err bury(struct price_service *service, const struct pl_record *r
                                                   record->header_count, headers, &count);
     if (err)
         return pl_err_note(PL_FATAL_SYSTEM, "dead letter's headers");
-    while ((err = pl_producer_send(service->producer, PL_TOPIC_DEADLETTER, -1, record->key,
-                                   value, headers, count)) == PL_RETRY_QUEUE_FULL &&
+    while (pl_err_action(err = pl_producer_send(service->producer, PL_TOPIC_DEADLETTER, -1,
+                                                record->key, value, headers, count)) ==
+               PL_ACTION_RETRY &&
            !pl_process_should_stop()) {
         pl_watchdog_beat("wait for room for a dead letter");
         (void)pl_producer_flush(service->producer, FLUSH_WAIT_MS);

@@ -299,7 +299,7 @@ static json_t *member_of(json_t *json, const char *path, char last[64])
     }
 }
 
-/* Another value of the same kind. */
+/* Another value of the same kind: texts are numbers here. */
 static json_t *changed(const json_t *value, const char *to)
 {
     char text[64];
@@ -307,7 +307,9 @@ static json_t *changed(const json_t *value, const char *to)
         return json_string(to);
     if (json_is_integer(value))
         return json_integer(json_integer_value(value) + 1);
-    snprintf(text, sizeof(text), "%lld", strtoll(json_string_value(value), NULL, 10) + 1);
+    snprintf(text, sizeof(text), "%s", json_string_value(value));
+    char *last = &text[strlen(text) - 1];
+    *last = *last == '1' ? '2' : '1';
     return json_string(text);
 }
 

@@ -87,8 +87,9 @@ static void compact(void)
 
 static void add_twin(void)
 {
+    const struct worker *worker = some_worker();
     if (world.worker_count < WORLD_WORKERS_MAX)
-        world_add_worker((int)world_below(world.swarm.slot_count), true);
+        world_add_worker(worker->kind, worker->slot, true);
 }
 
 /* ---- disasters: rows 18 to 20 ------------------------------------------------------------------- */
@@ -168,7 +169,7 @@ static void strike(void)
 {
     int32_t partition = (int32_t)world_below(world.swarm.partition_count);
     bool is_struck = false;
-    if (world.had_disaster || !world_group_is_known())
+    if (world.had_disaster || !world_group_is_known(WORKER_LIQUIDATION))
         return;
     world.struck_executions = -1;
     switch (world_below(4)) {
@@ -224,7 +225,7 @@ static void happen(enum world_fault fault)
         world_skew_brokers(world_between(-5000, 5000));
         break;
     case FAULT_REBALANCE:
-        sim_kafka_rebalance(WORLD_GROUP);
+        sim_kafka_rebalance(worker->kind == WORKER_POSITION ? WORLD_POSITION_GROUP : WORLD_GROUP);
         break;
     case FAULT_CUT:
         sim_kafka_cut(world_below(3) ? worker->number : SIM_ALL_PROCESSES, world_between(100, 8000));

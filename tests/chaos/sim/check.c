@@ -218,6 +218,59 @@ static void check_bundle(void)
     bundle_close(&bundle);
 }
 
+/* ---- positions: everything that was told is in the holdings, once --------------------------------- */
+
+static bool newest_holdings(const struct world_account *account, struct pl_record_holdings *holdings)
+{
+    struct sim_cursor cursor = { .topic = PL_TOPIC_HOLDINGS, .partition = account->partition };
+    struct sim_record record;
+    bool found = false;
+    while (sim_kafka_next_committed(&cursor, &record)) {
+        const struct pl_bytes_view key = record.record.key;
+        if (key.size_bytes != account->id.size_bytes ||
+            memcmp(key.data, account->id.text, key.size_bytes) != 0)
+            continue;
+        enum pl_err err = pl_wire_record_decode(records_wire(), key, record.record.value, holdings);
+        pl_assert(!err);
+        found = true;
+    }
+    return found;
+}
+
+static int64_t lots_of(const struct pl_record_holdings *holdings, unsigned instrument)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < holdings->leg_count; i++) {
+        const struct pl_record_leg *leg = &holdings->legs[i];
+        if (pl_id_equal(&leg->instrument, &world_instruments[instrument].id))
+            sum += (int64_t)leg->quantity.mantissa; /* whole lots, as told */
+    }
+    return sum;
+}
+
+static void check_positions(void)
+{
+    static struct pl_record_holdings holdings;
+    for (unsigned i = 0; i < world.swarm.account_count; i++) {
+        const struct world_account *account = &world_accounts[i];
+        if (!newest_holdings(account, &holdings) || holdings.is_tainted || holdings.tail_count > 0) {
+            world_fail("I1 positions", "account %s: holdings are absent, tainted or not final",
+                       account->id.text);
+            return;
+        }
+        for (unsigned k = 0; k < WORLD_INSTRUMENTS_MAX; k++) {
+            int64_t expected = account->lots[k] + (k == 0 ? account->custody_lots : 0);
+            if (lots_of(&holdings, k) != expected)
+                world_fail("I1 positions", "account %s holds %lld lots of %s by the holdings, %lld by "
+                           "the events", account->id.text, (long long)lots_of(&holdings, k),
+                           world_instruments[k].id.text, (long long)expected);
+        }
+        if (holdings.sources[0].has_gap || holdings.sources[0].cash.mantissa != account->cash_vu)
+            world_fail("I1 positions", "account %s: cash or gap is not what the events tell",
+                       account->id.text);
+    }
+}
+
 /* A process that ends again and again though nothing is wrong any more. */
 static void check_workers(void)
 {
@@ -255,6 +308,8 @@ void check_end(void)
                                          .silent_ms_max = SILENT_MS_MAX };
     if (!world.had_disaster)
         check_workers();
+    if (!world.has_failed && world.swarm.position_slot_count > 0)
+        check_positions();
     if (!world.has_failed)
         judge(auditor_end(s_check.auditor, &facts));
     if (!world.has_failed && !world.had_disaster)

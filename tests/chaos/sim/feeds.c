@@ -190,13 +190,22 @@ static void soil(struct world_account *account)
     account->publish_at_ms = world.mono_ms + between(1, world.is_calm ? 200 : PUBLISH_MS_MAX);
 }
 
+/* Told by a snapshot where the position service stands in front, else as it would write it. */
+static bool has_positions(void)
+{
+    return world.swarm.position_slot_count > 0;
+}
+
 static void publish(struct world_account *account)
 {
     account->version++;
     account->sequence++;
     account->event_ms = account->written_ms = world_now_ms();
     account->is_dirty = false;
-    records_holdings(account, account->version);
+    if (has_positions())
+        records_snapshot(account, account->sequence);
+    else
+        records_holdings(account, account->version);
 }
 
 static struct world_account *some_account(void)
@@ -251,6 +260,52 @@ void feeds_fill(const struct pl_order *order, int64_t lots, int64_t cumulative_l
 
 /* ---- what is odd -------------------------------------------------------------------------------- */
 
+/* An inflow into custody that is not final: later it is, or the chain takes it back. */
+static void odd_custody(struct world_account *account)
+{
+    uint64_t last = account->custody_sequence++;
+    account->event_ms = world_now_ms();
+    if (account->custody_open_lots == 0) {
+        account->custody_height = ++s_feeds.height;
+        account->custody_open_lots = lots_worth(0, between(1000, 20000));
+        account->custody_lots += account->custody_open_lots;
+        records_custody(account, RECORDS_DELTA, account->custody_open_lots, last, 0);
+    } else if (once_in(2)) {
+        account->custody_lots -= account->custody_open_lots;
+        account->custody_open_lots = 0;
+        records_custody(account, RECORDS_RETRACTION, 0, last, last);
+    } else {
+        account->custody_sequence = last;
+        records_chain(s_feeds.height, account->custody_height);
+        for (unsigned i = 0; i < world.swarm.account_count; i++)
+            if (world_accounts[i].custody_height <= account->custody_height)
+                world_accounts[i].custody_open_lots = 0;
+    }
+}
+
+static void odd_positions(void)
+{
+    struct world_account *account = some_account();
+    switch (between(0, 3)) {
+    case 0:
+        if (!account->is_dirty)
+            records_snapshot(account, account->sequence); /* the same event twice */
+        break;
+    case 1:
+        if (account->sequence > 1)
+            records_snapshot(account, account->sequence - 1); /* an old number with news */
+        break;
+    case 2:
+        account->sequence += 2;
+        records_gap(account, account->sequence);
+        soil(account); /* a snapshot mends it */
+        break;
+    default:
+        odd_custody(account);
+        break;
+    }
+}
+
 static void odd_holdings(void)
 {
     struct world_account *account = some_account();
@@ -297,6 +352,9 @@ static void send_garbage(void)
     const struct world_account *account = some_account();
     int32_t partition = once_in(4) ? (int32_t)between(0, world.swarm.partition_count - 1)
                                    : account->partition;
+    /* What the position service itself writes is never garbage. */
+    if (topic == PL_TOPIC_HOLDINGS && has_positions())
+        topic = PL_TOPIC_POSITIONS;
     records_garbage(topic, partition, once_in(8) ? "nobody" : account->id.text, &world.feed_chance);
 }
 
@@ -336,6 +394,8 @@ void feeds_fault(enum world_fault fault)
         begin_bad_mark();
     else if (fault == FAULT_GARBAGE)
         send_garbage();
+    else if (fault == FAULT_HOLDINGS && has_positions())
+        odd_positions();
     else if (fault == FAULT_HOLDINGS)
         odd_holdings();
     else if (fault == FAULT_WATERMARK)
@@ -362,7 +422,7 @@ void feeds_begin(void)
     s_feeds.trade_at_ms = world.mono_ms + between(1, TRADE_MS_MAX);
     s_feeds.set = world.swarm.set;
     records_parameters(s_feeds.set, s_feeds.parameter_epoch);
-    records_chain(s_feeds.height);
+    records_chain(s_feeds.height, 0);
     open_accounts();
 }
 
@@ -374,8 +434,10 @@ void feeds_calm(void)
     if (s_feeds.set != world.swarm.set)
         change_parameters(world.swarm.set);
     resume_all();
+    records_chain(s_feeds.height, s_feeds.height);
     for (unsigned i = 0; i < world.swarm.account_count; i++) {
         struct world_account *account = &world_accounts[i];
+        account->custody_open_lots = 0;
         if (s_feeds.has_halted)
             records_control(&account->id, false, ++s_feeds.control_epoch);
         account->has_gap = false;
@@ -410,10 +472,10 @@ int64_t feeds_next_ms(void)
 
 static void tell_watermarks(void)
 {
-    for (int32_t i = 0; i < world.swarm.partition_count; i++)
+    for (int32_t i = 0; !has_positions() && i < world.swarm.partition_count; i++)
         records_watermark(i, s_feeds.source_offset, world_now_ms() - between(0, 200));
     if (once_in(8) && !world.is_calm)
-        records_chain(++s_feeds.height);
+        records_chain(++s_feeds.height, 0);
     s_feeds.watermark_at_ms = world.mono_ms + WATERMARK_MS;
 }
 

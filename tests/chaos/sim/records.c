@@ -10,6 +10,7 @@
 #include "plimsoll/v1/chain_status.pb-c.h"
 #include "plimsoll/v1/execution_report.pb-c.h"
 #include "plimsoll/v1/parameter_set.pb-c.h"
+#include "plimsoll/v1/position.pb-c.h"
 #include "tests/chaos/sim/world.h"
 
 enum { WIRE_BYTES = 8 << 20, PACKED_BYTES = 16 << 10, TOO_LARGE_BYTES = 257 << 10 };
@@ -291,12 +292,12 @@ void records_control(const struct pl_id *account, bool is_halt, uint64_t epoch)
     append(PL_TOPIC_CONTROL, 0, key, value);
 }
 
-void records_chain(uint64_t height)
+void records_chain(uint64_t height, uint64_t finalised)
 {
     Plimsoll__V1__ChainStatus to = PLIMSOLL__V1__CHAIN_STATUS__INIT;
     to.chain = text("chain");
     PUT(&to, head_height, height);
-    PUT(&to, finalised_height, height / 2);
+    PUT(&to, finalised_height, finalised);
     PUT(&to, condition, PLIMSOLL__V1__CHAIN_STATUS__CONDITION__CONDITION_LIVE);
     PUT(&to, event_time_ms, world_now_ms());
     size_t size = plimsoll__v1__chain_status__pack(&to, s_records.packed);
@@ -362,6 +363,108 @@ void records_watermark(int32_t partition, uint64_t offset, int64_t time_ms)
 bool records_name_orders(void)
 {
     return !s_choices[world.swarm.set].settles_by_time;
+}
+
+/* ---- positions ---------------------------------------------------------------------------------- */
+
+enum { TEXTS_MAX = WORLD_INSTRUMENTS_MAX + PL_APPLIED_MAX + 1 };
+
+struct event_message {
+    Plimsoll__V1__PositionEvent event;
+    Plimsoll__V1__PositionEvent__Leg legs[WORLD_INSTRUMENTS_MAX], *leg_list[WORLD_INSTRUMENTS_MAX];
+    Plimsoll__V1__PositionEvent__Applied applied[PL_APPLIED_MAX], *applied_list[PL_APPLIED_MAX];
+    Plimsoll__V1__Amount amounts[TEXTS_MAX];
+    char numbers[TEXTS_MAX][PL_I128_TEXT_BYTES], ids[PL_APPLIED_MAX][PL_UUID_TEXT_BYTES];
+    unsigned amount_count;
+};
+
+static Plimsoll__V1__Amount *amount(struct event_message *to, pl_i128 mantissa, int32_t exponent)
+{
+    unsigned at = to->amount_count++;
+    plimsoll__v1__amount__init(&to->amounts[at]);
+    pl_i128_print(mantissa, to->numbers[at]);
+    to->amounts[at].mantissa = to->numbers[at];
+    PUT(&to->amounts[at], exponent, exponent);
+    return &to->amounts[at];
+}
+
+static void add_leg(struct event_message *to, unsigned i, int64_t lots)
+{
+    Plimsoll__V1__PositionEvent__Leg *leg = &to->legs[to->event.n_legs];
+    plimsoll__v1__position_event__leg__init(leg);
+    leg->instrument = text(world_instruments[i].id.text);
+    leg->quantity = amount(to, lots, -(int32_t)world_instruments[i].lot_decimals);
+    to->leg_list[to->event.n_legs++] = leg;
+    to->event.legs = to->leg_list;
+}
+
+static void add_applied(struct event_message *to, const struct pl_position_applied *from)
+{
+    size_t at = to->event.n_applied++;
+    plimsoll__v1__position_event__applied__init(&to->applied[at]);
+    pl_uuid_print(from->order_id, to->ids[at]);
+    to->applied[at].order_id = to->ids[at];
+    to->applied[at].cumulative_quantity =
+        amount(to, from->cumulative.mantissa, from->cumulative.exponent);
+    to->applied_list[at] = &to->applied[at];
+    to->event.applied = to->applied_list;
+}
+
+static struct event_message *begin_event(const struct world_account *account, const char *source,
+                                         uint64_t sequence, uint64_t previous)
+{
+    static struct event_message to;
+    to.amount_count = 0;
+    plimsoll__v1__position_event__init(&to.event);
+    to.event.account = text(account->id.text);
+    to.event.source = text(source);
+    PUT(&to.event, sequence, sequence);
+    PUT(&to.event, previous_sequence, previous);
+    PUT(&to.event, event_time_ms, account->event_ms);
+    return &to;
+}
+
+static void send_event(const struct world_account *account, const struct event_message *event)
+{
+    size_t size = plimsoll__v1__position_event__get_packed_size(&event->event);
+    pl_assert(size <= PACKED_BYTES);
+    plimsoll__v1__position_event__pack(&event->event, s_records.packed);
+    append(PL_TOPIC_POSITIONS, account->partition, key_of(&account->id),
+           bytes(s_records.packed, size));
+}
+
+void records_snapshot(const struct world_account *account, uint64_t sequence)
+{
+    struct event_message *to = begin_event(account, "venue", sequence, sequence - 1);
+    PUT(&to->event, kind, PLIMSOLL__V1__POSITION_EVENT__KIND__KIND_SNAPSHOT);
+    for (unsigned i = 0; i < WORLD_INSTRUMENTS_MAX; i++)
+        if (account->lots[i] != 0)
+            add_leg(to, i, account->lots[i]);
+    to->event.cash = amount(to, account->cash_vu, -12);
+    for (uint32_t i = 0; i < account->applied_count; i++)
+        add_applied(to, &account->applied[i]);
+    send_event(account, to);
+}
+
+void records_custody(const struct world_account *account, enum records_change kind, int64_t lots,
+                     uint64_t previous, uint64_t retracts)
+{
+    struct event_message *to = begin_event(account, "custody", account->custody_sequence, previous);
+    PUT(&to->event, kind, (Plimsoll__V1__PositionEvent__Kind)kind);
+    to->event.chain = text("chain");
+    PUT(&to->event, block_height, account->custody_height);
+    if (kind == RECORDS_DELTA)
+        add_leg(to, 0, lots);
+    else
+        PUT(&to->event, retracts, retracts);
+    send_event(account, to);
+}
+
+void records_gap(const struct world_account *account, uint64_t sequence)
+{
+    struct event_message *to = begin_event(account, "venue", sequence, sequence - 1);
+    PUT(&to->event, kind, PLIMSOLL__V1__POSITION_EVENT__KIND__KIND_DELTA);
+    send_event(account, to);
 }
 
 /* ---- executions --------------------------------------------------------------------------------- */

@@ -86,5 +86,7 @@ void world_choose(struct world_swarm *swarm, struct test_random *random)
         .router_silent = rate(4, 200), .router_repeats = rate(3, 300),
         .router_rejects = rate(4, 200) };
     choose_events(swarm);
+    if (once_in(4) && swarm->every_ms[FAULT_DISASTER] == 0)
+        swarm->position_slot_count = (unsigned)between(1, 2);
     choose_kafka(&swarm->kafka, swarm->has_torn_ends);
 }

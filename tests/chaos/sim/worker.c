@@ -19,9 +19,13 @@ struct body {
     bool has_memory;
 };
 
-void worker_born(struct worker *worker)
+void worker_born(struct worker *worker, enum worker_kind kind)
 {
-    worker->body = calloc(1, sizeof(struct body));
+    if (!worker->bodies[kind])
+        worker->bodies[kind] =
+            kind == WORKER_POSITION ? positioner_body() : calloc(1, sizeof(struct body));
+    worker->kind = kind;
+    worker->body = worker->bodies[kind];
     pl_assert(worker->body);
 }
 
@@ -68,6 +72,8 @@ static enum pl_err open_worker(struct worker *worker)
 static enum pl_err turn(struct worker *worker)
 {
     struct body *body = worker->body;
+    if (worker->kind == WORKER_POSITION)
+        return positioner_turn(worker);
     if (worker->stage == WORKER_OPENING)
         return open_worker(worker);
     pl_watchdog_beat("follow");
@@ -87,11 +93,18 @@ enum pl_err worker_turn(struct worker *worker)
 void worker_leave(struct worker *worker)
 {
     struct body *body = worker->body;
-    liquidation_close_kafka(&body->service);
+    if (worker->kind == WORKER_POSITION)
+        positioner_leave(worker);
+    else
+        liquidation_close_kafka(&body->service);
 }
 
 void worker_bury(struct worker *worker)
 {
+    if (worker->kind == WORKER_POSITION) {
+        positioner_bury(worker);
+        return;
+    }
     struct body *body = worker->body;
     struct liquidation *service = &body->service;
     for (int32_t i = 0; body->has_memory && i < service->partition_count; i++) {

@@ -100,10 +100,14 @@ uint64_t world_fingerprint(void)
 
 /* ---- workers: life and death --------------------------------------------------------------------- */
 
-bool world_group_is_known(void)
+static const struct { const char *group; enum pl_topic topic; } s_kinds[WORKER_KINDS] = {
+    [WORKER_LIQUIDATION] = { WORLD_GROUP, PL_TOPIC_HOLDINGS },
+    [WORKER_POSITION] = { WORLD_POSITION_GROUP, PL_TOPIC_POSITIONS } };
+
+bool world_group_is_known(enum worker_kind kind)
 {
     for (int32_t i = 0; i < world.swarm.partition_count; i++)
-        if (sim_kafka_committed(WORLD_GROUP, PL_TOPIC_HOLDINGS, i, NULL) == PL_OFFSET_NONE)
+        if (sim_kafka_committed(s_kinds[kind].group, s_kinds[kind].topic, i, NULL) == PL_OFFSET_NONE)
             return false;
     return true;
 }
@@ -113,7 +117,7 @@ static void start(struct worker *worker)
     worker->stage = WORKER_OPENING;
     worker->is_doomed = worker->is_stopping = false;
     /* As an operator does it: until every partition has been committed once. */
-    worker->first_start = !world.had_disaster && !world_group_is_known();
+    worker->first_start = !world.had_disaster && !world_group_is_known(worker->kind);
     worker->starts++;
     world.counts.starts++;
     worker->next_ms = world.mono_ms + world_between(1, 50);
@@ -141,14 +145,15 @@ void world_kill(struct worker *worker)
         die(worker, "killed");
 }
 
-void world_add_worker(int slot, bool is_twin)
+void world_add_worker(enum worker_kind kind, int slot, bool is_twin)
 {
     pl_assert(world.worker_count < WORLD_WORKERS_MAX);
     struct worker *worker = &world.workers[world.worker_count];
+    worker_born(worker, kind);
     worker->number = (int)world.worker_count++;
     worker->slot = slot;
     worker->is_twin = is_twin;
-    snprintf(worker->instance, sizeof(worker->instance), WORLD_GROUP ".%d", slot);
+    snprintf(worker->instance, sizeof(worker->instance), "%s.%d", s_kinds[kind].group, slot);
     worker->stage = WORKER_DOWN;
     worker->next_ms = world.mono_ms + world_between(0, is_twin ? 50 : 1500);
 }
@@ -277,7 +282,8 @@ static struct event next_event(void)
     consider(&event, router_next_ms(), router_run, NULL);
     for (unsigned i = 0; i < world.worker_count; i++) {
         struct worker *worker = &world.workers[i];
-        if (!worker->is_entered && worker->stage != WORKER_GONE)
+        bool is_quiet = worker->kind == WORKER_POSITION && world.mono_ms >= world.quiet_from_ms;
+        if (!worker->is_entered && worker->stage != WORKER_GONE && !is_quiet)
             consider(&event, worker->next_ms, NULL, worker);
     }
     return event;
@@ -323,6 +329,8 @@ static void on_point(void *context, enum sim_point point, int wait_ms)
         return;
     if (point == SIM_POINT_WAITS) {
         let_pass(worker, wait_ms, false);
+    } else if (point == SIM_POINT_ABORTED) {
+        let_pass(worker, world_between(1, 20), false); /* or it could abort for ever at once */
     } else if (!world.is_calm) {
         switch (chaos_in_call(point, &stop_ms)) {
         case CHAOS_KILL:
@@ -381,10 +389,8 @@ static void begin(uint64_t seed, bool uses_cache)
 {
     bury_all(); /* those of the last seed */
     for (unsigned i = 0; i < WORLD_WORKERS_MAX; i++) {
-        void *body = world.workers[i].body;
-        world.workers[i] = (struct worker){ .body = body };
-        if (!body)
-            worker_born(&world.workers[i]);
+        struct worker *worker = &world.workers[i];
+        *worker = (struct worker){ .bodies = { worker->bodies[0], worker->bodies[1] } };
     }
     world.seed = seed;
     world.chance = stream(1);
@@ -421,7 +427,9 @@ void world_run(uint64_t seed, bool uses_cache)
     router_begin();
     chaos_begin();
     for (unsigned i = 0; i < world.swarm.slot_count; i++)
-        world_add_worker((int)i, false);
+        world_add_worker(WORKER_LIQUIDATION, (int)i, false);
+    for (unsigned i = 0; i < world.swarm.position_slot_count; i++)
+        world_add_worker(WORKER_POSITION, (int)i, false);
     run_until(world.end_ms);
     if (!world.has_failed)
         check_end();

@@ -5,6 +5,7 @@
  *
  *   world.c     virtual time, the scheduler, the life and death of workers
  *   worker.c    a worker: the real liquidation service, opened and stepped as its main does
+ *   positioner.c  likewise the real position service
  *   swarm.c     what one seed has chosen: sizes, durations, which faults are on
  *   chaos.c     faults that come from outside: kills, stops, twins, clocks, the brokers' own
  *   feeds.c     marks, parameters, control, chains, and the truth about accounts
@@ -30,7 +31,7 @@
 #include "tests/support/random.h"
 
 enum {
-    WORLD_WORKERS_MAX = 6,
+    WORLD_WORKERS_MAX = 8,
     WORLD_ACCOUNTS_MAX = 32,
     WORLD_INSTRUMENTS_MAX = 5,
     WORLD_PARTITIONS_MAX = 3,
@@ -39,6 +40,7 @@ enum {
 };
 
 #define WORLD_GROUP "plimsoll-liquidation"
+#define WORLD_POSITION_GROUP "plimsoll-position"
 
 /* ---- swarm.c ------------------------------------------------------------------------------------ */
 
@@ -71,6 +73,7 @@ extern const char *const world_fault_names[FAULT_COUNT];
 struct world_swarm {
     int32_t partition_count;
     unsigned slot_count, account_count, set;
+    unsigned position_slot_count; /* 0: a feed writes holdings in the position service's place    */
     int32_t faults_ms, calm_ms;
     int32_t turn_ms_max;  /* a turn of a worker's loop takes up to                               */
     int32_t mark_every_ms, move_ppm; /* how often and how far prices move                        */
@@ -85,9 +88,11 @@ void world_choose(struct world_swarm *swarm, struct test_random *random);
 
 /* ---- workers ------------------------------------------------------------------------------------ */
 
+enum worker_kind { WORKER_LIQUIDATION, WORKER_POSITION, WORKER_KINDS };
 enum worker_stage { WORKER_DOWN, WORKER_OPENING, WORKER_RUNNING, WORKER_GONE };
 
 struct worker {
+    enum worker_kind kind;
     int number;               /* also the process of the modelled Kafka                          */
     int slot;
     char instance[32];
@@ -100,17 +105,24 @@ struct worker {
     uint32_t starts;
     char last_words[160];     /* why it ended                                                    */
     jmp_buf grave;            /* where a worker that is killed inside a call comes out           */
-    void *body;               /* worker.c's                                                      */
+    void *body;               /* of the present kind                                             */
+    void *bodies[WORKER_KINDS]; /* memory from seed to seed                                      */
 };
 
 /* worker.c */
-void worker_born(struct worker *worker);     /* once per program                                 */
+void worker_born(struct worker *worker, enum worker_kind kind);
 /* One turn of its main's loop. RETRY is dealt with; anything else ends the process. */
 enum pl_err worker_turn(struct worker *worker);
 /* Leaves in order, as on SIGTERM. */
 void worker_leave(struct worker *worker);
 /* Memory and what else a dead process gives back by itself. */
 void worker_bury(struct worker *worker);
+
+/* positioner.c */
+void *positioner_body(void);
+enum pl_err positioner_turn(struct worker *worker);
+void positioner_leave(struct worker *worker);
+void positioner_bury(struct worker *worker);
 
 /* ---- world.c ------------------------------------------------------------------------------------ */
 
@@ -155,11 +167,11 @@ void world_print_notes(FILE *file, unsigned count);
 void world_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void world_kill(struct worker *worker);
 /* Every partition has been committed at least once. */
-bool world_group_is_known(void);
+bool world_group_is_known(enum worker_kind kind);
 /* Sets the brokers' clock against the true one. */
 void world_skew_brokers(int64_t skew_ms);
 /* A worker more; a twin is given a slot that another one has, and is not started again. */
-void world_add_worker(int slot, bool is_twin);
+void world_add_worker(enum worker_kind kind, int slot, bool is_twin);
 /* A digest of everything that happened: of all logs and offsets. */
 uint64_t world_fingerprint(void);
 
@@ -189,6 +201,9 @@ struct world_account {
     uint64_t version, sequence;
     int64_t lots[WORLD_INSTRUMENTS_MAX];
     int64_t unfinal_lots;     /* of the first instrument: an inflow that is not final            */
+    /* Of the first instrument too, with a source that has a chain: what it says in events.       */
+    int64_t custody_lots, custody_open_lots;
+    uint64_t custody_sequence, custody_height;
     pl_i128 cash_vu;
     bool has_gap, is_dirty;
     int64_t publish_at_ms, event_ms, written_ms;
@@ -220,7 +235,14 @@ const struct pl_parameters *records_set(unsigned set, const struct pl_names **na
 void records_holdings(const struct world_account *account, uint64_t version);
 void records_watermark(int32_t partition, uint64_t offset, int64_t time_ms);
 void records_control(const struct pl_id *account, bool is_halt, uint64_t epoch);
-void records_chain(uint64_t height);
+void records_chain(uint64_t height, uint64_t finalised);
+/* A position event: everything that the source says of the account, or one change of custody. */
+void records_snapshot(const struct world_account *account, uint64_t sequence);
+enum records_change { RECORDS_DELTA = 2, RECORDS_RETRACTION };
+void records_custody(const struct world_account *account, enum records_change kind, int64_t lots,
+                     uint64_t previous, uint64_t retracts);
+/* A change of nothing after one that never came. */
+void records_gap(const struct world_account *account, uint64_t sequence);
 /* Whether holdings name the orders that they contain: so it stays for the whole seed. */
 bool records_name_orders(void);
 enum records_status { RECORDS_NEW = 1, RECORDS_PARTIAL, RECORDS_FILLED, RECORDS_CANCELED,
