@@ -531,7 +531,8 @@ struct pl_execution {
 bool pl_state_apply_execution(struct pl_account_state *state, const struct pl_execution *execution);
 
 /* The portfolio that is evaluated: the account's legs with pending quantities counted as sold at
- * their limits (G5). `legs` is scratch of PL_LEGS_MAX that the portfolio borrows. */
+ * their limits (G5). It borrows its legs from `legs`, scratch of PL_LEGS_MAX, or where nothing is pending
+ * from the book. */
 void pl_effective_portfolio(const struct pl_book *book, uint32_t index,
                             const struct pl_account_state *state,
                             const struct pl_market *market, struct pl_leg *legs,

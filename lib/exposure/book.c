@@ -397,10 +397,14 @@ const struct pl_account_state *pl_book_state_view(const struct pl_book *book, ui
 void pl_book_state(const struct pl_book *book, uint32_t index, struct pl_account_state *state)
 {
     uint32_t at = pl_book_at(book, index)->state_index;
-    *state = (struct pl_account_state){.state = PL_STATE_OK, .whole_since_ms = -1};
-    if (at == UINT32_MAX) return;
-    const struct pl_account_state *stored = pl_book_state_view(book, at);
-    memcpy(state, stored, stored_bytes(stored));
+    if (at != UINT32_MAX) {
+        const struct pl_account_state *stored = pl_book_state_view(book, at);
+        memcpy(state, stored, stored_bytes(stored));
+        return;
+    }
+    memset(state, 0, offsetof(struct pl_account_state, pending));
+    state->state = PL_STATE_OK;
+    state->whole_since_ms = -1;
 }
 
 bool pl_book_has_state(const struct pl_book *book, uint32_t index)

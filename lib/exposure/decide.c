@@ -144,10 +144,13 @@ void pl_effective_portfolio(const struct pl_book *book, uint32_t index,
 {
     const struct pl_account *account = pl_book_at(book, index);
     pl_assert(account->leg_count <= PL_LEGS_MAX && state->pending_count <= PL_PENDING_MAX);
-    memcpy(legs, pl_book_legs(book, index), account->leg_count * sizeof legs[0]);
-    *portfolio = (struct pl_portfolio){.legs = legs, .leg_count = account->leg_count,
+    *portfolio = (struct pl_portfolio){.legs = pl_book_legs(book, index),
+                                       .leg_count = account->leg_count,
                                        .cash_vu = account->cash_vu,
                                        .final_cash_vu = account->final_cash_vu};
+    if (state->pending_count == 0) return;
+    memcpy(legs, portfolio->legs, account->leg_count * sizeof legs[0]);
+    portfolio->legs = legs;
     for (uint32_t i = 0; i < state->pending_count; i++) {
         const struct pl_pending *pending = &state->pending[i];
         int64_t lots = open_lots(pending, applied_lots(book, index, pending));
@@ -473,6 +476,23 @@ static bool states_are_equal(const struct pl_account_state *a, const struct pl_a
 
 /* ---- decision ------------------------------------------------------------------------------- */
 
+/* Writes what is read: clearing room for orders, alerts and legs that most accounts do not have took a
+ * third of the time. The verdict is written whole later on. */
+static void begin(uint32_t index, const struct pl_account_state *prior,
+                  struct pl_decision *decision)
+{
+    decision->index = index;
+    decision->has_changed = decision->has_sale = false;
+    decision->rank = decision->alert_count = 0;
+    memcpy(&decision->state, prior,
+           offsetof(struct pl_account_state, pending) +
+               prior->pending_count * sizeof prior->pending[0]);
+    struct pl_sale *sale = &decision->sale;
+    sale->reaches = sale->is_bankrupt = false;
+    sale->leg_count = sale->evaluation_count = 0;
+    sale->end_before = sale->end_after = sale->maintenance_before = 0;
+}
+
 void pl_decide(const struct pl_market *market, const struct pl_names *names,
                const struct pl_book *book, uint32_t index,
                const struct pl_account_state *committed, const struct pl_account_state *prior,
@@ -482,7 +502,7 @@ void pl_decide(const struct pl_market *market, const struct pl_names *names,
     struct pl_account_state *state = &decision->state;
     struct pl_leg legs[PL_LEGS_MAX];
     struct pl_portfolio portfolio;
-    *decision = (struct pl_decision){.index = index, .state = *prior};
+    begin(index, prior, decision);
     settle_pending(market, book, index, state);
     pl_effective_portfolio(book, index, state, market, legs, &portfolio);
     pl_verdict_of(market, names, &portfolio, &decision->verdict);

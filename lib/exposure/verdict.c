@@ -19,6 +19,8 @@
  * the greatest value of a concave function (own) is concave in the shift, while the distance of 0
  * from it (factors, brackets, losses at their least) is convex.
  */
+#include <string.h>
+
 #include "lib/base/assert.h"
 #include "lib/exposure/terms.h"
 
@@ -207,7 +209,7 @@ struct tally {
     enum end end;
     pl_i128 excess;
     struct span factors[PL_FACTORS_MAX];
-    pl_i128 losses[PL_DEPENDENCIES_MAX];
+    pl_i128 losses[PL_DEPENDENCIES_MAX + 1];
     struct pl_term *terms;
     uint32_t capacity, count;
     bool is_unbounded;
@@ -303,9 +305,26 @@ static void add_up(struct tally *tally)
     add_term(tally, PL_TERM_DEPENDENCY, worst, -tally->losses[worst]);
 }
 
+static void tally_init(struct tally *tally, const struct scope *scope, enum pl_tier tier,
+                       enum end end)
+{
+    const struct pl_parameters *parameters = scope->market->parameters;
+    tally->scope = scope;
+    tally->tier = tier;
+    tally->end = end;
+    tally->excess = 0;
+    tally->terms = NULL;
+    tally->capacity = tally->count = 0;
+    tally->is_unbounded = false;
+    memset(tally->factors, 0, parameters->factor_count * sizeof tally->factors[0]);
+    /* There is a first one even where there are none. */
+    memset(tally->losses, 0, (parameters->dependency_count + 1) * sizeof tally->losses[0]);
+}
+
 static pl_i128 bound_at(const struct scope *scope, enum pl_tier tier, enum end end)
 {
-    struct tally tally = {.scope = scope, .tier = tier, .end = end};
+    struct tally tally;
+    tally_init(&tally, scope, tier, end);
     add_up(&tally);
     if (tally.is_unbounded)
         return end == END_HIGH ? PL_EXCESS_UNBOUNDED : -PL_EXCESS_UNBOUNDED;
@@ -330,8 +349,10 @@ uint32_t pl_explain(const struct pl_market *market, const struct pl_portfolio *p
     struct scope scope;
     if (!scope_init(&scope, market, portfolio))
         return 0;
-    struct tally tally = {
-        .scope = &scope, .tier = tier, .end = END_HIGH, .terms = terms, .capacity = capacity};
+    struct tally tally;
+    tally_init(&tally, &scope, tier, END_HIGH);
+    tally.terms = terms;
+    tally.capacity = capacity;
     add_up(&tally);
     if (tally.is_unbounded) {
         tally.count = 0;

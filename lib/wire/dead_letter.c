@@ -118,13 +118,14 @@ enum pl_err pl_wire_dead_letter_headers(struct pl_wire *wire, const struct pl_de
     struct headers all = {
         .wire = wire, .list = headers, .count_max = origin_count + PL_DEAD_LETTER_HEADERS_MAX};
     all.text = letter->text ? keep_text(&all, letter->text) : NULL;
-    for (unsigned i = 0; i < origin_count; i++)
-        if (!is_ours(origin[i].name))
-            headers[all.count++] = origin[i];
     add_connect(&all, letter);
     add_spring(&all, letter);
     add_text(&all, "plimsoll.error.code", pl_err_name(letter->err));
     add_text(&all, "plimsoll.code.version", letter->build);
+    /* Last, since a reader may keep only so many: the facts of the refusal come through. */
+    for (unsigned i = 0; i < origin_count; i++)
+        if (!is_ours(origin[i].name))
+            headers[all.count++] = origin[i];
     *count = all.count;
     return all.err;
 }

@@ -264,8 +264,8 @@ bool pl_wire_journal_of(const struct pl_header *headers, unsigned header_count, 
 
 /*
  * dead_letter.c. A dead letter is the origin's key and value bytes untouched, with headers: the
- * origin's own, then the facts of its refusal under Kafka Connect's names (as text), Spring's
- * (numbers big-endian binary) and ours. Headers of an earlier refusal are left out, so that a
+ * facts of its refusal under Kafka Connect's names (as text), Spring's (numbers big-endian binary) and
+ * ours, then the origin's own. Headers of an earlier refusal are left out, so that a
  * record which goes round does not grow. What is not known (NULL) has no header.
  */
 struct pl_dead_letter {

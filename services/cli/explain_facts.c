@@ -143,6 +143,10 @@ bool explain_look(const struct explain_scene *scene, struct explain_view *view)
         before.pending_count -= view->decision.sale.leg_count;
     pl_effective_portfolio(ledger->book, view->row, &before, scene->venue->market, view->legs,
                            &view->portfolio);
+    /* The book's legs, while nothing is pending: from here on they are looked at in one place. */
+    if (view->portfolio.legs != view->legs)
+        memcpy(view->legs, view->portfolio.legs, view->portfolio.leg_count * sizeof(view->legs[0]));
+    view->portfolio.legs = view->legs;
     if (!view->has_decided)
         view->decision.has_sale = false;
     return true;

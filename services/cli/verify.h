@@ -97,7 +97,4 @@ const struct verify_finding *verify_finding(const struct verify *verify);
 typedef void verify_progress(void *context, uint64_t record_count);
 void verify_on_progress(struct verify *verify, verify_progress *progress, void *context);
 
-/* verify_command.c: plimsoll verify */
-int cli_verify(int argc, char **argv);
-
 #endif

@@ -55,12 +55,16 @@ static void name_orders(const struct pl_names *names, const struct pl_account *a
 void ledger_decide_account(const struct ledger *ledger, struct venue *venue, uint32_t row,
                            struct pl_decision *decision)
 {
-    static struct pl_account_state committed, prior;
+    static struct pl_account_state committed, folded;
     const struct pl_account *account = pl_book_at(ledger->book, row);
+    const struct pl_account_state *prior = &committed;
     pl_book_state(ledger->book, row, &committed);
-    pl_book_state(ledger->book, row, &prior);
-    fold_executions(ledger, row, &prior);
-    pl_decide(venue->market, venue->names, ledger->book, row, &committed, &prior,
+    if (ledger->execution_count > 0) {
+        pl_book_state(ledger->book, row, &folded);
+        fold_executions(ledger, row, &folded);
+        prior = &folded;
+    }
+    pl_decide(venue->market, venue->names, ledger->book, row, &committed, prior,
               venue_halts(venue, &account->id), decision);
     if (decision->has_sale)
         name_orders(venue->names, account, &decision->state);

@@ -542,7 +542,9 @@ void auditor_evaluate(const struct portfolio *portfolio, struct verdict *verdict
             excess_at(portfolio, t, 1, verdict->high[t]);
         if (verdict->is_certain || is_exact(portfolio, t))
             continue;
-        verdict->is_loose = true;
+        verdict->is_loose = true; /* both ends are possible, whichever is the better one */
+        if (mpz_cmp(verdict->low[t], verdict->high[t]) > 0)
+            mpz_swap(verdict->low[t], verdict->high[t]);
         loose_high(portfolio, verdict->loose_high[t]);
     }
 }

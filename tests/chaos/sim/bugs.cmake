@@ -166,3 +166,15 @@ sim_bug(untainted services/liquidation/apply.c "I4,V" 1000
 sim_bug(repeated_id services/liquidation/decide.c "I2,I3,V" 500
   [==[    pl_plan_id(&account->id, "", state->episode, state->revision, &plan_id);]==]
   [==[    pl_plan_id(&account->id, "", state->episode, 1, &plan_id);]==])
+
+# ---- the position service ----
+
+# T2: what was applied is not told again after an abort.
+sim_bug(untold_positions services/position/position.c "I1,V" 2000
+  [==[        err = pl_txn_abort(service->txn);]==]
+  [==[        service->output_count = 0;
+        err = pl_txn_abort(service->txn);]==])
+
+sim_bug(event_twice lib/position/position.c "I1" 2000
+  [==[        if (event->sequence <= source->sequence)]==]
+  [==[        if (event->sequence < source->sequence)]==])

@@ -269,7 +269,8 @@ static void odd_custody(struct world_account *account)
         account->custody_height = ++s_feeds.height;
         account->custody_open_lots = lots_worth(0, between(1000, 20000));
         account->custody_lots += account->custody_open_lots;
-        records_custody(account, RECORDS_DELTA, account->custody_open_lots, last, 0);
+        for (int64_t times = once_in(3) ? 2 : 1; times > 0; times--)
+            records_custody(account, RECORDS_DELTA, account->custody_open_lots, last, 0);
     } else if (once_in(2)) {
         account->custody_lots -= account->custody_open_lots;
         account->custody_open_lots = 0;

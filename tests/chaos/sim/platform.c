@@ -63,7 +63,7 @@ void pl_notify_stopping(void) {}
  * which knows the few pages that were touched. A parameter set needs neither: reading one overwrites all
  * of it, and until then nobody looks.
  */
-enum { BLOCKS_MAX = 2048, OWNER_FREE = -2, BY_KERNEL_BYTES = 128 << 10 };
+enum { BLOCKS_MAX = 2048, OWNER_FREE = -2, BY_KERNEL_BYTES = 1600 << 10 };
 
 static struct {
     unsigned count;

@@ -41,7 +41,9 @@ struct subject {
     const struct pl_record *aborted, *late;
     int64_t offset_wrong; /* added to the entry's committed offset       */
     bool offset_goes_back, has_no_commit, is_executed_late, is_executed_twice, is_invisible_order;
-    bool must_not_diverge;
+    bool must_not_diverge, is_aborted_first, has_no_order_id;
+    const struct pl_offset *extra; /* one more committed offset, and who sent it */
+    uint64_t extra_txn;
     bool ends; /* the finding is that of the end              */
     struct auditor_options options;
     struct auditor_facts facts;
@@ -126,9 +128,11 @@ static void feed_stream(const struct subject *subject, const struct audit_stream
         } else if (entry_of(record, &partition, &sequence)) {
             txn = txn_of(subject, partition, sequence, record);
         }
+        if (record == subject->aborted && subject->is_aborted_first)
+            auditor_aborted(s_auditor, record);
         if (record != subject->late)
             auditor_feed(s_auditor, record, txn);
-        if (record == subject->aborted)
+        if (record == subject->aborted && !subject->is_aborted_first)
             auditor_aborted(s_auditor, record);
     }
 }
@@ -141,6 +145,8 @@ static void feed_router(const struct subject *subject)
         const struct pl_record *record = &orders->records[i];
         Plimsoll__V1__ForcedSaleOrder *order = plimsoll__v1__forced_sale_order__unpack(
             NULL, record->value.size_bytes, record->value.data);
+        if (!order)
+            continue;
         struct auditor_router_event event = {.kind = AUDITOR_ROUTER_EXECUTED,
                                              .order_id = order->order_id,
                                              .lots = (int64_t)order->lots,
@@ -151,6 +157,8 @@ static void feed_router(const struct subject *subject)
             event.lots *= 2;
         if (subject->is_invisible_order && i == 0)
             event.order_id = "00000000-0000-8000-8000-000000000000";
+        if (subject->has_no_order_id && i == 0)
+            event.order_id = "none";
         auditor_router(s_auditor, &event);
         plimsoll__v1__forced_sale_order__free_unpacked(order, NULL);
     }
@@ -165,6 +173,8 @@ static const struct auditor_finding *audit(struct subject *subject)
         feed_stream(subject, &subject->log.streams[i]);
     for (int32_t p = 0; p < subject->log.partition_count; p++)
         feed_offsets(subject, audit_log_stream(&subject->log, PL_TOPIC_JOURNAL, p));
+    if (subject->extra)
+        auditor_offsets(s_auditor, subject->extra, subject->extra_txn);
     feed_router(subject);
     const struct auditor_finding *finding = auditor_check(s_auditor);
     if (!finding && subject->late) {
@@ -216,13 +226,19 @@ static void test_right_logs_pass(void **state)
     assert_true(sum.evaluations > 1000);
 }
 
-/* Cuts what the last entry has not read. */
-static void cut(struct audit_log *log, const Plimsoll__V1__JournalEntry *entry, enum pl_topic topic)
+/* Cuts what the last entry of a partition has not read. */
+static void cut(struct audit_log *log, int32_t partition)
 {
-    struct audit_stream *stream = audit_log_stream(log, topic, 0);
-    while (stream->count > 0 &&
-           stream->records[stream->count - 1].offset >= coordinate(entry, topic)->offset)
-        audit_log_remove(stream, stream->count - 1);
+    static const enum pl_topic topics[] = {PL_TOPIC_HOLDINGS, PL_TOPIC_EXECUTIONS};
+    const struct audit_stream *journal = audit_log_stream(log, PL_TOPIC_JOURNAL, partition);
+    const Plimsoll__V1__JournalEntry *entry = unpack_entry(&journal->records[journal->count - 1]);
+    for (size_t i = 0; i < TEST_COUNT(topics); i++) {
+        struct audit_stream *stream = audit_log_stream(log, topics[i], partition);
+        while (stream->count > 0 &&
+               stream->records[stream->count - 1].offset >= coordinate(entry, topics[i])->offset)
+            audit_log_remove(stream, stream->count - 1);
+    }
+    free_entry(entry);
 }
 
 /* Offsets and liveness are right at the end of a log that ends well. */
@@ -236,8 +252,7 @@ static void test_right_end_passes(void **state)
         const struct audit_stream *journal = audit_log_stream(&subject.log, PL_TOPIC_JOURNAL, 0);
         const Plimsoll__V1__JournalEntry *entry = unpack_entry(
             &journal->records[journal->count - 1]);
-        cut(&subject.log, entry, PL_TOPIC_HOLDINGS);
-        cut(&subject.log, entry, PL_TOPIC_EXECUTIONS);
+        cut(&subject.log, 0);
         subject.facts = (struct auditor_facts){
             .is_calm = true, .now_ms = entry->clock_ms + 10, .silent_ms_max = 10};
         free_entry(entry);
@@ -702,14 +717,135 @@ static bool too_many_outputs(struct subject *subject)
     return true;
 }
 
+/* The log ends with the last entry, and the world is calm. */
+static void end_calmly(struct subject *subject, int64_t silent_ms_max)
+{
+    for (int32_t p = 0; p < subject->log.partition_count; p++)
+        cut(&subject->log, p);
+    subject->ends = true;
+    EDIT_ENTRY(subject, subject->facts = ((struct auditor_facts){.is_calm = true,
+                                                                 .now_ms = entry->clock_ms + 5000,
+                                                                 .silent_ms_max = silent_ms_max}));
+}
+
 static bool silent(struct subject *subject)
 {
-    bool is_last = subject->at == subject->journal->count - 1 && subject->is_deciding;
-    EDIT_ENTRY(subject,
-               subject->facts = ((struct auditor_facts){
-                   .is_calm = true, .now_ms = entry->clock_ms + 5000, .silent_ms_max = 4999}));
-    subject->ends = true;
-    return is_last;
+    if (subject->at != subject->journal->count - 1 || !subject->is_deciding)
+        return false;
+    end_calmly(subject, 4999);
+    return true;
+}
+
+static bool undecided_at_last(struct subject *subject)
+{
+    if (subject->at != subject->journal->count - 1 || subject->is_deciding)
+        return false;
+    end_calmly(subject, INT64_MAX);
+    return true;
+}
+
+static bool output_of_no_entry(struct subject *subject)
+{
+    const struct pl_record *alert = first_of(subject, PL_TOPIC_ALERTS);
+    char text[PL_JOURNAL_TEXT_BYTES];
+    if (!alert)
+        return false;
+    struct pl_record like = *alert;
+    like.headers[0] = pl_wire_journal_header(subject->partition, 1000000, text);
+    like.header_count = 1;
+    struct audit_stream *stream = audit_log_stream(&subject->log, PL_TOPIC_ALERTS,
+                                                   subject->partition);
+    insert(stream, stream->end, &like, alert->value);
+    end_calmly(subject, INT64_MAX);
+    return true;
+}
+
+static bool committed_by_nobody(struct subject *subject)
+{
+    static struct pl_offset extra;
+    extra = (struct pl_offset){PL_TOPIC_HOLDINGS, subject->partition, INT64_MAX};
+    subject->extra = &extra;
+    subject->extra_txn = 99999999;
+    end_calmly(subject, INT64_MAX);
+    return true;
+}
+
+static bool committed_by_an_operator(struct subject *subject)
+{
+    bool is_done = committed_by_nobody(subject);
+    subject->extra_txn = 0;
+    return is_done;
+}
+
+static bool output_of_another_partition(struct subject *subject)
+{
+    const struct pl_record *order = first_of(subject, PL_TOPIC_ORDERS);
+    if (order)
+        audit_log_bytes(order->headers[0].value)[0] = subject->partition == 0 ? '1' : '0';
+    return order;
+}
+
+static bool output_comes_late(struct subject *subject)
+{
+    static struct pl_record late;
+    const struct pl_record *alert = first_of(subject, PL_TOPIC_ALERTS);
+    if (!alert)
+        return false;
+    late = *alert;
+    late.offset = audit_log_stream(&subject->log, PL_TOPIC_ALERTS, subject->partition)->end;
+    subject->late = &late;
+    return true;
+}
+
+static bool aborted_becomes_visible(struct subject *subject)
+{
+    subject->aborted = first_of(subject, PL_TOPIC_ORDERS);
+    subject->is_aborted_first = true;
+    return subject->aborted;
+}
+
+static bool router_without_id(struct subject *subject)
+{
+    subject->has_no_order_id = subject->orders > 0;
+    return subject->has_no_order_id;
+}
+
+static bool order_unreadable(struct subject *subject)
+{
+    struct pl_record *order = first_of(subject, PL_TOPIC_ORDERS);
+    if (order)
+        audit_log_bytes(order->value)[order->value.size_bytes - 1] ^= 0x80;
+    return order;
+}
+
+/* The plan of the partition's first order, once more. */
+static bool plan_twice(struct subject *subject)
+{
+    const struct audit_stream *stream = audit_log_stream(&subject->log, PL_TOPIC_ORDERS,
+                                                         subject->partition);
+    struct pl_record *order = first_of(subject, PL_TOPIC_ORDERS);
+    int32_t partition = 0;
+    uint64_t sequence = 0;
+    if (!order || !entry_of(&stream->records[0], &partition, &sequence) ||
+        sequence == subject->sequence)
+        return false;
+    char plan_id[PL_UUID_TEXT_BYTES];
+    EDIT(&stream->records[0], Plimsoll__V1__ForcedSaleOrder, message,
+         snprintf(plan_id, sizeof(plan_id), "%s", message->plan_id));
+    EDIT(order, Plimsoll__V1__ForcedSaleOrder, message,
+         snprintf(message->plan_id, sizeof(plan_id), "%s", plan_id));
+    return true;
+}
+
+static bool no_parameters(struct subject *subject)
+{
+    const struct audit_stream *stream = audit_log_stream(&subject->log, PL_TOPIC_PARAMETERS, 0);
+    if (subject->at > 0)
+        return false;
+    for (size_t i = 0; i < stream->count; i++)
+        audit_log_bytes(stream->records[i].key)[0] = 'x';
+    seal_inputs(subject);
+    return true;
 }
 
 static bool never_read(struct subject *subject)
@@ -923,13 +1059,9 @@ static bool sold_above_the_line(struct subject *subject)
     return true;
 }
 
-/* Everything that was published for somebody who is sold is gone. */
-static bool account_skipped(struct subject *subject)
+/* Removes everything that the entry published for an account. */
+static void remove_all_of(struct subject *subject, struct pl_bytes_view key)
 {
-    if (!is_first_sale(subject))
-        return false;
-    const struct pl_record *order = first_of(subject, PL_TOPIC_ORDERS);
-    struct pl_bytes_view key = heap_copy(order->key.data, order->key.size_bytes);
     static const enum pl_topic topics[] = {PL_TOPIC_ORDERS, PL_TOPIC_ALERTS, PL_TOPIC_ACCOUNTS};
     for (size_t i = 0; i < TEST_COUNT(topics); i++) {
         struct audit_stream *stream;
@@ -942,6 +1074,15 @@ static bool account_skipped(struct subject *subject)
             else
                 nth++;
     }
+}
+
+static bool account_skipped(struct subject *subject)
+{
+    if (!is_first_sale(subject))
+        return false;
+    const struct pl_record *order = first_of(subject, PL_TOPIC_ORDERS);
+    struct pl_bytes_view key = heap_copy(order->key.data, order->key.size_bytes);
+    remove_all_of(subject, key);
     free((void *)(uintptr_t)key.data);
     return true;
 }
@@ -1002,6 +1143,130 @@ static bool proof_wrong(struct subject *subject)
                             order->proof->end_after->mantissa[0] == '1' ? '2' : '1');
 }
 
+static bool epoch_of_order(struct subject *subject)
+{
+    EDIT_ORDER(subject, order->control_epoch++);
+}
+
+static bool leg_of_another(struct subject *subject)
+{
+    EDIT_ORDER(subject, order->leg++);
+}
+
+static bool side_wrong(struct subject *subject)
+{
+    EDIT_ORDER(subject,
+               order->side = order->side == PLIMSOLL__V1__FORCED_SALE_ORDER__SIDE__SIDE_SELL
+                                 ? PLIMSOLL__V1__FORCED_SALE_ORDER__SIDE__SIDE_BUY
+                                 : PLIMSOLL__V1__FORCED_SALE_ORDER__SIDE__SIDE_SELL);
+}
+
+static void turn_reason(Plimsoll__V1__ForcedSaleOrder *order)
+{
+    static const Plimsoll__V1__ForcedSaleOrder__Reason
+        below = PLIMSOLL__V1__FORCED_SALE_ORDER__REASON__REASON_BELOW_MAINTENANCE,
+        bankrupt = PLIMSOLL__V1__FORCED_SALE_ORDER__REASON__REASON_BANKRUPT;
+    order->reason = order->reason == below ? bankrupt : below;
+}
+
+static bool turn_reasons(struct subject *subject, bool of_bankrupt)
+{
+    bool is_taken = false;
+    if (subject->orders == 1)
+        EDIT(first_of(subject, PL_TOPIC_ORDERS), Plimsoll__V1__ForcedSaleOrder, order,
+             is_taken = (order->reason ==
+                         PLIMSOLL__V1__FORCED_SALE_ORDER__REASON__REASON_BANKRUPT) == of_bankrupt;
+             if (is_taken) turn_reason(order));
+    return is_taken;
+}
+
+static bool called_bankrupt(struct subject *subject)
+{
+    return turn_reasons(subject, false);
+}
+
+static bool not_called_bankrupt(struct subject *subject)
+{
+    return turn_reasons(subject, true);
+}
+
+/* The orders of a plan of two legs, as records. */
+static bool two_legs(const struct subject *subject, struct pl_record *legs[2], size_t at[2])
+{
+    struct audit_stream *stream;
+    bool is_plan = true;
+    for (int i = 0; i < 2; i++) {
+        legs[i] = output_of(subject, PL_TOPIC_ORDERS, i, &stream, &at[i]);
+        if (!legs[i])
+            return false;
+        EDIT(legs[i], Plimsoll__V1__ForcedSaleOrder, order,
+             is_plan = is_plan && order->leg_count == 2 && order->leg == (uint32_t)i + 1);
+    }
+    return is_plan;
+}
+
+static bool reasons_differ(struct subject *subject)
+{
+    struct pl_record *legs[2];
+    size_t at[2];
+    if (!two_legs(subject, legs, at))
+        return false;
+    EDIT(legs[1], Plimsoll__V1__ForcedSaleOrder, order, turn_reason(order));
+    return true;
+}
+
+static bool legs_swapped(struct subject *subject)
+{
+    struct pl_record *legs[2];
+    size_t at[2];
+    if (!two_legs(subject, legs, at))
+        return false;
+    audit_log_swap_values(audit_log_stream(&subject->log, PL_TOPIC_ORDERS, subject->partition),
+                          at[0], at[1]);
+    for (uint32_t i = 0; i < 2; i++)
+        EDIT(legs[i], Plimsoll__V1__ForcedSaleOrder, order, order->leg = i + 1);
+    return true;
+}
+
+/* An order for what the account does not hold, under the id that it would have. */
+static bool sells_what_is_not_held(struct subject *subject)
+{
+    uint8_t plan_id[PL_ORDER_ID_BYTES], order_id[PL_ORDER_ID_BYTES];
+    EDIT_ORDER(subject, order->instrument[0] = 'X';
+               auditor_plan_id(order->account, order->episode, order->revision, plan_id);
+               auditor_order_id(plan_id, order->instrument, order_id);
+               pl_uuid_print(order_id, order->order_id));
+}
+
+/* A price so low that even what a bad mark may hope for is below the line. */
+static bool sells_on_a_stale_mark(struct subject *subject)
+{
+    struct pl_record *mark = newest_input(subject, PL_TOPIC_MARKS);
+    if (!mark || !is_first_sale(subject) || subject->orders != 1)
+        return false;
+    EDIT(mark, Plimsoll__V1__Mark, message, message->event_time_ms -= 3600000;
+         message->price->mantissa /= 4; message->low->mantissa /= 4; message->high->mantissa /= 4);
+    EDIT(first_of(subject, PL_TOPIC_ORDERS), Plimsoll__V1__ForcedSaleOrder, order,
+         order->prices[0]->event_time_ms -= 3600000;
+         order->prices[0]->price->mantissa /= 4);
+    seal_inputs(subject);
+    return true;
+}
+
+static bool price_too_many(struct subject *subject)
+{
+    struct pl_record *record = first_of(subject, PL_TOPIC_ORDERS);
+    if (!record)
+        return false;
+    Plimsoll__V1__ForcedSaleOrder *twin = plimsoll__v1__forced_sale_order__unpack(
+        NULL, record->value.size_bytes, record->value.data);
+    EDIT(record, Plimsoll__V1__ForcedSaleOrder, order,
+         order->prices = realloc(order->prices, (order->n_prices + 1) * sizeof(*order->prices));
+         order->prices[order->n_prices++] = twin->prices[0]; twin->prices[0] = NULL);
+    plimsoll__v1__forced_sale_order__free_unpacked(twin, NULL);
+    return true;
+}
+
 static bool price_of_another(struct subject *subject)
 {
     EDIT_ORDER(subject, order->prices[0]->tick++);
@@ -1037,6 +1302,66 @@ static bool state_wrong(struct subject *subject)
         return false;
     EDIT(first_of(subject, PL_TOPIC_ACCOUNTS), Plimsoll__V1__AccountState, message,
          message->since_ms--);
+    return true;
+}
+
+/* A change that nobody was told of: no sale was due. */
+static bool change_unpublished(struct subject *subject)
+{
+    if (subject->orders > 0 || subject->states < 2)
+        return false;
+    const struct pl_record *state = first_of(subject, PL_TOPIC_ACCOUNTS);
+    struct pl_bytes_view key = heap_copy(state->key.data, state->key.size_bytes);
+    remove_all_of(subject, key);
+    free((void *)(uintptr_t)key.data);
+    return true;
+}
+
+static bool episode_skipped(struct subject *subject)
+{
+    if (subject->states == 0 || subject->orders > 0)
+        return false;
+    EDIT(first_of(subject, PL_TOPIC_ACCOUNTS), Plimsoll__V1__AccountState, message,
+         message->episode += 2);
+    return true;
+}
+
+static bool version_skipped(struct subject *subject)
+{
+    if (subject->states == 0)
+        return false;
+    EDIT(first_of(subject, PL_TOPIC_ACCOUNTS), Plimsoll__V1__AccountState, message,
+         message->version++);
+    return true;
+}
+
+/* The newest state of an account that this entry leaves alone, with one version more. */
+static bool nothing_changed(struct subject *subject)
+{
+    struct audit_stream *stream = audit_log_stream(&subject->log, PL_TOPIC_ACCOUNTS,
+                                                   subject->partition);
+    char text[PL_JOURNAL_TEXT_BYTES];
+    size_t last = stream->count;
+    int32_t partition = 0;
+    uint64_t sequence = 0;
+    for (size_t i = 0; i < stream->count; i++)
+        if (entry_of(&stream->records[i], &partition, &sequence) && sequence < subject->sequence)
+            last = i;
+    if (!subject->is_deciding || subject->states == 0 || last == stream->count)
+        return false;
+    struct pl_record like = stream->records[last];
+    for (size_t i = last + 1; i < stream->count; i++)
+        if (stream->records[i].key.size_bytes == like.key.size_bytes &&
+            memcmp(stream->records[i].key.data, like.key.data, like.key.size_bytes) == 0 &&
+            entry_of(&stream->records[i], &partition, &sequence) && sequence == subject->sequence)
+            return false;
+    like.headers[0] = pl_wire_journal_header(subject->partition, subject->sequence, text);
+    like.header_count = 1;
+    int64_t offset = stream->end;
+    insert(stream, offset, &like, like.value);
+    EDIT(&stream->records[stream->count - 1], Plimsoll__V1__AccountState, message,
+         message->version++);
+    EDIT_ENTRY(subject, entry->output_count++);
     return true;
 }
 
@@ -1121,6 +1446,23 @@ static bool alert_missing(struct subject *subject)
     return true;
 }
 
+static bool alert_of_another_kind(struct subject *subject)
+{
+    if (subject->alerts == 0)
+        return false;
+    EDIT(first_of(subject, PL_TOPIC_ALERTS), Plimsoll__V1__MarginCall, alert,
+         alert->kind = PLIMSOLL__V1__MARGIN_CALL__KIND__KIND_OUT_OF_RANGE);
+    return true;
+}
+
+static bool alert_of_another_time(struct subject *subject)
+{
+    if (subject->alerts == 0)
+        return false;
+    EDIT(first_of(subject, PL_TOPIC_ALERTS), Plimsoll__V1__MarginCall, alert, alert->created_ms--);
+    return true;
+}
+
 static bool alert_numbers_wrong(struct subject *subject)
 {
     bool has_numbers = false;
@@ -1163,20 +1505,21 @@ static const struct damage {
     {"an output of another transaction", "I6 ", output_of_another_transaction, false,
      "another transaction"},
     {"an output is missing", "I6 ", output_missing, false, "outputs are visible"},
-    {"an output without an entry", "I6 ", output_without_entry, false, NULL},
+    {"an output without an entry", "I6 ", output_without_entry, false, "names no journal"},
     {"an output too many", "I6 ", output_too_many, false, "outputs name entry"},
-    {"the committed offset is not the vector's", "I6 ", committed_elsewhere, false, NULL},
+    {"the committed offset is not the vector's", "I6 ", committed_elsewhere, false,
+     "its transaction committed"},
     {"the committed offset goes back", "I6 ", committed_goes_back, false, "goes back"},
     {"an entry whose offsets were never committed", "I6 ", committed_never, false,
      "without committing"},
     {"the vector goes back", "I6 ", vector_goes_back, false, "goes back"},
-    {"an aborted order is visible", "I7 ", aborted_is_visible, false, NULL},
+    {"an aborted order is visible", "I7 ", aborted_is_visible, false, "was visible"},
     {"an order that nobody can see is executed", "I7 ", executed_invisible, false, NULL},
     {"an order saw older holdings", "I9 ", older_holdings, false, NULL},
     {"more accounts than there is room", "I10 ", too_many_accounts, false, NULL},
     {"more outputs than there is room", "I10 ", too_many_outputs, false, NULL},
-    {"the newest entry is old", "I11 ", silent, true, NULL},
-    {"holdings are not read", "I11 ", never_read, true, NULL},
+    {"the newest entry is old", "I11 ", silent, true, "ms old"},
+    {"holdings are not read", "I11 ", never_read, true, "are not read"},
     {"the previous hash is wrong", "I12 ", previous_hash_wrong, false, "previous hash"},
     {"an entry is gone", "I12 ", entry_removed, false, "the sequence is"},
     {"the outputs' digest is wrong", "I12 ", outputs_digest_wrong, false, "outputs' digest"},
@@ -1195,6 +1538,9 @@ static const struct damage {
     {"a step is called a heartbeat", "I12 ", kind_wrong, false, "kind"},
     {"a change of readiness is not told", "I12 ", readiness_untold, false, "readiness changes"},
     {"parameters of another epoch", "I12 ", epoch_of_another, false, "parameter epoch"},
+    {"an episode is skipped", "I3 ", episode_skipped, false, "episode"},
+    {"a version is skipped", "V state", version_skipped, false, "version"},
+    {"a state is published for nothing", "V state", nothing_changed, false, "nothing changed"},
     {"a state cannot be read", "V state", state_unreadable, false, "cannot be read"},
     {"a state of nobody", "V state", state_of_nobody, false, "never heard of"},
     {"a state stands twice", "V state", state_twice, false, "two states"},
@@ -1202,6 +1548,18 @@ static const struct damage {
      "no state of its account"},
     {"an alert under another key", "V alert", alert_under_another_key, false,
      "no state of its account"},
+    {"it does not decide in the end", "I11 ", undecided_at_last, false, "does not decide"},
+    {"an output of an entry that is not there", "I6 ", output_of_no_entry, true, "is not there"},
+    {"offsets committed without an entry", "I6 ", committed_by_nobody, true, "without an entry"},
+    {"offsets committed by an operator", "I6 ", committed_by_an_operator, true, "is committed"},
+    {"an output of another partition's entry", "I6 ", output_of_another_partition, false,
+     "an entry of partition"},
+    {"an output becomes visible late", "I6 ", output_comes_late, false, "complete without it"},
+    {"an aborted order becomes visible", "I7 ", aborted_becomes_visible, false, "is visible"},
+    {"the router has no id", "V order", router_without_id, false, "without an id"},
+    {"an order cannot be read", "V order", order_unreadable, false, "cannot be read"},
+    {"a plan in two entries", "I3 ", plan_twice, false, "two entries"},
+    {"decided without parameters", "I4 ", no_parameters, true, "no parameters"},
     {"sold above the line", "V sold above", sold_above_the_line, true, NULL},
     {"an account below the line is skipped", "V missed", account_skipped, false, NULL},
     {"a heartbeat while somebody is below the line", "V missed", nobody_looked, true, NULL},
@@ -1211,12 +1569,25 @@ static const struct damage {
     {"another limit", "V order", limit_of_another, false, "limit is not"},
     {"another proof", "V order", proof_wrong, false, "proof"},
     {"another price", "V order", price_of_another, false, "price"},
+    {"an order under another control epoch", "V order", epoch_of_order, false, "control epoch"},
+    {"a leg is numbered otherwise", "V order", leg_of_another, false, "leg 2 of"},
+    {"another side", "V order", side_wrong, false, "wrong side"},
+    {"called bankrupt", "V order", called_bankrupt, false, "called bankrupt"},
+    {"not called bankrupt", "V order", not_called_bankrupt, false, "not called bankrupt"},
+    {"two reasons for one plan", "V order", reasons_differ, false, "another reason"},
+    {"legs in another order", "V order", legs_swapped, false, "liquidity order"},
+    {"something is sold that is not held", "V order", sells_what_is_not_held, true, "not held"},
+    {"a leg with a stale mark is sold", "I4 ", sells_on_a_stale_mark, true, "is not live"},
+    {"a price too many", "V order", price_too_many, false, "prices, expected"},
     {"sold after a halt", "V no order after a halt", sold_after_a_halt, true, NULL},
+    {"a change is not published", "V state", change_unpublished, false, "nothing was published"},
     {"another state", "V state", state_wrong, false, NULL},
     {"another timer", "V state", timer_wrong, false, NULL},
     {"a reservation is released early", "V state", released_early, false, NULL},
-    {"an alert is missing", "V alert", alert_missing, false, NULL},
-    {"an alert has other numbers", "V alert", alert_numbers_wrong, false, NULL},
+    {"an alert is missing", "V alert", alert_missing, false, "alerts, expected"},
+    {"an alert of another kind", "V alert", alert_of_another_kind, false, "is of kind"},
+    {"an alert of another time", "V alert", alert_of_another_time, false, "clock"},
+    {"an alert has other numbers", "V alert", alert_numbers_wrong, false, "other numbers"},
     {"the self-audit finds a difference", "V state", self_audit_diverges, false, "self-audit"},
     {"decisions stand in another order", "V order", decisions_swapped, false, "stands before"},
 };
@@ -1257,6 +1628,119 @@ static void test_damage_is_named(void **state)
         if (!is_done)
             fail_msg("%s: no log gave occasion", damages[i].name);
     }
+}
+
+/* ---- where only bounds are known ------------------------------------------------------------- */
+
+/* A perp that asks for more than its value, badly marked: the excess falls as its value grows, so
+ * what the services take for the bounds is not known, only where they lie. */
+static void test_bounds_are_enough(void **state)
+{
+    (void)state;
+    static struct portfolio portfolio, trial;
+    static struct verdict verdict;
+    struct rules rules = {
+        .is_listed = true, .kind = PL_INSTRUMENT_PERP, .multiplier = 1000000, .rank = 1};
+    for (int t = 0; t < PL_TIER_COUNT; t++)
+        rules.haircut_long.at[t] = 1500000;
+    const struct set set = {.epoch = 1, .rule_count = 1, .rules = &rules};
+    const struct quote quote = {.status = PL_MARK_STALE,
+                                .is_priced = true,
+                                .ticks = 1000,
+                                .lot_vu = 1000000000,
+                                .low_vu = 1000000000,
+                                .high_vu = 1000000000,
+                                .bad_high_vu = 1500000000};
+    struct leg leg = {.lots = 10, .final_lots = 10};
+    struct holdings holdings = {.account = "a", .version = 1, .leg_count = 1, .legs = &leg};
+    struct account account = {.id = "a", .holdings = &holdings, .verdict = &verdict};
+    static char id[] = "order";
+    const Plimsoll__V1__ForcedSaleOrder order = {.order_id = id}, *orders[] = {&order};
+    const uint64_t never = 0;
+    struct names names = {0};
+    struct auditor_counts counts = {0};
+    struct auditor_finding finding;
+    const struct scene scene = {.names = &names,
+                                .set = &set,
+                                .quotes = &quote,
+                                .quote_changed = &never,
+                                .stamp = 1,
+                                .now_ms = 1,
+                                .portfolio = &portfolio,
+                                .trial = &trial,
+                                .counts = &counts,
+                                .finding = &finding};
+    static const struct {
+        pl_i128 cash_vu;
+        int order_count;
+        bool is_halted;
+        const char *expect; /* NULL: nothing is certainly wrong */
+    } cases[] = {
+        {0, 0, false, NULL},                       /* maybe whole: nothing is sold              */
+        {0, 1, false, "I4 "},                      /* maybe whole, and sold                     */
+        {-1000000000, 1, false, NULL},             /* below at both ends, and sold              */
+        {-1000000000, 1, true, "V no order"},      /* the same after a halt                     */
+        {-1000000000, 0, false, NULL},             /* another reading may find it whole         */
+        {-1000000000000000, 0, false, "V missed"}, /* lost however it is read, and left alone   */
+    };
+    auditor_portfolio_init(&portfolio);
+    auditor_portfolio_init(&trial);
+    auditor_verdict_init(&verdict);
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        struct decision decision = {
+            .account = &account, .orders = orders, .order_count = cases[i].order_count};
+        holdings.cash_vu = holdings.final_cash_vu = cases[i].cash_vu;
+        account.is_dirty = true;
+        finding = (struct auditor_finding){0};
+        bool is_right = auditor_judge(&scene, &account, cases[i].is_halted, &decision);
+        if (is_right != !cases[i].expect ||
+            (!is_right &&
+             strncmp(finding.invariant, cases[i].expect, strlen(cases[i].expect)) != 0))
+            fail_msg("case %zu: %s: %s", i, finding.invariant, finding.text);
+        assert_true(verdict.is_loose);
+    }
+    assert_int_equal(counts.uncertain, TEST_COUNT(cases));
+    auditor_portfolio_clear(&portfolio);
+    auditor_portfolio_clear(&trial);
+    auditor_verdict_clear(&verdict);
+}
+
+/* A deficit is sold once: not what is pending already, and not before the pause is over. */
+static void test_nothing_is_sold_twice(void **state)
+{
+    (void)state;
+    static struct verdict verdict = {.is_certain = true};
+    struct holdings holdings = {.account = "a", .version = 1};
+    const struct account account = {.id = "a", .holdings = &holdings, .verdict = &verdict};
+    static char id[] = "order";
+    const Plimsoll__V1__ForcedSaleOrder order = {.order_id = id}, *orders[] = {&order};
+    const struct decision decision = {.orders = orders, .order_count = 1};
+    struct auditor_finding finding;
+    const struct scene scene = {.now_ms = 1000, .finding = &finding};
+    static const struct {
+        int maintenance, end, pending_count;
+        int64_t revision_after_ms;
+        const char *expect;
+    } cases[] = {
+        {-1, -1, 0, 1000, NULL},      {-1, -1, 1, 1000, NULL}, {-1, -1, 0, 1001, "V pend"},
+        {-1, -1, 1, 1001, "V pend"},  {0, -1, 1, 0, "V pend"}, {0, -1, 0, 0, NULL},
+        {0, 0, 0, 0, "V sold above"},
+    };
+    auditor_verdict_init(&verdict);
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        const struct state before = {.state = PL_STATE_LIQUIDATING,
+                                     .episode = 1,
+                                     .pending_count = cases[i].pending_count,
+                                     .revision_after_ms = cases[i].revision_after_ms};
+        mpz_set_si(verdict.high[PL_TIER_MAINTENANCE], cases[i].maintenance);
+        mpz_set_si(verdict.high[PL_TIER_END], cases[i].end);
+        finding = (struct auditor_finding){0};
+        bool may_be = auditor_may_be_sold(&scene, &account, &verdict, &before, false, &decision);
+        if (may_be != !cases[i].expect ||
+            (!may_be && strncmp(finding.invariant, cases[i].expect, strlen(cases[i].expect)) != 0))
+            fail_msg("case %zu: %s: %s", i, finding.invariant, finding.text);
+    }
+    auditor_verdict_clear(&verdict);
 }
 
 /* ---- the auditor reads as the services do ---------------------------------------------------- */
@@ -1370,6 +1854,8 @@ int main(void)
         cmocka_unit_test(test_right_logs_pass),
         cmocka_unit_test(test_right_end_passes),
         cmocka_unit_test(test_damage_is_named),
+        cmocka_unit_test(test_bounds_are_enough),
+        cmocka_unit_test(test_nothing_is_sold_twice),
         cmocka_unit_test(test_reads_as_the_services_do),
     };
     return cmocka_run_group_tests(tests, open_auditor, close_auditor);
