@@ -3,7 +3,7 @@
 #ifndef PL_SERVICES_CLI_DIFFERENCE_H
 #define PL_SERVICES_CLI_DIFFERENCE_H
 
-#include "services/cli/confirm.h"
+#include "services/liquidation/confirm.h"
 #include "services/cli/published.h"
 #include "services/cli/replay.h"
 

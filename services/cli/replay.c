@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include "lib/base/assert.h"
-#include "services/cli/confirm.h"
 #include "services/cli/difference.h"
 #include "services/cli/published.h"
 #include "services/cli/workspace.h"
+#include "services/liquidation/confirm.h"
 
 enum { INPUTS = 6, INPUT_MARKS = 3, BROADCASTS = 4 };
 

@@ -18,10 +18,7 @@ static struct sizes sizes_of(uint32_t accounts_max)
 {
     size_t accounts = accounts_max, letters = WORKSPACE_LETTERS_MAX;
     size_t headers = PL_HEADERS_MAX + PL_DEAD_LETTER_HEADERS_MAX + 2;
-    struct sizes sizes = {.book = {.accounts_max = accounts_max,
-                                   .legs_max = accounts_max * 8,
-                                   .applied_max = accounts_max * 2,
-                                   .states_max = accounts_max}};
+    struct sizes sizes = {.book = ledger_book_limits(accounts_max)};
     sizes.book_bytes = pl_book_bytes(&sizes.book);
     sizes.stage_bytes = (sizeof(struct pl_decision) + sizeof(void *) + 64) * (accounts + 2) +
                         (sizeof(struct pl_header) * headers + PL_JOURNAL_TEXT_BYTES + 64) * letters;

@@ -123,6 +123,12 @@ void venue_update(struct venue *venue, int64_t now_ms)
 
 /* ---- ledger --------------------------------------------------------------------------------- */
 
+struct pl_book_limits ledger_book_limits(uint32_t accounts_max)
+{
+    return (struct pl_book_limits){ .accounts_max = accounts_max, .legs_max = accounts_max * 16,
+                                    .applied_max = accounts_max * 16, .states_max = accounts_max };
+}
+
 static void touch(struct ledger *ledger, uint32_t index)
 {
     if (ledger->touched_count == ledger->touched_capacity)

@@ -9,10 +9,11 @@
 
 #include "lib/service/log.h"
 #include "lib/service/process.h"
+#include "services/liquidation/confirm.h"
 #include "services/liquidation/liquidation.h"
 #include "services/liquidation/metrics.h"
 
-enum { ROWS_PER_STEP_MAX = 256, AUDIT_TEXT_BYTES = 256, NUMBER_BYTES = 48 };
+enum { ROWS_PER_STEP_MAX = 256 };
 
 static bool is_staged(const struct liquidation *service, const struct partition *partition,
                       uint32_t row)
@@ -40,25 +41,34 @@ static uint32_t rows_due(const struct liquidation *service, struct partition *pa
     return due < ROWS_PER_STEP_MAX ? (uint32_t)due : ROWS_PER_STEP_MAX;
 }
 
-static bool confirm(struct liquidation *service, struct partition *partition, uint32_t row)
+static bool diverge(struct liquidation *service, struct partition *partition, uint32_t row,
+                    const char *text)
 {
-    static struct pl_decision decision; /* scratch */
-    char text[LEDGER_FINDING_BYTES];
-    ledger_decide_account(&partition->ledger, &service->venue, row, &decision);
-    if (ledger_confirms(&partition->ledger, &service->venue, &decision, text) &&
-        !decision.has_changed)
-        return true;
     const struct pl_id *account = &pl_book_at(partition->ledger.book, row)->id;
-    pl_log(PL_LOG_ERROR, "SELF_AUDIT_DIVERGED", decision.has_changed
-               ? "the search left out an account that needs something; nothing is decided here until "
-                 "plimsoll resume"
-               : text,
-           "partition", PL_LOG_INT(partition->number), "account", PL_LOG_TEXT(account->text),
-           "clock_ms", PL_LOG_INT(service->now_ms), NULL);
+    pl_log(PL_LOG_ERROR, "SELF_AUDIT_DIVERGED", text, "partition", PL_LOG_INT(partition->number),
+           "account", PL_LOG_TEXT(account->text), "clock_ms", PL_LOG_INT(service->now_ms), NULL);
     pl_metric_add(PL_METRIC_AUDIT_DIVERGED, 1);
     partition->has_diverged = true;
     partition->diverged_epoch = service->venue.control_epoch;
     return false;
+}
+
+static bool audit(struct liquidation *service, struct partition *partition, uint32_t row)
+{
+    static struct pl_decision decision; /* scratch */
+    struct confirm_result result;
+    char text[256], fast[PL_I128_TEXT_BYTES], plain[PL_I128_TEXT_BYTES];
+    ledger_decide_account(&partition->ledger, &service->venue, row, &decision);
+    if (decision.has_changed)
+        return diverge(service, partition, row, "the search left out an account that needs something; "
+                       "nothing is decided here until plimsoll resume");
+    if (confirm_verdict(&partition->ledger, &service->venue, &decision, CONFIRM_ALL, &result))
+        return true;
+    pl_i128_print(result.fast, fast);
+    pl_i128_print(result.plain, plain);
+    snprintf(text, sizeof(text), "tier %d: an excess of %s was taken for %s (10^-18 USD); nothing is "
+             "decided here until plimsoll resume", (int)result.tier, plain, fast);
+    return diverge(service, partition, row, text);
 }
 
 bool audit_partition(struct liquidation *service, struct partition *partition)
@@ -70,7 +80,7 @@ bool audit_partition(struct liquidation *service, struct partition *partition)
             pl_metric_add(PL_METRIC_AUDIT_SWEEPS, 1);
         }
         uint32_t row = partition->audit_next++;
-        if (!is_staged(service, partition, row) && !confirm(service, partition, row))
+        if (!is_staged(service, partition, row) && !audit(service, partition, row))
             return false;
     }
     pl_metric_add(PL_METRIC_AUDITED, due);

@@ -9,6 +9,7 @@
  *
  * apply.c  records to venue and ledger (steps 2 and 3 of the event's path)
  * decide.c venue and ledger to outputs (steps 4 to 6)
+ * confirm.c the fast evaluator's verdicts against the plain one
  *
  * Both structs are functions of the records applied, in the order of each topic partition; the order
  * between topics does not matter until something is decided. What was applied stays applied. What is
@@ -88,6 +89,11 @@ struct ledger {
     struct pl_arena *letters; /* what the dead letters borrow; shared by ledgers                 */
 };
 
+/* Room of a book of so many accounts: legs and remembered fills are counted together, since few accounts
+ * have many. An account that finds no room is refused and in doubt, so there is plenty: address space
+ * costs nothing until it is used. The live service and replay must have the same room. */
+struct pl_book_limits ledger_book_limits(uint32_t accounts_max);
+
 /*
  * Applies a record of holdings, executions or accounts (a state that this service once wrote). A reject
  * is to be told by ledger_reject unless ledger_is_told says that it needs no telling; the account that
@@ -153,11 +159,6 @@ enum pl_err ledger_decide(const struct ledger *ledger, struct venue *venue, cons
 /* One account, without staging anything: for ledger_decide, the self-audit and explain. */
 void ledger_decide_account(const struct ledger *ledger, struct venue *venue, uint32_t row,
                            struct pl_decision *decision);
-/* Whether the plain evaluator (the sum of pl_explain's terms) gives the decision's verdict at every
- * tier: for the self-audit and replay. Otherwise `text` says which tier and both numbers. */
-enum { LEDGER_FINDING_BYTES = 256 };
-bool ledger_confirms(const struct ledger *ledger, const struct venue *venue,
-                     const struct pl_decision *decision, char text[LEDGER_FINDING_BYTES]);
 /* The dead letters that are due, in the order of topic, partition and offset. */
 enum pl_err ledger_stage_dead_letters(struct ledger *ledger, struct venue *venue, bool is_deciding,
                                       const struct writer *writer, struct staging *staging);

@@ -4,7 +4,6 @@
  * are decided one by one, in order of id; those that changed become orders, alerts and a state each,
  * largest expected loss first (G9). The bytes are a function of venue, ledger and clock (G2).
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,47 +78,6 @@ static int by_expected_loss(const void *left, const void *right)
     if (loss_a != loss_b)
         return loss_a < loss_b ? -1 : 1;
     return a->rank < b->rank ? -1 : a->rank > b->rank; /* order of account id */
-}
-
-/* ---- confirming ----------------------------------------------------------------------------- */
-
-/* What was evaluated: without the orders that the verdict led to. */
-static void evaluated_portfolio(const struct ledger *ledger, const struct venue *venue,
-                                const struct pl_decision *decision, struct pl_leg *legs,
-                                struct pl_portfolio *portfolio)
-{
-    static struct pl_account_state state;
-    state = decision->state;
-    if (decision->has_sale)
-        state.pending_count -= decision->sale.leg_count;
-    pl_effective_portfolio(ledger->book, decision->index, &state, venue->market, legs, portfolio);
-}
-
-bool ledger_confirms(const struct ledger *ledger, const struct venue *venue,
-                     const struct pl_decision *decision, char text[LEDGER_FINDING_BYTES])
-{
-    static struct pl_term terms[PL_TERMS_MAX];
-    struct pl_leg legs[PL_LEGS_MAX];
-    struct pl_portfolio portfolio;
-    if (decision->verdict.certainty == PL_OUT_OF_RANGE)
-        return true; /* there is no number to compare */
-    evaluated_portfolio(ledger, venue, decision, legs, &portfolio);
-    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
-        uint32_t count = pl_explain(venue->market, &portfolio, tier, terms, PL_TERMS_MAX);
-        pl_i128 plain = 0, found = decision->verdict.excess[tier].high;
-        for (uint32_t i = 0; i < count; i++)
-            plain += terms[i].amount;
-        if (plain == found)
-            continue;
-        char plain_text[PL_I128_TEXT_BYTES], found_text[PL_I128_TEXT_BYTES];
-        static const char *const names[PL_TIER_COUNT] = { "alert", "initial", "end", "maintenance" };
-        pl_i128_print(plain, plain_text);
-        pl_i128_print(found, found_text);
-        snprintf(text, LEDGER_FINDING_BYTES, "%s excess is %s by the plain evaluator and was taken for "
-                 "%s (10^-18 USD)", names[tier], plain_text, found_text);
-        return false;
-    }
-    return true;
 }
 
 /* ---- staging -------------------------------------------------------------------------------- */

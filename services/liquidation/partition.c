@@ -120,12 +120,8 @@ static enum pl_err take(struct liquidation *service, struct partition *partition
 {
     if (partition->stage != STAGE_FREE)
         return PL_OK;
-    const struct pl_book_limits limits = {
-        .accounts_max = (uint32_t)service->settings->accounts_max,
-        .legs_max = (uint32_t)service->settings->accounts_max * 8,
-        .applied_max = (uint32_t)service->settings->accounts_max * 2,
-        .states_max = (uint32_t)service->settings->accounts_max,
-    };
+    const struct pl_book_limits limits =
+        ledger_book_limits((uint32_t)service->settings->accounts_max);
     int32_t number = partition->number;
     *partition = (struct partition){ .number = number, .readiness = PL_READINESS_LOADING };
     struct ledger *ledger = &partition->ledger;

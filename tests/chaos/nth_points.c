@@ -502,7 +502,7 @@ WRAP(rd_kafka_consumer_group_metadata_t *, rd_kafka_consumer_group_metadata, rd_
 /* A record that was taken and is then given up: its report comes with the next call that serves
  * reports, and a transaction it belongs to cannot be committed any more. */
 static void (*s_on_delivery)(rd_kafka_t *, const rd_kafka_message_t *, void *);
-static struct { rd_kafka_resp_err_t code; bool is_told; } s_lost;
+static struct { rd_kafka_resp_err_t code; rd_kafka_topic_t *rkt; bool is_told; } s_lost;
 
 WRAP(void, rd_kafka_conf_set_dr_msg_cb, rd_kafka_conf_t *conf,
      void (*on_delivery)(rd_kafka_t *, const rd_kafka_message_t *, void *))
@@ -513,7 +513,7 @@ WRAP(void, rd_kafka_conf_set_dr_msg_cb, rd_kafka_conf_t *conf,
 
 static void tell_lost(rd_kafka_t *rk)
 {
-    const rd_kafka_message_t message = {.err = s_lost.code};
+    const rd_kafka_message_t message = {.err = s_lost.code, .rkt = s_lost.rkt};
 
     if (s_lost.code == 0 || s_lost.is_told)
         return;
@@ -537,9 +537,11 @@ WRAP(rd_kafka_error_t *, rd_kafka_produceva, rd_kafka_t *rk, const rd_kafka_vu_t
     if (!(mode->how & INSIDE))
         return make_error(mode);
     s_lost.code = (rd_kafka_resp_err_t)mode->code;
-    for (size_t i = 0; i < count; i++) { /* taken: they are ours now */
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].vtype == RD_KAFKA_VTYPE_RKT)
+            s_lost.rkt = parts[i].u.rkt;
         if (parts[i].vtype == RD_KAFKA_VTYPE_HEADERS && parts[i].u.headers != NULL)
-            rd_kafka_headers_destroy(parts[i].u.headers);
+            rd_kafka_headers_destroy(parts[i].u.headers); /* taken: they are ours now */
     }
     return NULL;
 }

@@ -82,7 +82,7 @@ const struct nth_function nth_functions[] = {
     [BEGIN] = {"rd_kafka_begin_transaction", "begin_transaction", 0,
         {{"state", CODE(_STATE), PLAIN}, {"fenced", CODE(_FENCED), FATAL | PASSES},
          {"hang", 0, HANG | PASSES}}},
-    [PRODUCE] = {"rd_kafka_produceva", ".v1|commit_transaction|abort_transaction|delivery", 0,
+    [PRODUCE] = {"rd_kafka_produceva", ".v1|commit_transaction|abort_transaction|deliver", 0,
         {{"queue_full", CODE(_QUEUE_FULL), PASSES}, {"large", CODE(MSG_SIZE_TOO_LARGE), PLAIN},
          {"state", CODE(_STATE), PLAIN}, {"fatal", CODE(_FATAL), FATAL},
          {"no_partition", CODE(_UNKNOWN_PARTITION), PLAIN},

@@ -408,6 +408,7 @@ static void run_rounds(struct world *world, enum nth_life life, const char *plan
         wait_for(world, is_ready, 0, "readiness");
     }
     run_round(world, 2);
+    wait_for(world, is_ready, 2, "readiness"); /* who was started again just now as well */
     if (world->result->is_ok)
         end(world);
     if (world->result->is_ok)

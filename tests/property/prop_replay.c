@@ -16,7 +16,7 @@
 #include <jansson.h>
 
 #include "lib/service/process.h"
-#include "services/cli/confirm.h"
+#include "services/liquidation/confirm.h"
 #include "services/cli/replay.h"
 #include "tests/support/audit_log.h"
 #include "tests/support/random.h"

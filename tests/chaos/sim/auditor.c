@@ -449,10 +449,8 @@ static void feed_output(struct auditor *auditor, struct seen *seen)
         auditor->counts.dead_letters++;
 }
 
-static struct seen *append(struct auditor *auditor, struct stream *stream,
-                           const struct pl_record *record, uint64_t txn)
+static struct seen *append(struct stream *stream, const struct pl_record *record, uint64_t txn)
 {
-    (void)auditor;
     if (stream->count == stream->capacity) {
         stream->capacity = stream->capacity ? 2 * stream->capacity : 64;
         stream->items = auditor_allocate(stream->items, sizeof(*stream->items) * stream->capacity);
@@ -496,7 +494,7 @@ void auditor_feed(struct auditor *auditor, const struct pl_record *record, uint6
                      "%s partition %d offset %" PRId64
                      " is visible though its transaction was aborted",
                      pl_topic_word(record->topic), (int)record->partition, record->offset);
-    struct seen *seen = append(auditor, stream, record, txn);
+    struct seen *seen = append(stream, record, txn);
     int input = input_of(record->topic);
     if (input >= 0) {
         struct pl_header *headers = auditor_take(&auditor->memory,
@@ -697,11 +695,10 @@ const struct auditor_finding *auditor_end(struct auditor *auditor,
                                           const struct auditor_facts *facts)
 {
     (void)auditor_check(auditor);
-    for (int32_t p = 0; p < auditor->options.partition_count && facts->is_calm; p++) {
-        if (!result(auditor))
-            check_wholeness(auditor, &auditor->partitions[p]);
-        if (!result(auditor))
-            auditor_check_liveness(auditor, &auditor->partitions[p], facts);
-    }
+    int32_t count = facts->is_calm ? auditor->options.partition_count : 0;
+    for (int32_t p = 0; p < count && !result(auditor); p++)
+        check_wholeness(auditor, &auditor->partitions[p]);
+    for (int32_t p = 0; p < count && !result(auditor); p++)
+        auditor_check_liveness(auditor, &auditor->partitions[p], facts);
     return result(auditor);
 }

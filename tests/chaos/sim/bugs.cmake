@@ -178,3 +178,12 @@ sim_bug(untold_positions services/position/position.c "I1,V" 2000
 sim_bug(event_twice lib/position/position.c "I1" 2000
   [==[        if (event->sequence <= source->sequence)]==]
   [==[        if (event->sequence < source->sequence)]==])
+
+# ---- Redis ----
+
+# I14: a mark that Redis could not take brings an entry early. Nothing is wrong with the entry, but the
+# same seed without Redis has another history.
+sim_bug(redis_matters ${LIQUIDATION} "I14" 400
+  [==[        pl_cache_put_mark(service->cache, &service->venue.names->ids[news->instrument], mark);]==]
+  [==[        if (!pl_cache_put_mark(service->cache, &service->venue.names->ids[news->instrument], mark))
+            service->partitions[0].last_entry_mono_ms = 0;]==])

@@ -38,7 +38,7 @@ int64_t chaos_next_ms(void)
     return s_chaos.at_ms[soonest()];
 }
 
-int64_t chaos_stop_ms(void)
+static int64_t some_stop_ms(void)
 {
     return world.swarm.stops_long ? world_between(4000, 16000) : world_between(50, 4000);
 }
@@ -206,7 +206,7 @@ static void happen(enum world_fault fault)
         s_chaos.kill_at = (enum sim_point)world_below(SIM_POINT_WAITS);
         break;
     case FAULT_STOP:
-        worker->next_ms = world.mono_ms + chaos_stop_ms();
+        worker->next_ms = world.mono_ms + some_stop_ms();
         world_note("worker %d is stopped", worker->number);
         break;
     case FAULT_STOP_IN_CALL:
@@ -265,7 +265,7 @@ enum chaos_mercy chaos_in_call(enum sim_point point, int64_t *stop_ms)
     }
     if (point == s_chaos.stop_at) {
         s_chaos.stop_at = SIM_POINT_COUNT;
-        *stop_ms = chaos_stop_ms();
+        *stop_ms = some_stop_ms();
         world_note("worker %d is stopped inside a call", world.current->number);
         return CHAOS_STOP;
     }

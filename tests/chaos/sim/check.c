@@ -17,7 +17,6 @@ enum { COMMITS_WAITING_MAX = 4096, SILENT_MS_MAX = 6000 };
 static struct {
     struct auditor *auditor;
     struct sim_cursor cursors[PL_TOPIC_COUNT][WORLD_PARTITIONS_MAX];
-    /* Removed records that the auditor has been told of, by place in the log. */
     uint64_t commit_next;
     unsigned waiting_count;
     uint64_t waiting[COMMITS_WAITING_MAX]; /* offsets whose transaction is not decided yet          */
@@ -260,9 +259,10 @@ static int64_t lots_of(const struct pl_record_holdings *holdings, unsigned instr
 }
 
 /* A retraction that finality has overtaken is refused, and the source says so (G4). */
-static bool has_custody_gap(const struct pl_record_holdings *holdings)
+static bool is_overtaken(const struct world_account *account,
+                         const struct pl_record_holdings *holdings)
 {
-    return holdings->source_count > 1 && holdings->sources[1].has_gap;
+    return account->has_retracted && holdings->source_count > 1 && holdings->sources[1].has_gap;
 }
 
 static void check_positions(void)
@@ -277,7 +277,7 @@ static void check_positions(void)
         }
         for (unsigned k = 0; k < WORLD_INSTRUMENTS_MAX; k++) {
             int64_t expected = account->lots[k] + (k == 0 ? account->custody_lots : 0);
-            if (k == 0 && has_custody_gap(&holdings))
+            if (k == 0 && is_overtaken(account, &holdings))
                 continue;
             if (lots_of(&holdings, k) != expected)
                 world_fail("I1 positions", "account %s holds %lld lots of %s by the holdings, %lld by "

@@ -168,6 +168,7 @@ static int run_share(unsigned job, double begin)
     }
     if (s_options.wants_trace && !world.has_failed)
         sim_kafka_print_trace(stdout, TRACE_LINES_ALL);
+    world_end();
     check_close();
     fflush(stdout);
     return 0;
@@ -202,7 +203,8 @@ static void print_totals(double spent_s)
     for (unsigned i = 0; i < s_options.jobs; i++)
         for (size_t k = 0; k < sizeof(sum) / sizeof(uint64_t); k++)
             to[k] += ((const uint64_t *)&s_shared->totals[i])[k];
-    printf("{\"seeds\":%llu,\"doubled\":%llu,\"digest\":\"%016llx\",\"seconds\":%.1f,\"seeds_per_minute\":%.0f,"
+    printf("{\"seeds\":%llu,\"doubled\":%llu,\"digest\":\"%016llx\",\"seconds\":%.1f,"
+           "\"seeds_per_minute\":%.0f,"
            "\"turns\":%llu,\"starts\":%llu,\"deaths\":%llu,\"kills_in_calls\":%llu,",
            (unsigned long long)sum.seeds, (unsigned long long)sum.doubled,
            (unsigned long long)sum.digest, spent_s,

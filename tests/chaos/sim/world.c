@@ -375,19 +375,20 @@ static void create_topics(void)
             .lag_ms = topic == PL_TOPIC_ACCOUNTS || topic == PL_TOPIC_HOLDINGS ? 5000 : 0 });
 }
 
-static void bury_all(void)
+void world_end(void)
 {
     for (unsigned i = 0; i < world.worker_count; i++)
         if (world.workers[i].stage == WORKER_OPENING || world.workers[i].stage == WORKER_RUNNING) {
             sim_kafka_kill((int)i);
             worker_bury(&world.workers[i]);
             platform_free(&world.workers[i]);
+            world.workers[i].stage = WORKER_GONE;
         }
 }
 
 static void begin(uint64_t seed, bool uses_cache)
 {
-    bury_all(); /* those of the last seed */
+    world_end();
     for (unsigned i = 0; i < WORLD_WORKERS_MAX; i++) {
         struct worker *worker = &world.workers[i];
         *worker = (struct worker){ .bodies = { worker->bodies[0], worker->bodies[1] } };

@@ -36,7 +36,7 @@ enum {
     WORLD_INSTRUMENTS_MAX = 5,
     WORLD_PARTITIONS_MAX = 3,
     WORLD_SETS = 4,              /* parameter sets to choose from                              */
-    WORLD_BOOK_ACCOUNTS_MAX = 64, /* the services' book.accounts_max                           */
+    WORLD_BOOK_ACCOUNTS_MAX = 1024, /* book.accounts_max: room for 64 fills of each account        */
 };
 
 #define WORLD_GROUP "plimsoll-liquidation"
@@ -155,6 +155,8 @@ extern struct world world;
 
 /* Runs one seed to its end; world.has_failed says how it went. */
 void world_run(uint64_t seed, bool uses_cache);
+/* Ends what the last seed has left running. */
+void world_end(void);
 /* True wall clock. */
 int64_t world_now_ms(void);
 /* 0 .. bound - 1, and least .. most, of the world's own chance. */
@@ -183,7 +185,6 @@ void chaos_run(void);
 /* Inside a call of the current worker: may it die or stand still here? */
 enum chaos_mercy { CHAOS_NOTHING, CHAOS_KILL, CHAOS_STOP };
 enum chaos_mercy chaos_in_call(enum sim_point point, int64_t *stop_ms);
-int64_t chaos_stop_ms(void);
 
 /* ---- feeds.c ------------------------------------------------------------------------------------ */
 
@@ -204,6 +205,7 @@ struct world_account {
     /* Of the first instrument too, with a source that has a chain: what it says in events.       */
     int64_t custody_lots, custody_open_lots;
     uint64_t custody_sequence, custody_height;
+    bool has_retracted;
     pl_i128 cash_vu;
     bool has_gap, is_dirty;
     int64_t publish_at_ms, event_ms, written_ms;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fast against plain (confirm.h). */
-#include "services/cli/confirm.h"
+#include "services/liquidation/confirm.h"
 
 unsigned confirm_tiers(const struct pl_decision *decision, uint64_t sequence)
 {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fast evaluator's verdicts against the plain one (G3): an excess must be the sum of
- * pl_explain's terms, exactly. */
-#ifndef PL_SERVICES_CLI_CONFIRM_H
-#define PL_SERVICES_CLI_CONFIRM_H
+/*
+ * The fast evaluator's verdicts against the plain one (G3): an excess must be the sum of pl_explain's
+ * terms, exactly. For replay, and for the self-audit of the live service.
+ */
+#ifndef PL_SERVICES_LIQUIDATION_CONFIRM_H
+#define PL_SERVICES_LIQUIDATION_CONFIRM_H
 
 #include "services/liquidation/core.h"
 
