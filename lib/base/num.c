@@ -84,7 +84,7 @@ enum pl_err pl_rescale_wide(pl_i128 mantissa, int exponent, unsigned decimals,
 enum pl_err pl_rescale(pl_i128 mantissa, int exponent, unsigned decimals,
                        enum pl_rounding rounding, int64_t *result)
 {
-    pl_i128 wide;
+    pl_i128 wide = 0;
     enum pl_err err = pl_rescale_wide(mantissa, exponent, decimals, rounding, &wide);
     if (err)
         return err;

@@ -311,15 +311,24 @@ enum pl_err pl_field_id_or_none(const struct pl_place *place, const char *field,
     return text && *text ? pl_field_id(place, field, text, id) : PL_OK;
 }
 
+/* The watermark's key and whatever else may once stand among accounts. */
+static bool is_reserved(const struct pl_id *account) { return account->text[0] == '~'; }
+
 enum pl_err pl_field_account(const char *text, struct pl_bytes_view key, struct pl_id *account)
 {
     enum pl_err err = pl_field_id(NULL, "account", text, account);
-    if (err)
+    if (!err && is_reserved(account))
+        err = pl_field_fail(PL_REJECT_KEY, NULL, "account", ": begins with '~', which is reserved");
+    return err ? err : pl_wire_check_key(key, "account", account);
+}
+
+enum pl_err pl_wire_key_account(struct pl_bytes_view key, struct pl_id *account)
+{
+    enum pl_err err = pl_id_set(account, key.data, key.size_bytes);
+    if (err || !is_reserved(account))
         return err;
-    if (account->text[0] == '~')
-        return pl_field_fail(PL_REJECT_KEY, NULL, "account",
-                             ": begins with '~', which is reserved");
-    return pl_wire_check_key(key, "account", account);
+    *account = (struct pl_id){0};
+    return pl_err_set(PL_REJECT_KEY, "key begins with '~', which is reserved");
 }
 
 enum pl_err pl_field_uuid(const struct pl_place *place, const char *field, const char *text,

@@ -66,6 +66,10 @@ enum pl_err pl_wire_mark_encode(struct pl_wire *wire, const struct pl_id *instru
 enum pl_err pl_wire_position_decode(struct pl_wire *wire, struct pl_bytes_view key,
                                     struct pl_bytes_view value, struct pl_position_event *event);
 
+/* The account whom a record's key alone names, for what has to be said of it when its value cannot be
+ * read. REJECT_KEY, REJECT_RANGE when the key is no account id; *account is then none. */
+enum pl_err pl_wire_key_account(struct pl_bytes_view key, struct pl_id *account);
+
 /* holdings.c. Key of the watermark record: PL_WATERMARK_KEY; account ids beginning with '~' are
  * reserved. */
 #define PL_WATERMARK_KEY "~watermark"

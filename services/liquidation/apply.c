@@ -142,7 +142,7 @@ static void taint(struct ledger *ledger, const struct pl_record *record)
 {
     struct pl_id account;
     uint32_t index = 0;
-    if (pl_id_set(&account, record->key.data, record->key.size_bytes))
+    if (pl_wire_key_account(record->key, &account))
         return;
     if (!pl_book_taint(ledger->book, &account, &index))
         touch(ledger, index);
@@ -197,7 +197,7 @@ static enum pl_err apply_state(struct ledger *ledger, struct venue *venue,
     static struct pl_account_state state;
     struct pl_id account;
     uint32_t index = 0;
-    enum pl_err err = pl_id_set(&account, record->key.data, record->key.size_bytes);
+    enum pl_err err = pl_wire_key_account(record->key, &account);
     if (!err)
         err = pl_wire_state_decode(venue->wire, venue->names, record->key, record->value, &state);
     if (!err)

@@ -308,7 +308,7 @@ static enum pl_err taint(struct position_service *service, struct partition *par
 {
     struct pl_id account;
     bool is_known = false;
-    if (pl_id_set(&account, record->key.data, record->key.size_bytes) != PL_OK)
+    if (pl_wire_key_account(record->key, &account))
         return PL_OK;
     enum pl_err err = load(service, partition, &account, &is_known);
     if (err || !is_known || service->record->is_tainted)
@@ -343,7 +343,7 @@ static enum pl_err holdings_record(struct partition *partition, const struct pl_
     struct pl_id account;
     if (pl_wire_is_watermark(record->key))
         return PL_OK;
-    enum pl_err err = pl_id_set(&account, record->key.data, record->key.size_bytes);
+    enum pl_err err = pl_wire_key_account(record->key, &account);
     if (!err)
         err = store_put(partition->store, &account, record->value);
     return err ? pl_err_note(PL_FATAL_DIVERGED, "holdings partition %d offset %lld, written by "

@@ -163,6 +163,17 @@ static void bad_holdings_taint_the_account(void **state)
     assert_int_equal(space.ledger.dead_count, 3);
 }
 
+/* A row of a reserved id would put a state on Kafka that no restart can read. */
+static void bad_holdings_of_a_reserved_id_make_no_account(void **state)
+{
+    (void)state;
+    struct pl_record record = garbage(PL_TOPIC_HOLDINGS, 1);
+    record.key = bytes("~alice");
+    apply(&record);
+    assert_int_equal(pl_book_count(space.ledger.book), 0);
+    assert_int_equal(space.ledger.dead_count, 1);
+}
+
 static void bad_holdings_of_before_are_not_told_again(void **state)
 {
     (void)state;
@@ -217,6 +228,7 @@ int main(void)
         CASE(rejected_reports_wait_for_a_decision),
         CASE(a_report_of_an_unknown_account_is_void),
         CASE(bad_holdings_taint_the_account),
+        CASE(bad_holdings_of_a_reserved_id_make_no_account),
         CASE(bad_holdings_of_before_are_not_told_again),
         CASE(unreadable_control_halts_until_everything_is_resumed),
     };

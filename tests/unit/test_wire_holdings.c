@@ -237,6 +237,19 @@ static void a_watermark_goes_there_and_back(void **state)
     assert_false(pl_wire_is_watermark((struct pl_bytes_view){ NULL, 10 }));
 }
 
+static void a_key_alone_names_an_account(void **state)
+{
+    struct pl_id account;
+    (void)state;
+    assert_int_equal(pl_wire_key_account(test_key("alice"), &account), PL_OK);
+    assert_string_equal(account.text, "alice");
+    assert_int_equal(pl_wire_key_account(test_key("~alice"), &account), PL_REJECT_KEY);
+    assert_true(pl_id_is_none(&account));
+    assert_int_equal(pl_wire_key_account(test_key("al ice"), &account), PL_REJECT_RANGE);
+    assert_int_equal(pl_wire_key_account((struct pl_bytes_view){ NULL, 0 }, &account),
+                     PL_REJECT_KEY);
+}
+
 /* What the liquidation service takes: derived by lib/position, with a digest of key and value. */
 static void holdings_carry_a_digest_of_key_and_value(void **state)
 {
@@ -268,6 +281,7 @@ int main(void)
         cmocka_unit_test(a_taint_goes_there_and_back),
         cmocka_unit_test(the_tail_is_put_in_order),
         cmocka_unit_test(bad_records_are_refused),
+        cmocka_unit_test(a_key_alone_names_an_account),
         cmocka_unit_test(the_same_pair_twice_is_refused),
         cmocka_unit_test(the_largest_record_fits),
         cmocka_unit_test(the_tail_is_bounded),

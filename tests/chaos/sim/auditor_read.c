@@ -138,7 +138,7 @@ const char *auditor_key_account(struct memory *memory, struct pl_bytes_view key)
         return NULL;
     char *text = auditor_take(memory, key.size_bytes + 1);
     memcpy(text, key.data, key.size_bytes);
-    return strlen(text) == key.size_bytes && auditor_is_id(text) ? text : NULL;
+    return strlen(text) == key.size_bytes && auditor_is_id(text) && text[0] != '~' ? text : NULL;
 }
 
 bool auditor_is_enum(bool is_present, int value, const ProtobufCEnumDescriptor *descriptor)
