@@ -169,7 +169,8 @@ struct pl_digest ledger_settled_digest(const struct ledger *ledger,
 enum pl_err ledger_settle(struct ledger *ledger, const struct staged_state *states, uint32_t count);
 
 /* Whether a loaded partition may decide at `now_ms`: not while the position service's watermark is
- * older than the policy allows (G4). */
+ * older than the policy allows (G4), nor while it is as far in the future: it would be believed until
+ * then. */
 enum pl_readiness ledger_readiness(const struct ledger *ledger, const struct venue *venue,
                                    int64_t now_ms);
 /* Where the entry's vector stands in a topic; NULL where it has no coordinate. */

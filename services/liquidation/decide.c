@@ -22,9 +22,9 @@ const struct pl_coordinate *journal_coordinate(const struct pl_journal *journal,
 enum pl_readiness ledger_readiness(const struct ledger *ledger, const struct venue *venue,
                                    int64_t now_ms)
 {
+    int64_t most_ms = venue->parameters->policy.watermark_age_ms_max;
     int64_t age_ms = now_ms - ledger->watermark.time_ms;
-    return age_ms > venue->parameters->policy.watermark_age_ms_max ? PL_READINESS_WAITING
-                                                                   : PL_READINESS_DECIDING;
+    return age_ms > most_ms || age_ms < -most_ms ? PL_READINESS_WAITING : PL_READINESS_DECIDING;
 }
 
 /* ---- deciding ------------------------------------------------------------------------------- */

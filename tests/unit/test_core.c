@@ -218,6 +218,26 @@ static void unreadable_control_halts_until_everything_is_resumed(void **state)
     assert_false(venue_halts(&space.venue, &alice));
 }
 
+/* G4: a watermark that claims the future would keep the partition fresh until then. */
+static void positions_must_be_young_on_either_side(void **state)
+{
+    static const struct {
+        int64_t watermark_ms;
+        enum pl_readiness expected;
+    } cases[] = {
+        { 99, PL_READINESS_WAITING }, { 100, PL_READINESS_DECIDING },
+        { 1000, PL_READINESS_DECIDING }, { 1900, PL_READINESS_DECIDING },
+        { 1901, PL_READINESS_WAITING }, { INT64_MAX, PL_READINESS_WAITING },
+    };
+    static struct pl_parameters parameters = { .policy.watermark_age_ms_max = 900 };
+    (void)state;
+    struct venue venue = { .parameters = &parameters };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        space.ledger.watermark.time_ms = cases[i].watermark_ms;
+        assert_int_equal(ledger_readiness(&space.ledger, &venue, 1000), cases[i].expected);
+    }
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, open_space, close_space)
 
 int main(void)
@@ -231,6 +251,7 @@ int main(void)
         CASE(bad_holdings_of_a_reserved_id_make_no_account),
         CASE(bad_holdings_of_before_are_not_told_again),
         CASE(unreadable_control_halts_until_everything_is_resumed),
+        CASE(positions_must_be_young_on_either_side),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -444,8 +444,8 @@ static bool take_decisions(struct auditor *auditor, struct partition *partition,
 static bool check_readiness(struct auditor *auditor, const struct partition *partition,
                             const Plimsoll__V1__JournalEntry *entry)
 {
-    bool is_old = partition->clock_ms - partition->watermark_ms >
-                  partition->set->watermark_age_ms_max;
+    int64_t age_ms = partition->clock_ms - partition->watermark_ms;
+    bool is_old = (age_ms < 0 ? -age_ms : age_ms) > partition->set->watermark_age_ms_max;
     bool is_deciding = entry->readiness == DECIDING, is_waiting = entry->readiness == WAITING;
     if (is_deciding && is_old)
         return auditor_fail(auditor, partition, I4,

@@ -129,8 +129,8 @@ sim_bug(stale_marks lib/exposure/market.c "I4,V" 500
   [==[    if (false)]==])
 
 sim_bug(stale_watermark services/liquidation/decide.c "I4,V" 1000
-  [==[    return age_ms > venue->parameters->policy.watermark_age_ms_max ? PL_READINESS_WAITING]==]
-  [==[    return age_ms > INT64_MAX - 1 ? PL_READINESS_WAITING]==])
+  [==[    return age_ms > most_ms ||]==]
+  [==[    return]==])
 
 # G5: what is executed is taken for shown before holdings show it.
 sim_bug(early_release lib/exposure/decide.c "I3,V" 500
