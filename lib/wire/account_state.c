@@ -133,7 +133,7 @@ enum pl_err pl_wire_state_decode(struct pl_wire *wire, struct pl_names *names,
     struct pl_id account;
     uint32_t decided = 0;
     memset(state, 0, sizeof(*state));
-    err = pl_field_account(from->account, key, &account);
+    err = pl_field_account(from->account, from->bucket, key, PL_KEY_WHOLE, &account);
     if (!err)
         err = pl_field_enum(NULL, PL_SCALAR(from, state),
                             &plimsoll__v1__margin_call__state__descriptor, &decided);
@@ -189,7 +189,9 @@ enum pl_err pl_wire_state_encode(struct pl_wire *wire, const struct pl_names *na
 {
     Plimsoll__V1__AccountState to = PLIMSOLL__V1__ACCOUNT_STATE__INIT;
     pl_assert(state->doubt_count <= PL_DOUBTS_MAX && state->pending_count <= PL_PENDING_MAX);
-    to.account = pl_build_id(account);
+    to.account = pl_build_account(wire, account);
+    if (*pl_bucket_part(account))
+        to.bucket = pl_build_bucket(account);
     PL_PUT(&to, state, (Plimsoll__V1__MarginCall__State)state->state);
     PL_PUT(&to, since_ms, state->since_ms);
     PL_PUT(&to, episode, state->episode);

@@ -26,9 +26,9 @@ static enum pl_err read_scope(const char *scope, struct pl_bytes_view key, struc
     if (strncmp(scope, SCOPE_ACCOUNT, prefix_bytes) != 0)
         return pl_field_fail(PL_REJECT_UNKNOWN, NULL, "scope", ": write \"all\" or \"account=ID\"");
     enum pl_err err = pl_field_id(NULL, "scope", scope + prefix_bytes, account);
-    if (!err && account->text[0] == '~')
+    if (!err && memchr(account->text, PL_BUCKET_MARK, account->size_bytes))
         return pl_field_fail(PL_REJECT_KEY, NULL, "scope",
-                             ": account begins with '~', which is reserved");
+                             ": account contains '~', which is reserved: a halt is of all its buckets");
     return err;
 }
 

@@ -40,7 +40,8 @@ enum pl_err pl_wire_execution_decode(struct pl_wire *wire, struct pl_bytes_view 
     uint32_t status = 0;
     struct pl_amount cumulative = {0};
     *execution = (struct pl_execution){0};
-    err = pl_field_account(from->account, key, &execution->account);
+    err = pl_field_account(from->account, from->bucket, key, PL_KEY_ACCOUNT,
+                           &execution->account);
     if (!err)
         err = pl_field_uuid(NULL, "order_id", from->order_id, execution->order_id);
     if (!err)

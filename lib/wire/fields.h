@@ -88,8 +88,11 @@ enum pl_err pl_field_id(const struct pl_place *place, const char *field, const c
 /* An id that may be absent: size 0. */
 enum pl_err pl_field_id_or_none(const struct pl_place *place, const char *field, const char *text,
                                 struct pl_id *id);
-/* The account: an id that does not begin with '~' (REJECT_KEY), and is the record's key. */
-enum pl_err pl_field_account(const char *text, struct pl_bytes_view key, struct pl_id *account);
+/* Whom the fields `account` and `bucket` name (wire.h). The key must be the account where others write
+ * the topic, and the whole id where we do. REJECT_KEY, REJECT_RANGE, REJECT_SIZE. */
+enum pl_account_key { PL_KEY_ACCOUNT, PL_KEY_WHOLE };
+enum pl_err pl_field_account(const char *account, const char *bucket, struct pl_bytes_view key,
+                             enum pl_account_key kind, struct pl_id *id);
 enum pl_err pl_field_uuid(const struct pl_place *place, const char *field, const char *text,
                           uint8_t id[PL_ORDER_ID_BYTES]);
 /* At most `bytes_max` bytes of printable ASCII or space, copied with a terminator. */
@@ -111,6 +114,9 @@ enum pl_err pl_field_decimal(const struct pl_place *place, const char *field,
 
 /* protobuf-c has no const strings; it never writes to them either. The id must outlive packing. */
 char *pl_build_id(const struct pl_id *id);
+/* The fields `account` and `bucket` of whom `id` names; the bucket is "" where there is none. */
+char *pl_build_account(struct pl_wire *wire, const struct pl_id *id);
+char *pl_build_bucket(const struct pl_id *id);
 char *pl_build_uuid(struct pl_wire *wire, const uint8_t id[PL_ORDER_ID_BYTES]);
 Plimsoll__V1__Amount *pl_build_amount(struct pl_wire *wire, pl_i128 mantissa, int32_t exponent);
 /* NULL for the zeroed amount, which reads back as the same. */

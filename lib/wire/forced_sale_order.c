@@ -60,14 +60,16 @@ static void cut_id(const struct preimage *preimage, uint8_t id[PL_ORDER_ID_BYTES
     id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
 }
 
-void pl_plan_id(const struct pl_id *account, const char *bucket, uint64_t episode,
-                uint32_t revision, struct pl_plan_id *plan_id)
+void pl_plan_id(const struct pl_id *id, uint64_t episode, uint32_t revision,
+                struct pl_plan_id *plan_id)
 {
     static const char domain[] = "plimsoll.plan.v1";
     struct preimage preimage = {.size_bytes = 0};
-    pl_assert(strlen(bucket) <= PL_ID_BYTES_MAX);
+    const struct pl_bytes_view account =
+        pl_account_part((struct pl_bytes_view){(const uint8_t *)id->text, id->size_bytes});
+    const char *bucket = pl_bucket_part(id);
     add_bytes(&preimage, domain, sizeof(domain) - 1);
-    add_part(&preimage, account->text, account->size_bytes);
+    add_part(&preimage, account.data, account.size_bytes);
     add_part(&preimage, bucket, strlen(bucket));
     add_number(&preimage, 8, 4);
     add_number(&preimage, episode, 8);
@@ -172,11 +174,12 @@ static void build_ids(struct pl_wire *wire, const struct pl_wire_context *contex
 {
     struct pl_plan_id plan_id;
     uint8_t order_id[PL_ORDER_ID_BYTES];
-    pl_plan_id(&context->account->id, to->bucket, state->episode, state->revision, &plan_id);
+    pl_plan_id(&context->account->id, state->episode, state->revision, &plan_id);
     pl_order_id(&plan_id, instrument, order_id);
     to->order_id = pl_build_uuid(wire, order_id);
     to->plan_id = pl_build_uuid(wire, plan_id.bytes);
-    to->account = pl_build_id(&context->account->id);
+    to->account = pl_build_account(wire, &context->account->id);
+    to->bucket = pl_build_bucket(&context->account->id);
     to->instrument = pl_build_id(instrument);
     PL_PUT(to, episode, state->episode);
     PL_PUT(to, revision, state->revision);
@@ -210,8 +213,6 @@ enum pl_err pl_wire_order_encode(struct pl_wire *wire, const struct pl_wire_cont
     const struct pl_parameters *parameters = context->market->parameters;
     Plimsoll__V1__ForcedSaleOrder to = PLIMSOLL__V1__FORCED_SALE_ORDER__INIT;
     Plimsoll__V1__ForcedSaleOrder__Proof proof = PLIMSOLL__V1__FORCED_SALE_ORDER__PROOF__INIT;
-    char bucket[] = "";
-    to.bucket = bucket;
     build_ids(wire, context, &decision->state, &context->names->ids[from->instrument], &to);
     PL_PUT(&to, leg, leg + 1);
     PL_PUT(&to, leg_count, decision->sale.leg_count);
@@ -233,7 +234,8 @@ enum pl_err pl_wire_order_encode(struct pl_wire *wire, const struct pl_wire_cont
 static enum pl_err read_ids(const Plimsoll__V1__ForcedSaleOrder *from, struct pl_bytes_view key,
                             struct pl_order *order)
 {
-    enum pl_err err = pl_field_account(from->account, key, &order->account);
+    enum pl_err err = pl_field_account(from->account, from->bucket, key, PL_KEY_WHOLE,
+                                       &order->account);
     if (!err)
         err = pl_field_uuid(NULL, "order_id", from->order_id, order->order_id);
     if (!err)

@@ -262,7 +262,7 @@ enum pl_err pl_wire_record_decode(struct pl_wire *wire, struct pl_bytes_view key
     if (!from)
         return err;
     memset(record, 0, sizeof(*record));
-    err = pl_field_account(from->account, key, &record->account);
+    err = pl_field_account(from->account, from->bucket, key, PL_KEY_WHOLE, &record->account);
     if (!err && from->watermark)
         err = pl_field_fail(PL_REJECT_CONFLICT, NULL, "watermark",
                             ": only the record under the key " PL_WATERMARK_KEY " has it");
@@ -389,7 +389,9 @@ enum pl_err pl_wire_record_encode(struct pl_wire *wire, const struct pl_record_h
 {
     Plimsoll__V1__Holdings to = PLIMSOLL__V1__HOLDINGS__INIT;
     pl_assert(record->leg_count <= PL_LEGS_MAX && record->tail_count <= PL_RECORD_TAIL_MAX);
-    to.account = pl_build_id(&record->account);
+    to.account = pl_build_account(wire, &record->account);
+    if (*pl_bucket_part(&record->account))
+        to.bucket = pl_build_bucket(&record->account);
     PL_PUT(&to, version, record->version);
     PL_PUT(&to, positions_offset, record->positions_offset);
     PL_PUT(&to, written_ms, record->written_ms);

@@ -69,9 +69,8 @@ enum pl_err pl_wire_alert_encode(struct pl_wire *wire, const struct pl_wire_cont
     const struct pl_alert *from = &decision->alerts[alert];
     const struct pl_account_state *state = &decision->state;
     Plimsoll__V1__MarginCall to = PLIMSOLL__V1__MARGIN_CALL__INIT;
-    char bucket[] = "";
-    to.account = pl_build_id(&context->account->id);
-    to.bucket = bucket;
+    to.account = pl_build_account(wire, &context->account->id);
+    to.bucket = pl_build_bucket(&context->account->id);
     PL_PUT(&to, kind, (Plimsoll__V1__MarginCall__Kind)from->kind);
     if (from->kind == PL_ALERT_STATE) {
         PL_PUT(&to, left, (Plimsoll__V1__MarginCall__State)from->left);

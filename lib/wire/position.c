@@ -110,7 +110,7 @@ enum pl_err pl_wire_position_decode(struct pl_wire *wire, struct pl_bytes_view k
         return err;
     uint32_t kind = 0;
     memset(event, 0, sizeof(*event));
-    err = pl_field_account(from->account, key, &event->account);
+    err = pl_field_account(from->account, from->bucket, key, PL_KEY_ACCOUNT, &event->account);
     if (!err)
         err = pl_field_id(NULL, "source", from->source, &event->source);
     if (!err)

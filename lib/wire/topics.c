@@ -102,6 +102,25 @@ int32_t pl_key_partition(const uint8_t *key, size_t size_bytes, int32_t partitio
     return (int32_t)(murmur2(key, size_bytes) & 0x7fffffffU) % partition_count;
 }
 
+struct pl_bytes_view pl_account_part(struct pl_bytes_view id)
+{
+    const uint8_t *mark = id.size_bytes ? memchr(id.data, PL_BUCKET_MARK, id.size_bytes) : NULL;
+    return (struct pl_bytes_view){id.data, mark ? (size_t)(mark - id.data) : id.size_bytes};
+}
+
+const char *pl_bucket_part(const struct pl_id *id)
+{
+    const char *mark = memchr(id->text, PL_BUCKET_MARK, id->size_bytes);
+    return mark ? mark + 1 : "";
+}
+
+int32_t pl_account_partition(const struct pl_id *id, int32_t partition_count)
+{
+    const struct pl_bytes_view account =
+        pl_account_part((struct pl_bytes_view){(const uint8_t *)id->text, id->size_bytes});
+    return pl_key_partition(account.data, account.size_bytes, partition_count);
+}
+
 enum pl_err pl_key_check(struct pl_bytes_view key, struct pl_bytes_view value, int32_t partition,
                          int32_t partition_count, const char *what)
 {
@@ -114,4 +133,10 @@ enum pl_err pl_key_check(struct pl_bytes_view key, struct pl_bytes_view value, i
     if (!value.data)
         return pl_err_set(PL_REJECT_MALFORMED, "no value: a tombstone is not allowed here");
     return PL_OK;
+}
+
+enum pl_err pl_account_key_check(struct pl_bytes_view key, struct pl_bytes_view value,
+                                 int32_t partition, int32_t partition_count)
+{
+    return pl_key_check(pl_account_part(key), value, partition, partition_count, "account id");
 }

@@ -311,24 +311,52 @@ enum pl_err pl_field_id_or_none(const struct pl_place *place, const char *field,
     return text && *text ? pl_field_id(place, field, text, id) : PL_OK;
 }
 
-/* The watermark's key and whatever else may once stand among accounts. */
-static bool is_reserved(const struct pl_id *account) { return account->text[0] == '~'; }
-
-enum pl_err pl_field_account(const char *text, struct pl_bytes_view key, struct pl_id *account)
+static enum pl_err read_name(const char *field, const char *text, struct pl_id *name)
 {
-    enum pl_err err = pl_field_id(NULL, "account", text, account);
-    if (!err && is_reserved(account))
-        err = pl_field_fail(PL_REJECT_KEY, NULL, "account", ": begins with '~', which is reserved");
-    return err ? err : pl_wire_check_key(key, "account", account);
+    enum pl_err err = pl_field_id(NULL, field, text, name);
+    if (!err && memchr(name->text, PL_BUCKET_MARK, name->size_bytes))
+        err = pl_field_fail(PL_REJECT_KEY, NULL, field, ": contains '~', which is reserved");
+    return err;
 }
 
-enum pl_err pl_wire_key_account(struct pl_bytes_view key, struct pl_id *account)
+static enum pl_err add_bucket(const struct pl_id *bucket, struct pl_id *id)
 {
-    enum pl_err err = pl_id_set(account, key.data, key.size_bytes);
-    if (err || !is_reserved(account))
+    if (id->size_bytes + 1 + bucket->size_bytes > PL_ID_BYTES_MAX)
+        return pl_field_fail(PL_REJECT_SIZE, NULL, "bucket",
+                             ": has %u bytes and the account %u, %d are allowed together",
+                             bucket->size_bytes, id->size_bytes, PL_ID_BYTES_MAX - 1);
+    id->text[id->size_bytes] = PL_BUCKET_MARK;
+    memcpy(&id->text[id->size_bytes + 1], bucket->text, bucket->size_bytes);
+    id->size_bytes = (uint8_t)(id->size_bytes + 1 + bucket->size_bytes);
+    return PL_OK;
+}
+
+enum pl_err pl_field_account(const char *account, const char *bucket, struct pl_bytes_view key,
+                             enum pl_account_key kind, struct pl_id *id)
+{
+    struct pl_id name;
+    enum pl_err err = read_name("account", account, id);
+    if (!err && kind == PL_KEY_ACCOUNT)
+        err = pl_wire_check_key(key, "account", id);
+    if (!err && bucket && *bucket) {
+        err = read_name("bucket", bucket, &name);
+        if (!err)
+            err = add_bucket(&name, id);
+    }
+    return err || kind == PL_KEY_ACCOUNT ? err : pl_wire_check_key(key, "account~bucket", id);
+}
+
+enum pl_err pl_wire_key_account(struct pl_bytes_view key, struct pl_id *id)
+{
+    enum pl_err err = pl_id_set(id, key.data, key.size_bytes);
+    size_t account_bytes = pl_account_part(key).size_bytes;
+    bool has_bucket = account_bytes < key.size_bytes;
+    bool is_good = account_bytes > 0 && (!has_bucket || *pl_bucket_part(id)) &&
+                   !strchr(pl_bucket_part(id), PL_BUCKET_MARK);
+    if (err || is_good)
         return err;
-    *account = (struct pl_id){0};
-    return pl_err_set(PL_REJECT_KEY, "key begins with '~', which is reserved");
+    *id = (struct pl_id){0};
+    return pl_err_set(PL_REJECT_KEY, "key has a '~' that does not part an account from its bucket");
 }
 
 enum pl_err pl_field_uuid(const struct pl_place *place, const char *field, const char *text,
@@ -416,6 +444,22 @@ char *pl_build_id(const struct pl_id *id)
 {
     pl_assert(id->size_bytes > 0 && id->text[id->size_bytes] == '\0');
     return (char *)(uintptr_t)id->text;
+}
+
+char *pl_build_account(struct pl_wire *wire, const struct pl_id *id)
+{
+    struct pl_bytes_view whole = {(const uint8_t *)id->text, id->size_bytes};
+    struct pl_bytes_view account = pl_account_part(whole);
+    if (account.size_bytes == whole.size_bytes)
+        return pl_build_id(id);
+    char *text = pl_wire_take(wire, account.size_bytes + 1);
+    memcpy(text, account.data, account.size_bytes); /* what is taken is zeroed */
+    return text;
+}
+
+char *pl_build_bucket(const struct pl_id *id)
+{
+    return (char *)(uintptr_t)pl_bucket_part(id);
 }
 
 char *pl_build_uuid(struct pl_wire *wire, const uint8_t id[PL_ORDER_ID_BYTES])

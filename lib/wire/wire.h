@@ -66,9 +66,9 @@ enum pl_err pl_wire_mark_encode(struct pl_wire *wire, const struct pl_id *instru
 enum pl_err pl_wire_position_decode(struct pl_wire *wire, struct pl_bytes_view key,
                                     struct pl_bytes_view value, struct pl_position_event *event);
 
-/* The account whom a record's key alone names, for what has to be said of it when its value cannot be
- * read. REJECT_KEY, REJECT_RANGE when the key is no account id; *account is then none. */
-enum pl_err pl_wire_key_account(struct pl_bytes_view key, struct pl_id *account);
+/* Whom a record's key alone names, for what has to be said when its value cannot be read. REJECT_KEY,
+ * REJECT_RANGE when the key is no such id; *id is then none. */
+enum pl_err pl_wire_key_account(struct pl_bytes_view key, struct pl_id *id);
 
 /* holdings.c. Key of the watermark record: PL_WATERMARK_KEY; account ids beginning with '~' are
  * reserved. */
@@ -130,10 +130,10 @@ enum pl_err pl_wire_execution_decode(struct pl_wire *wire, struct pl_bytes_view 
 
 /* forced_sale_order.c */
 struct pl_plan_id { uint8_t bytes[PL_ORDER_ID_BYTES]; };
-/* SHA-256 of "plimsoll.plan.v1" and account, bucket, episode (8 bytes) and revision (4 bytes), each
+/* `id` is a whole one (topics.h). SHA-256 of "plimsoll.plan.v1" and account, bucket, episode (8 bytes) and revision (4 bytes), each
  * after its length in 4 bytes, all numbers big-endian; cut to 128 bits in the shape of UUIDv8. */
-void pl_plan_id(const struct pl_id *account, const char *bucket, uint64_t episode,
-                uint32_t revision, struct pl_plan_id *plan_id);
+void pl_plan_id(const struct pl_id *id, uint64_t episode, uint32_t revision,
+                struct pl_plan_id *plan_id);
 /* SHA-256 of the plan id's 16 bytes and the instrument's, cut and shaped alike. */
 void pl_order_id(const struct pl_plan_id *plan_id, const struct pl_id *instrument,
                  uint8_t order_id[PL_ORDER_ID_BYTES]);

@@ -14,7 +14,7 @@
 static const char USAGE[] =
     "usage: plimsoll halt|resume [--account ID] --reason TEXT [--actor NAME] [OPTIONS]\n"
     "  Stops new orders, or lets them flow again: everywhere, or for one account.\n"
-    "  --account ID          only this account\n"
+    "  --account ID          only this account, with all its buckets\n"
     "  --reason TEXT         why; required, it is kept\n"
     "  --actor NAME          who; default: the login name\n" CLI_KAFKA_USAGE;
 
@@ -77,6 +77,11 @@ static bool parse(int argc, char **argv, struct cli_kafka *kafka, struct pl_cont
     while ((option = getopt_long(argc, argv, "k:X:h", options, NULL)) != -1) {
         if (option == 'a' && pl_id_set(&control->account, optarg, strlen(optarg))) {
             fprintf(stderr, "plimsoll: --account: %s\n", pl_err_text());
+            return false;
+        }
+        if (option == 'a' && strchr(control->account.text, PL_BUCKET_MARK)) {
+            fprintf(stderr, "plimsoll: --account: name the account without a bucket: a halt is of all "
+                            "its buckets\n");
             return false;
         }
         if (option == 'r')

@@ -114,6 +114,8 @@ static enum pl_err apply_position(struct evaluation *evaluation, struct pl_bytes
         return err;
     see_time(evaluation, event->event_time_ms);
     if (store_find(evaluation->store, &event->account, &row)) {
+        key = (struct pl_bytes_view){ (const uint8_t *)event->account.text,
+                                      event->account.size_bytes };
         err = pl_wire_record_decode(evaluation->wire, key, store_at(evaluation->store, row), record);
         if (err)
             return err;
@@ -158,7 +160,7 @@ static enum pl_err apply_account(struct evaluation *evaluation, struct pl_bytes_
     static struct pl_account_state state;
     struct pl_id account;
     uint32_t row = 0;
-    enum pl_err err = pl_id_set(&account, key.data, key.size_bytes);
+    enum pl_err err = pl_wire_key_account(key, &account);
     if (!err)
         err = pl_wire_state_decode(evaluation->wire, evaluation->names, key, value, &state);
     if (!err)
@@ -192,10 +194,18 @@ static enum pl_err apply(struct evaluation *evaluation, enum pl_topic topic,
 }
 
 /* The key is the id that the value names; a line need not repeat it. */
-static const char *key_field(enum pl_topic topic)
+static const char *key_of(enum pl_topic topic, const json_t *line, const json_t *value,
+                          char room[2 * PL_ID_BYTES_MAX])
 {
     bool is_price = topic == PL_TOPIC_PRICES || topic == PL_TOPIC_MARKS;
-    return is_price ? "instrument" : topic == PL_TOPIC_CHAINS ? "chain" : "account";
+    const char *field = is_price ? "instrument" : topic == PL_TOPIC_CHAINS ? "chain" : "account";
+    const char *key = json_string_value(json_object_get(line, "key"));
+    const char *id = json_string_value(json_object_get(value, field));
+    const char *bucket = json_string_value(json_object_get(value, "bucket"));
+    if (key || !id || !bucket || !*bucket || topic == PL_TOPIC_POSITIONS)
+        return key ? key : id;
+    snprintf(room, 2 * PL_ID_BYTES_MAX, "%s~%s", id, bucket); /* too long an id is refused as a key */
+    return room;
 }
 
 static enum pl_err apply_json(struct evaluation *evaluation, const json_t *line)
@@ -212,9 +222,8 @@ static enum pl_err apply_json(struct evaluation *evaluation, const json_t *line)
     enum pl_err err = pl_json_encode(topic, value, &bytes, &size_bytes);
     if (err)
         return err;
-    const char *key = json_string_value(json_object_get(line, "key"));
-    if (!key)
-        key = json_string_value(json_object_get(value, key_field(topic)));
+    char room[2 * PL_ID_BYTES_MAX];
+    const char *key = key_of(topic, line, value, room);
     const struct pl_bytes_view key_view = { (const uint8_t *)key, key ? strlen(key) : 0 };
     err = apply(evaluation, topic, key_view, (struct pl_bytes_view){ bytes, size_bytes });
     free(bytes);

@@ -313,9 +313,7 @@ enum pl_err explain_bundle(const struct bundle *bundle, const struct explain_que
     memset(&inquiry, 0, sizeof(inquiry));
     inquiry.question = question;
     inquiry.bundle = bundle;
-    inquiry.partition = pl_key_partition((const uint8_t *)question->account.text,
-                                         question->account.size_bytes,
-                                         bundle_partition_count(bundle));
+    inquiry.partition = pl_account_partition(&question->account, bundle_partition_count(bundle));
     inquiry.history = json_array();
     inquiry.alerts = json_array();
     pl_wire_init(&inquiry.wire, block, WIRE_BYTES);

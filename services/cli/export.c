@@ -49,8 +49,12 @@ bool export_is_asked_for(const struct export *export, const struct pl_record *re
         return true;
     if (record->topic == PL_TOPIC_HOLDINGS && pl_wire_is_watermark(record->key))
         return true;
-    return record->key.data && record->key.size_bytes == export->account.size_bytes &&
-           memcmp(record->key.data, export->account.data, record->key.size_bytes) == 0;
+    /* Routers key their reports by account, whichever bucket they are for. */
+    struct pl_bytes_view wanted = record->topic == PL_TOPIC_EXECUTIONS
+                                      ? pl_account_part(export->account)
+                                      : export->account;
+    return record->key.data && record->key.size_bytes == wanted.size_bytes &&
+           memcmp(record->key.data, wanted.data, record->key.size_bytes) == 0;
 }
 
 /* ---- opening -------------------------------------------------------------------------------- */
@@ -83,8 +87,7 @@ static enum pl_err pick_partitions(struct export *export)
             return pl_err_note(PL_FATAL_CONFIG, "account");
         export->account = (struct pl_bytes_view){ (const uint8_t *)request->account,
                                                   account.size_bytes };
-        only = pl_key_partition(export->account.data, account.size_bytes,
-                                export->partition_count);
+        only = pl_account_partition(&account, export->partition_count);
     }
     for (int32_t i = 0; i < export->partition_count; i++)
         export->spans[i].is_wanted = only < 0 || only == i;

@@ -186,8 +186,8 @@ static enum pl_err see_holdings(struct export *export, struct newest *newest,
             newest->watermark_offset = record->offset;
         return PL_OK;
     }
-    if (pl_key_check(record->key, record->value, record->partition, export->partition_count,
-                     "account id") ||
+    if (pl_account_key_check(record->key, record->value, record->partition,
+                             export->partition_count) ||
         pl_wire_holdings_decode(export->wire, export->names, record->key, record->value, &holdings))
         return PL_OK;
     return newest_put(newest, record, holdings.version);

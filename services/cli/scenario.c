@@ -97,11 +97,14 @@ static int64_t value_micro(int asset, int64_t micro) /* USD * 10^6 */
     return (int64_t)((wide)micro * assets[asset].begin_ticks / 10000);
 }
 
+/* Every tenth is an isolated bucket of the account before it. */
 static void print_account(unsigned number, const struct leg *legs, int count)
 {
-    printf("{\"topic\":\"positions\",\"value\":{\"account\":\"acct-%05u\",\"source\":\"venue\","
+    bool is_bucket = number % 10 == 0;
+    printf("{\"topic\":\"positions\",\"value\":{\"account\":\"acct-%05u\",%s\"source\":\"venue\","
            "\"sequence\":\"1\",\"previous_sequence\":\"0\",\"kind\":\"KIND_SNAPSHOT\","
-           "\"event_time_ms\":\"%" PRId64 "\",\"legs\":[", number, BEGIN_MS);
+           "\"event_time_ms\":\"%" PRId64 "\",\"legs\":[", is_bucket ? number - 1 : number,
+           is_bucket ? "\"bucket\":\"isolated\"," : "", BEGIN_MS);
     for (int i = 0; i < count; i++) {
         printf("%s{\"instrument\":\"%s\",\"quantity\":{\"mantissa\":\"%" PRId64
                "\",\"exponent\":-6}", i ? "," : "", assets[legs[i].asset].name, legs[i].micro);

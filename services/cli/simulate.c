@@ -98,20 +98,33 @@ static json_t *amount(pl_i128 mantissa, int exponent)
     return json_pack("{s:s, s:i}", "mantissa", text, "exponent", exponent);
 }
 
+static struct pl_bytes_view account_key(const struct pl_id *id)
+{
+    return pl_account_part((struct pl_bytes_view){ (const uint8_t *)id->text, id->size_bytes });
+}
+
 static enum pl_err produce(struct simulator *simulator, enum pl_topic topic,
-                           const struct pl_id *account, json_t *json)
+                           const struct pl_id *id, json_t *json)
 {
     uint8_t *bytes = NULL;
     size_t size_bytes = 0;
     enum pl_err err = pl_json_encode(topic, json, &bytes, &size_bytes);
     json_decref(json);
     if (!err)
-        err = pl_txn_produce(
-            simulator->txn, topic, -1,
-            (struct pl_bytes_view){ (const uint8_t *)account->text, account->size_bytes },
-            (struct pl_bytes_view){ bytes, size_bytes }, NULL, 0);
+        err = pl_txn_produce(simulator->txn, topic, -1, account_key(id),
+                             (struct pl_bytes_view){ bytes, size_bytes }, NULL, 0);
     free(bytes);
     return err;
+}
+
+/* What a router and a custodian write is keyed by account and names the bucket. */
+static void set_account(json_t *json, const struct pl_id *id)
+{
+    const struct pl_bytes_view account = account_key(id);
+    json_object_set_new(json, "account",
+                        json_stringn((const char *)account.data, account.size_bytes));
+    if (*pl_bucket_part(id))
+        json_object_set_new(json, "bucket", json_string(pl_bucket_part(id)));
 }
 
 static int64_t fill_price(const struct due *due)
@@ -127,10 +140,11 @@ static enum pl_err report(struct simulator *simulator, const struct due *due, co
     pl_uuid_print(due->order.order_id, id);
     snprintf(execution_id, sizeof(execution_id), "%s/%c%c", id, status[7], status[8]);
     json_t *json = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:I}", "order_id", id, "execution_id",
-        execution_id, "account", due->order.account.text, "instrument", due->order.instrument.text,
-        "status", status, "cumulative_quantity", amount(cumulative_lots, exponent), "venue",
-        "SIMULATED", "text", "simulated fill", "event_time_ms", (json_int_t)pl_now_ms());
+        "{s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:I}", "order_id", id, "execution_id", execution_id,
+        "instrument", due->order.instrument.text, "status", status, "cumulative_quantity",
+        amount(cumulative_lots, exponent), "venue", "SIMULATED", "text", "simulated fill",
+        "event_time_ms", (json_int_t)pl_now_ms());
+    set_account(json, &due->order.account);
     if (cumulative_lots > 0)
         json_object_set_new(json, "average_price",
                             json_pack("{s:I, s:i}", "mantissa", (json_int_t)fill_price(due),
@@ -149,12 +163,12 @@ static enum pl_err settle(struct simulator *simulator, const struct due *due, in
     json_int_t last = json_integer_value(json_object_get(simulator->sequences, account));
     pl_uuid_print(order->order_id, id);
     json_t *json = json_pack(
-        "{s:s, s:s, s:I, s:I, s:s, s:I, s:[{s:s, s:o}], s:o, s:[{s:s, s:o}]}", "account", account,
-        "source", SOURCE, "sequence", last + 1, "previous_sequence", last, "kind", "KIND_DELTA",
+        "{s:s, s:I, s:I, s:s, s:I, s:[{s:s, s:o}], s:o, s:[{s:s, s:o}]}", "source", SOURCE, "sequence", last + 1, "previous_sequence", last, "kind", "KIND_DELTA",
         "event_time_ms", (json_int_t)pl_now_ms(), "legs", "instrument", order->instrument.text,
         "quantity", amount(-sign * lots, exponent), "cash",
         amount((pl_i128)sign * lots * fill_price(due), exponent + order->limit_exponent), "applied",
         "order_id", id, "cumulative_quantity", amount(lots, exponent));
+    set_account(json, &order->account);
     json_object_set_new(simulator->sequences, account, json_integer(last + 1));
     return produce(simulator, PL_TOPIC_POSITIONS, &order->account, json);
 }

@@ -201,8 +201,8 @@ static enum pl_err apply_holdings(struct verify *verify, const struct pl_record 
     static struct pl_holdings holdings;
     struct verify_account *account = NULL;
     if (pl_wire_is_watermark(record->key) ||
-        pl_key_check(record->key, record->value, record->partition,
-                     bundle_partition_count(verify->bundle), "account id") ||
+        pl_account_key_check(record->key, record->value, record->partition,
+                             bundle_partition_count(verify->bundle)) ||
         pl_wire_holdings_decode(&verify->wire, verify->names, record->key, record->value,
                                 &holdings))
         return PL_OK;

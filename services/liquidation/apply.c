@@ -21,10 +21,16 @@ static bool find_halted(const struct venue *venue, const struct pl_id *account, 
     return false;
 }
 
-bool venue_halts(const struct venue *venue, const struct pl_id *account)
+/* An account's halt stops its buckets too. */
+bool venue_halts(const struct venue *venue, const struct pl_id *id)
 {
-    uint32_t place = 0;
-    return venue->is_halted || venue->control_damaged || find_halted(venue, account, &place);
+    bool is_halted = venue->is_halted || venue->control_damaged;
+    const struct pl_bytes_view account =
+        pl_account_part((struct pl_bytes_view){ (const uint8_t *)id->text, id->size_bytes });
+    for (uint32_t i = 0; i < venue->halted_count && !is_halted; i++)
+        is_halted = venue->halted[i].size_bytes == account.size_bytes &&
+                    memcmp(venue->halted[i].text, account.data, account.size_bytes) == 0;
+    return is_halted;
 }
 
 /* G8: whatever cannot be understood halts; only a readable resume of everything ends that. */
@@ -154,8 +160,8 @@ static enum pl_err apply_holdings(struct ledger *ledger, struct venue *venue,
     static struct pl_holdings holdings; /* 6 KB of scratch */
     if (pl_wire_is_watermark(record->key))
         return pl_wire_watermark_decode(venue->wire, record->value, &ledger->watermark);
-    enum pl_err err = pl_key_check(record->key, record->value, record->partition,
-                                   ledger->partition_count, "account id");
+    enum pl_err err = pl_account_key_check(record->key, record->value, record->partition,
+                                           ledger->partition_count);
     if (err == PL_REJECT_KEY || err == PL_REJECT_PARTITION)
         return err; /* it speaks of nobody whom this partition knows */
     uint32_t index = 0;
@@ -174,8 +180,8 @@ static enum pl_err apply_holdings(struct ledger *ledger, struct venue *venue,
 static enum pl_err apply_execution(struct ledger *ledger, struct venue *venue,
                                    const struct pl_record *record)
 {
-    enum pl_err err = pl_key_check(record->key, record->value, record->partition,
-                                   ledger->partition_count, "account id");
+    enum pl_err err = pl_account_key_check(record->key, record->value, record->partition,
+                                           ledger->partition_count);
     if (err)
         return err;
     struct pl_execution report;

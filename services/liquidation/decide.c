@@ -44,7 +44,7 @@ static void name_orders(const struct pl_names *names, const struct pl_account *a
 {
     static const uint8_t unnamed[PL_ORDER_ID_BYTES];
     struct pl_plan_id plan_id;
-    pl_plan_id(&account->id, "", state->episode, state->revision, &plan_id);
+    pl_plan_id(&account->id, state->episode, state->revision, &plan_id);
     for (uint32_t i = 0; i < state->pending_count; i++)
         if (memcmp(state->pending[i].order_id, unnamed, sizeof(unnamed)) == 0)
             pl_order_id(&plan_id, &names->ids[state->pending[i].instrument],

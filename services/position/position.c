@@ -286,8 +286,8 @@ static enum pl_err apply_event(struct position_service *service, struct partitio
                                const struct pl_record *record)
 {
     bool is_known = false;
-    enum pl_err err = pl_key_check(record->key, record->value, record->partition,
-                                   service->partition_count, "account id");
+    enum pl_err err = pl_account_key_check(record->key, record->value, record->partition,
+                                           service->partition_count);
     if (!err)
         err = pl_wire_position_decode(service->wire, record->key, record->value, service->event);
     if (!err)
@@ -302,19 +302,33 @@ static enum pl_err apply_event(struct position_service *service, struct partitio
     return err ? err : restated;
 }
 
-/* Something was said about this account that could not be read: nobody is sold on what came before. */
+static enum pl_err taint_row(struct position_service *service, struct partition *partition,
+                             uint32_t row, uint64_t positions_offset)
+{
+    bool is_known = false;
+    enum pl_err err = load(service, partition, store_account(partition->store, row), &is_known);
+    if (err || service->record->is_tainted)
+        return err;
+    service->record->is_tainted = true;
+    return restate(service, partition, positions_offset);
+}
+
+/* Something was said about this account that could not be read, and in which bucket is not known: nobody
+ * is sold on what came before. */
 static enum pl_err taint(struct position_service *service, struct partition *partition,
                          const struct pl_record *record)
 {
-    struct pl_id account;
-    bool is_known = false;
-    if (pl_wire_key_account(record->key, &account))
-        return PL_OK;
-    enum pl_err err = load(service, partition, &account, &is_known);
-    if (err || !is_known || service->record->is_tainted)
-        return err;
-    service->record->is_tainted = true;
-    return restate(service, partition, (uint64_t)record->offset);
+    const struct pl_bytes_view account = pl_account_part(record->key);
+    enum pl_err err = PL_OK;
+    for (uint32_t row = 0; !err && row < store_count(partition->store); row++) {
+        const struct pl_id *id = store_account(partition->store, row);
+        const struct pl_bytes_view part =
+            pl_account_part((struct pl_bytes_view){ (const uint8_t *)id->text, id->size_bytes });
+        if (part.size_bytes == account.size_bytes &&
+            memcmp(part.data, account.data, part.size_bytes) == 0)
+            err = taint_row(service, partition, row, (uint64_t)record->offset);
+    }
+    return err;
 }
 
 static enum pl_err position_record(struct position_service *service, struct partition *partition,

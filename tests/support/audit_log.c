@@ -485,10 +485,13 @@ static void open_account(struct world *world, unsigned i)
 {
     struct account *account = &world->accounts[i];
     char name[32];
-    snprintf(name, sizeof(name), "account-%u", i);
+    /* Every fourth is an isolated bucket of the account before it. */
+    if (i % 4 == 3)
+        snprintf(name, sizeof(name), "account-%u~iso", i - 1);
+    else
+        snprintf(name, sizeof(name), "account-%u", i);
     account->id = id_of(name);
-    account->partition = pl_key_partition((const uint8_t *)name, account->id.size_bytes,
-                                          world->options->partition_count);
+    account->partition = pl_account_partition(&account->id, world->options->partition_count);
     unsigned legs = 1 + (unsigned)below(world, 4);
     bool is_short = chance(world, 4);
     pl_i128 value = 0;
@@ -585,9 +588,12 @@ static void report(struct world *world, const struct due *due)
     pl_uuid_print(due->order.order_id, order_id);
     snprintf(lots, sizeof(lots), "%lld", (long long)due->lots);
     const struct account *account = &world->accounts[due->account];
-    publish_json(world, PL_TOPIC_EXECUTIONS, account->partition, account->id.text,
-                 json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:i}, s:I}", "order_id", order_id,
-                           "execution_id", order_id, "account", account->id.text, "instrument",
+    char name[sizeof(account->id.text)];
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(account->id.text, "~"), account->id.text);
+    publish_json(world, PL_TOPIC_EXECUTIONS, account->partition, name,
+                 json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:{s:s, s:i}, s:I}", "order_id", order_id,
+                           "execution_id", order_id, "account", name, "bucket",
+                           pl_bucket_part(&account->id), "instrument",
                            due->order.instrument.text, "status", due->status,
                            "cumulative_quantity", "mantissa", lots, "exponent", -LOT_DECIMALS,
                            "event_time_ms", (json_int_t)world->now_ms));

@@ -40,11 +40,14 @@ static void ids_are_what_others_compute(void **state)
     const struct pl_id eth = id_of("ETH"), btc = id_of("BTC-PERP");
     (void)state;
     for (unsigned i = 0; i < TEST_COUNT(rows); i++) {
-        const struct pl_id account = id_of(rows[i].account);
+        char whole[2 * PL_ID_BYTES_MAX];
+        snprintf(whole, sizeof(whole), "%s%s%s", rows[i].account, *rows[i].bucket ? "~" : "",
+                 rows[i].bucket);
+        const struct pl_id id = id_of(whole);
         struct pl_plan_id plan;
         uint8_t order[PL_ORDER_ID_BYTES];
         char text[PL_UUID_TEXT_BYTES];
-        pl_plan_id(&account, rows[i].bucket, rows[i].episode, rows[i].revision, &plan);
+        pl_plan_id(&id, rows[i].episode, rows[i].revision, &plan);
         pl_uuid_print(plan.bytes, text);
         assert_string_equal(text, rows[i].plan);
         pl_order_id(&plan, &eth, order);

@@ -84,7 +84,7 @@ static void bad_events_are_refused(void **state)
         "applied.0.cumulative_quantity" };
     static const char *const optional[] = { "legs", "legs.1.cost", "cash", "applied" };
     static const struct test_reject rejects[] = {
-        { "account", "'~alice'", PL_REJECT_KEY, "field account: begins with '~'" },
+        { "account", "'~alice'", PL_REJECT_KEY, "field account: contains '~', which is reserved" },
         { "kind", "'KIND_UNSPECIFIED'", PL_REJECT_UNKNOWN, "KIND_SNAPSHOT, KIND_DELTA" },
         { "sequence", "0", PL_REJECT_RANGE, "field sequence: 0 is outside 1.." },
         { "previous_sequence", "42", PL_REJECT_RANGE,

@@ -182,8 +182,10 @@ static void apply_control(struct partition *partition, const struct seen *seen)
 static bool is_halted(const struct partition *partition, const char *account)
 {
     bool is_named = false;
+    size_t size_bytes = strcspn(account, "~"); /* with all its buckets */
     for (int i = 0; i < partition->halt_count; i++)
-        is_named |= strcmp(partition->halts[i], account) == 0;
+        is_named |= strlen(partition->halts[i]) == size_bytes &&
+                    strncmp(partition->halts[i], account, size_bytes) == 0;
     return is_named || partition->is_halted || partition->is_damaged;
 }
 
@@ -359,17 +361,20 @@ static struct decision *take_decision(struct auditor *auditor, struct partition 
 {
     struct decision *decision = auditor_take(&auditor->memory, sizeof(*decision));
     decision->message = state->facts;
-    if (!decision->message || !decision->message->account ||
-        !is_key_of(state, decision->message->account) ||
+    const char *whole = decision->message
+                            ? auditor_whole_id(&auditor->memory, decision->message->account,
+                                               decision->message->bucket)
+                            : NULL;
+    if (!whole || !is_key_of(state, whole) ||
         !auditor_read_state(&auditor->names, decision->message, &decision->state)) {
         auditor_fail(auditor, partition, V_STATE, "accounts offset %" PRId64 " cannot be read",
                      state->offset);
         return NULL;
     }
-    decision->account = auditor_find_account(partition, decision->message->account);
+    decision->account = auditor_find_account(partition, whole);
     if (!decision->account) {
         auditor_fail(auditor, partition, V_STATE, "account %s has a state and was never heard of",
-                     decision->message->account);
+                     whole);
         return NULL;
     }
     const char *id = decision->account->id;

@@ -193,6 +193,10 @@ bool auditor_is_watermark(struct pl_bytes_view key);
 bool auditor_is_at_home(const struct reader *reader, const struct pl_record *record);
 /* The account that a key names, as text until reset; NULL: none can be. */
 const char *auditor_key_account(struct memory *memory, struct pl_bytes_view key);
+/* Whether an output's two fields, both of them there, name `whole`. */
+bool auditor_names(const char *whole, const char *account, const char *bucket);
+/* "account~bucket", the account alone where it has no bucket; NULL: no such names. */
+const char *auditor_whole_id(struct memory *memory, const char *account, const char *bucket);
 bool auditor_read_uuid(const char *text, uint8_t id[PL_ORDER_ID_BYTES]);
 /* "-1500" and an exponent; false when it is no amount. */
 bool auditor_read_amount(const Plimsoll__V1__Amount *amount, pl_i128 *mantissa, int *exponent);

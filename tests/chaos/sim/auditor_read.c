@@ -4,6 +4,7 @@
  * of the schemas: what a record says, or that it is bad and belongs to the dead letters (I1).
  */
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #define XXH_INLINE_ALL
@@ -93,7 +94,12 @@ bool auditor_is_at_home(const struct reader *reader, const struct pl_record *rec
 {
     if (!record->key.data || record->key.size_bytes == 0)
         return false;
-    uint32_t hash = murmur2(record->key.data, record->key.size_bytes) & 0x7fffffff;
+    /* Where an account is, all its buckets are. */
+    const uint8_t *mark = memchr(record->key.data, '~', record->key.size_bytes);
+    size_t size_bytes = mark ? (size_t)(mark - record->key.data) : record->key.size_bytes;
+    if (size_bytes == 0)
+        return false;
+    uint32_t hash = murmur2(record->key.data, size_bytes) & 0x7fffffff;
     return (int32_t)(hash % (uint32_t)reader->partition_count) == record->partition;
 }
 
@@ -127,9 +133,29 @@ static bool is_key(struct pl_bytes_view key, const char *id)
     return key.data && key.size_bytes == strlen(id) && memcmp(key.data, id, key.size_bytes) == 0;
 }
 
-static bool is_account(const char *text, struct pl_bytes_view key)
+static bool is_name(const char *text)
 {
-    return auditor_is_id(text) && text[0] != '~' && is_key(key, text);
+    return auditor_is_id(text) && !strchr(text, '~');
+}
+
+const char *auditor_whole_id(struct memory *memory, const char *account, const char *bucket)
+{
+    if (!is_name(account) || !bucket || !*bucket)
+        return is_name(account) ? account : NULL;
+    size_t size_bytes = strlen(account) + 1 + strlen(bucket);
+    if (!is_name(bucket) || size_bytes > 64)
+        return NULL;
+    char *text = auditor_take(memory, size_bytes + 1);
+    sprintf(text, "%s~%s", account, bucket);
+    return text;
+}
+
+bool auditor_names(const char *whole, const char *account, const char *bucket)
+{
+    size_t size_bytes = strcspn(whole, "~");
+    return account && bucket && strlen(account) == size_bytes &&
+           memcmp(whole, account, size_bytes) == 0 &&
+           strcmp(whole + size_bytes + (whole[size_bytes] == '~'), bucket) == 0;
 }
 
 const char *auditor_key_account(struct memory *memory, struct pl_bytes_view key)
@@ -138,7 +164,9 @@ const char *auditor_key_account(struct memory *memory, struct pl_bytes_view key)
         return NULL;
     char *text = auditor_take(memory, key.size_bytes + 1);
     memcpy(text, key.data, key.size_bytes);
-    return strlen(text) == key.size_bytes && auditor_is_id(text) && text[0] != '~' ? text : NULL;
+    char *mark = strchr(text, '~');
+    bool is_parted = !mark || (mark > text && mark[1] && !strchr(mark + 1, '~'));
+    return strlen(text) == key.size_bytes && auditor_is_id(text) && is_parted ? text : NULL;
 }
 
 bool auditor_is_enum(bool is_present, int value, const ProtobufCEnumDescriptor *descriptor)
@@ -391,12 +419,13 @@ struct holdings *auditor_read_holdings(const struct reader *reader, const struct
 {
     const Plimsoll__V1__Holdings *from = auditor_unpack_within(
         reader, &plimsoll__v1__holdings__descriptor, record->value, 256 << 10);
-    if (!from || !is_account(from->account, record->key) || from->watermark || !from->has_version ||
+    const char *whole = from ? auditor_whole_id(reader->memory, from->account, from->bucket) : NULL;
+    if (!whole || !is_key(record->key, whole) || from->watermark || !from->has_version ||
         from->version == 0 || !from->has_positions_offset || from->positions_offset > INT64_MAX ||
         !auditor_is_time(from->has_written_ms, from->written_ms) || from->n_sources > SOURCES_MAX)
         return NULL;
     struct holdings *holdings = auditor_take(reader->memory, sizeof(*holdings));
-    holdings->account = from->account;
+    holdings->account = whole;
     holdings->version = from->version;
     holdings->has_gap = from->has_tainted && from->tainted;
     size_t tail = 0;
@@ -468,7 +497,8 @@ struct execution *auditor_read_execution(const struct reader *reader,
     const Plimsoll__V1__ExecutionReport *from = auditor_unpack_within(
         reader, &plimsoll__v1__execution_report__descriptor, record->value, 8 << 10);
     struct execution *report = auditor_take(reader->memory, sizeof(*report));
-    if (!from || !is_account(from->account, record->key) ||
+    const char *whole = from ? auditor_whole_id(reader->memory, from->account, from->bucket) : NULL;
+    if (!whole || !is_key(record->key, from->account) ||
         !auditor_read_uuid(from->order_id, report->order_id) ||
         !auditor_is_enum(from->has_status, (int)from->status,
                          &plimsoll__v1__execution_report__status__descriptor) ||
@@ -482,7 +512,7 @@ struct execution *auditor_read_execution(const struct reader *reader,
     }
     if (report->mantissa > INT64_MAX || report->exponent > EXPONENT_MAX)
         return NULL;
-    report->account = from->account;
+    report->account = whole;
     report->is_terminal = from->status != PLIMSOLL__V1__EXECUTION_REPORT__STATUS__STATUS_NEW &&
                           from->status !=
                               PLIMSOLL__V1__EXECUTION_REPORT__STATUS__STATUS_PARTIALLY_FILLED;
@@ -506,8 +536,7 @@ struct control *auditor_read_control(const struct reader *reader, const struct p
     control->epoch = from->epoch;
     if (strcmp(from->scope, "all") == 0)
         return control;
-    if (strncmp(from->scope, "account=", 8) != 0 || !auditor_is_id(from->scope + 8) ||
-        from->scope[8] == '~')
+    if (strncmp(from->scope, "account=", 8) != 0 || !is_name(from->scope + 8))
         return NULL;
     control->account = from->scope + 8;
     return control;

@@ -555,6 +555,9 @@ static bool check_alerts(const struct scene *scene, const struct account *accoun
                                 (int)alert->entered, told[i].kind, (int)told[i].left,
                                 (int)told[i].entered);
         uint64_t version = account->holdings ? account->holdings->version : 0;
+        if (!auditor_names(account->id, alert->account, alert->bucket))
+            return auditor_find(scene->finding, V_ALERT, "account %s: alert %d names %s and bucket %s",
+                                account->id, i + 1, alert->account, alert->bucket);
         if (alert->created_ms != scene->now_ms || alert->holdings_version != version ||
             alert->parameter_epoch != scene->set->epoch ||
             alert->n_doubts != (size_t)next->doubt_count)

@@ -34,8 +34,10 @@ void auditor_plan_id(const char *account, uint64_t episode, uint32_t revision,
     static const char domain[] = "plimsoll.plan.v1";
     struct hash *hash = auditor_hash_begin();
     auditor_hash_add(hash, domain, strlen(domain));
-    auditor_hash_part(hash, (struct pl_bytes_view){(const uint8_t *)account, strlen(account)});
-    add_number(hash, 0, 4); /* the bucket is empty */
+    const uint8_t *text = (const uint8_t *)account;
+    size_t size_bytes = strcspn(account, "~"), bucket_at = size_bytes + (account[size_bytes] == '~');
+    auditor_hash_part(hash, (struct pl_bytes_view){text, size_bytes});
+    auditor_hash_part(hash, (struct pl_bytes_view){text + bucket_at, strlen(account + bucket_at)});
     add_number(hash, 8, 4);
     add_number(hash, episode, 8);
     add_number(hash, 4, 4);
@@ -146,6 +148,9 @@ static bool check_order(const struct scene *scene, const struct account *account
     uint8_t plan_id[PL_ORDER_ID_BYTES], order_id[PL_ORDER_ID_BYTES], said[PL_ORDER_ID_BYTES];
     struct auditor_finding *finding = scene->finding;
     const char *id = account->id;
+    if (!auditor_names(id, order->account, order->bucket))
+        return auditor_find(finding, V_ORDER, "account %s: order %s names %s and bucket %s", id,
+                            order->order_id, order->account, order->bucket);
     if (!order->has_episode || !order->has_revision || order->episode != state->episode ||
         order->revision != revision)
         return auditor_find(finding, I3,

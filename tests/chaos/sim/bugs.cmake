@@ -154,8 +154,13 @@ sim_bug(flipped_rounding lib/exposure/plan.c "V" 500
 
 # G8
 sim_bug(halt_ignored services/liquidation/apply.c "V,I4" 1000
-  [==[    return venue->is_halted || venue->control_damaged || find_halted(venue, account, &place);]==]
-  [==[    return venue->control_damaged || find_halted(venue, account, &place);]==])
+  [==[    bool is_halted = venue->is_halted || venue->control_damaged;]==]
+  [==[    bool is_halted = venue->control_damaged;]==])
+
+# G8: a halt of an account leaves its isolated buckets alone.
+sim_bug(halt_misses_buckets services/liquidation/apply.c "V,I4" 2000
+  [==[        is_halted = venue->halted[i].size_bytes == account.size_bytes &&]==]
+  [==[        is_halted = id->size_bytes == account.size_bytes && venue->halted[i].size_bytes == account.size_bytes &&]==])
 
 # G4: what came before a record that could not be read is taken for the last word.
 sim_bug(untainted services/liquidation/apply.c "I4,V" 1000
@@ -164,8 +169,8 @@ sim_bug(untainted services/liquidation/apply.c "I4,V" 1000
 
 # Revisions of one episode share their ids.
 sim_bug(repeated_id services/liquidation/decide.c "I2,I3,V" 500
-  [==[    pl_plan_id(&account->id, "", state->episode, state->revision, &plan_id);]==]
-  [==[    pl_plan_id(&account->id, "", state->episode, 1, &plan_id);]==])
+  [==[    pl_plan_id(&account->id, state->episode, state->revision, &plan_id);]==]
+  [==[    pl_plan_id(&account->id, state->episode, 1, &plan_id);]==])
 
 # ---- the position service ----
 

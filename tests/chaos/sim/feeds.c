@@ -218,9 +218,11 @@ static void open_accounts(void)
     for (unsigned i = 0; i < world.swarm.account_count; i++) {
         struct world_account *account = &world_accounts[i];
         memset(account, 0, sizeof(*account));
-        int size = snprintf(account->id.text, sizeof(account->id.text), "a%02u", i);
+        /* Every fourth is an isolated bucket of the account before it. */
+        int size = i % 4 == 3 ? snprintf(account->id.text, sizeof(account->id.text), "a%02u~iso", i - 1)
+                              : snprintf(account->id.text, sizeof(account->id.text), "a%02u", i);
         account->id.size_bytes = (uint8_t)size;
-        account->partition = pl_key_partition((const uint8_t *)account->id.text, (size_t)size,
+        account->partition = pl_account_partition(&account->id,
                                               world.swarm.partition_count);
         trade(account);
         publish(account);

@@ -259,6 +259,23 @@ static struct pl_bytes_view key_of(const struct pl_id *id)
     return bytes(id->text, id->size_bytes);
 }
 
+/* What others write is keyed by account, whichever bucket it is of. */
+static struct pl_bytes_view account_of(const struct pl_id *id)
+{
+    return pl_account_part(key_of(id));
+}
+
+/* The fields `account` and `bucket` of an event or report. */
+static void name_account(const struct pl_id *id, char room[PL_ID_BYTES_MAX + 1], char **account,
+                         char **bucket)
+{
+    const struct pl_bytes_view part = account_of(id);
+    snprintf(room, PL_ID_BYTES_MAX + 1, "%.*s", (int)part.size_bytes, (const char *)part.data);
+    *account = room;
+    if (*pl_bucket_part(id))
+        *bucket = text(pl_bucket_part(id));
+}
+
 static void append(enum pl_topic topic, int32_t partition, struct pl_bytes_view key,
                    struct pl_bytes_view value)
 {
@@ -285,8 +302,10 @@ void records_control(const struct pl_id *account, bool is_halt, uint64_t epoch)
     struct pl_control control = { .is_halt = is_halt, .epoch = epoch, .created_ms = world_now_ms(),
                                   .actor = "desk", .reason = "simulated" };
     struct pl_bytes_view key, value;
-    if (account)
-        control.account = *account;
+    if (account) { /* a halt is of an account and all its buckets */
+        const struct pl_bytes_view part = account_of(account);
+        (void)pl_id_set(&control.account, part.data, part.size_bytes);
+    }
     enum pl_err err = pl_wire_control_encode(s_records.wire, &control, &key, &value);
     pl_assert(!err);
     append(PL_TOPIC_CONTROL, 0, key, value);
@@ -370,6 +389,7 @@ bool records_name_orders(void)
 enum { TEXTS_MAX = WORLD_INSTRUMENTS_MAX + PL_APPLIED_MAX + 1 };
 
 struct event_message {
+    char account[PL_ID_BYTES_MAX + 1];
     Plimsoll__V1__PositionEvent event;
     Plimsoll__V1__PositionEvent__Leg legs[WORLD_INSTRUMENTS_MAX], *leg_list[WORLD_INSTRUMENTS_MAX];
     Plimsoll__V1__PositionEvent__Applied applied[PL_APPLIED_MAX], *applied_list[PL_APPLIED_MAX];
@@ -416,7 +436,7 @@ static struct event_message *begin_event(const struct world_account *account, co
     static struct event_message to;
     to.amount_count = 0;
     plimsoll__v1__position_event__init(&to.event);
-    to.event.account = text(account->id.text);
+    name_account(&account->id, to.account, &to.event.account, &to.event.bucket);
     to.event.source = text(source);
     PUT(&to.event, sequence, sequence);
     PUT(&to.event, previous_sequence, previous);
@@ -429,7 +449,7 @@ static void send_event(const struct world_account *account, const struct event_m
     size_t size = plimsoll__v1__position_event__get_packed_size(&event->event);
     pl_assert(size <= PACKED_BYTES);
     plimsoll__v1__position_event__pack(&event->event, s_records.packed);
-    append(PL_TOPIC_POSITIONS, account->partition, key_of(&account->id),
+    append(PL_TOPIC_POSITIONS, account->partition, account_of(&account->id),
            bytes(s_records.packed, size));
 }
 
@@ -474,20 +494,20 @@ void records_report(const struct pl_order *order, enum records_status status,
 {
     Plimsoll__V1__ExecutionReport to = PLIMSOLL__V1__EXECUTION_REPORT__INIT;
     Plimsoll__V1__Amount cumulative = PLIMSOLL__V1__AMOUNT__INIT;
-    char id[PL_UUID_TEXT_BYTES], quantity[PL_I128_TEXT_BYTES];
+    char id[PL_UUID_TEXT_BYTES], quantity[PL_I128_TEXT_BYTES], account[PL_ID_BYTES_MAX + 1];
     pl_uuid_print(order->order_id, id);
     pl_i128_print(cumulative_lots, quantity);
     cumulative.mantissa = quantity;
     PUT(&cumulative, exponent, -(int32_t)order->lot_decimals);
     to.order_id = id;
     to.execution_id = text("e");
-    to.account = text(order->account.text);
+    name_account(&order->account, account, &to.account, &to.bucket);
     to.instrument = text(order->instrument.text);
     PUT(&to, status, (Plimsoll__V1__ExecutionReport__Status)status);
     to.cumulative_quantity = &cumulative;
     PUT(&to, event_time_ms, world_now_ms());
     size_t size = plimsoll__v1__execution_report__pack(&to, s_records.packed);
-    append(PL_TOPIC_EXECUTIONS, -1, key_of(&order->account), bytes(s_records.packed, size));
+    append(PL_TOPIC_EXECUTIONS, -1, account_of(&order->account), bytes(s_records.packed, size));
     world.counts.reports++;
 }
 
