@@ -117,6 +117,7 @@ struct pl_instrument {
     uint32_t sale_rank;          /* place in the liquidity order, from 1; 0: never sold; by finish */
     struct pl_price_rules price_rules;
     struct pl_id chain;          /* size 0: none                                                   */
+    struct pl_id bridge;         /* by which it came to that chain; size 0: native there           */
 };
 
 /* A source of positions. */
@@ -131,6 +132,7 @@ struct pl_policy {
     int64_t order_valid_ms, order_overdue_ms, revision_pause_ms, restricted_hold_ms;
     int32_t alert_hysteresis_ppm;
     int64_t watermark_age_ms_max;
+    int64_t halt_ramp_ms;        /* 0: a halt leaves the end and maintenance tiers alone           */
 };
 
 /* One parameter set, indexed by instrument number. About 5 MB: lives in static or mapped memory. */
@@ -197,6 +199,13 @@ struct pl_quote {
     int64_t low_lot_vu, high_lot_vu;   /* the initial tier's interval                              */
     int64_t bad_low_lot_vu, bad_high_lot_vu; /* bounds while `status` is not LIVE                  */
     enum pl_mark_status status;  /* LIVE only if published LIVE and not older than age_ms_max      */
+    bool is_stuck;               /* spot whose chain or bridge is halted: not for sale             */
+};
+
+/* A chain that is halted, or one of the bridges that end on it. */
+struct pl_chain_halt {
+    struct pl_id chain, bridge;  /* bridge of size 0: the chain itself                             */
+    int64_t since_ms;
 };
 
 /* What evaluation uses of an instrument at one tier, folded into the fewest products; half a cache
@@ -215,15 +224,19 @@ struct pl_weights {
 struct pl_market {
     const struct pl_parameters *parameters;
     int64_t now_ms;
+    const struct pl_chain_halt *halts; /* set by whoever has them; borrowed. NULL with count 0     */
+    uint32_t halt_count;
     struct pl_quote quotes[PL_INSTRUMENTS_MAX];
     uint64_t changed_mask;       /* bit (index mod 64) of each quote that differs from the last one */
     bool parameters_changed;
 
     /* Private to lib/exposure: laid out by pl_market_update when the parameters change. */
     uint64_t epoch;
+    bool has_stuck;              /* some quote is                                                  */
     uint32_t listed_count;
     uint32_t listed[PL_INSTRUMENTS_MAX];
     struct pl_weights weights[PL_TIER_COUNT][PL_INSTRUMENTS_MAX];
+    struct pl_tier_ppm halt_haircuts[PL_INSTRUMENTS_MAX]; /* on top of haircut_long                */
 };
 
 /* A mark's interval may reach up to this many times the mark. */
@@ -236,6 +249,13 @@ enum { PL_INTERVAL_TIMES_MAX = 8 };
  * history, and quotes are a function of the newest marks alone (G2). A mark from the
  * future by more than age_ms_max is STALE like one from the past. The bounds of a bad mark round
  * outward. `marks` has PL_INSTRUMENTS_MAX entries. New parameters forget all quotes and set all bits.
+ *
+ * Halts (RISK 1.5, finality). Spot whose chain or bridge is halted is stuck: it is not for sale, and its
+ * long haircut rises to h = 10^6 less everything else that its value may cost at the alert tier (loads,
+ * the largest loss, top bracket rate, confidence), so that a unit of it adds nothing and the tiers stay
+ * nested (V3, V6). At the alert and initial tiers at once; at the end and maintenance tiers from its
+ * own haircut b by b + (h - b) f, rounded up, with f the part of halt_ramp_ms that has passed since the
+ * halt, rounded up to whole thousandths; not at all where halt_ramp_ms is 0.
  */
 void pl_market_update(struct pl_market *market, const struct pl_parameters *parameters,
                       const struct pl_mark *marks, int64_t now_ms);
@@ -397,7 +417,7 @@ struct pl_portfolio {
  * Margin excess of one tier, exactly (RISK 1.3, 1.5):
  *
  *   E = cash + sum n_i                        n_i = lots * lot_vu
- *   R = sum side_i(n_i) + sum_k |sum_i load_ik n_i| + sum_i conc_i(|n_i|)
+ *   R = sum side_i(n_i) + sum_k |sum_i load_ik n_i| + sum_i conc_i(|n_i|) + sum_i halt_i max(n_i, 0)
  *       + max(0, max_d sum_i loss_id max(n_i, 0))
  *       + initial and alert tier: sum_i (confidence_i |n_i| + 10^6 unc_i)
  *   A = 10^6 E - R                            healthy if A >= 0
@@ -439,7 +459,7 @@ struct pl_bounds { pl_i128 low, high; };
 
 /* One term of a requirement or of the equity, for people. */
 enum pl_term_kind { PL_TERM_VALUE, PL_TERM_HAIRCUT, PL_TERM_FACTOR, PL_TERM_CONCENTRATION,
-                    PL_TERM_DEPENDENCY, PL_TERM_CONFIDENCE };
+                    PL_TERM_DEPENDENCY, PL_TERM_CONFIDENCE, PL_TERM_HALT };
 struct pl_term {
     enum pl_term_kind kind;
     uint32_t index;              /* instrument, factor or dependency                               */
@@ -461,7 +481,7 @@ void pl_verdict_of(const struct pl_market *market, const struct pl_names *names,
                    const struct pl_portfolio *portfolio, struct pl_verdict *verdict);
 
 /* Room for all terms of any account. */
-enum { PL_TERMS_MAX = 4 * PL_LEGS_MAX + PL_FACTORS_MAX + 2 };
+enum { PL_TERMS_MAX = 5 * PL_LEGS_MAX + PL_FACTORS_MAX + 2 };
 
 /* Splits the exact excess of `tier` into terms that are not 0 (sum of amounts == excess), the first
  * `capacity` of them; a portfolio that is not certain is split at its upper bound. Cash is a VALUE
@@ -493,7 +513,7 @@ struct pl_sale {
 /*
  * The smallest sale, in the policy's liquidity order, after which the end tier's excess is not
  * negative with every leg executed at its limit price (G9). Sells longs, buys back debts and shorts;
- * leaves alone what the policy does not name, what has no LIVE mark and what is not final: of a leg
+ * leaves alone what the policy does not name, what has no LIVE mark, what is stuck and what is not final: of a leg
  * that is final in part the smaller of |lots| and |final_lots| may be sold, if they have one sign.
  * Also left alone is a leg whose limit would not be a price: below one tick, or beyond 63 bits.
  *

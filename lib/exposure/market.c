@@ -37,6 +37,7 @@ static void lay_out(struct pl_market *market, const struct pl_parameters *parame
         const struct pl_instrument *instrument = &parameters->instruments[i];
         /* The lots and ticks of the old set mean nothing under the new one. */
         market->quotes[i] = (struct pl_quote){.status = PL_MARK_NONE};
+        market->halt_haircuts[i] = (struct pl_tier_ppm){0};
         for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++)
             market->weights[tier][i] = (struct pl_weights){0};
         if (!instrument->is_listed)
@@ -46,6 +47,91 @@ static void lay_out(struct pl_market *market, const struct pl_parameters *parame
             fold_weights(instrument, tier, &market->weights[tier][i]);
     }
     pl_assert(market->listed_count == parameters->instrument_count);
+}
+
+/* ---- halted chains and bridges -------------------------------------------------------------- */
+
+enum { RAMP_STEPS = 1000 };
+
+/* Since when the instrument cannot be moved. */
+static bool is_stuck(const struct pl_market *market, const struct pl_instrument *instrument,
+                     int64_t *since_ms)
+{
+    bool is_found = false;
+    for (uint32_t k = 0; k < market->halt_count; k++) {
+        const struct pl_chain_halt *halt = &market->halts[k];
+        bool is_its = pl_id_equal(&halt->chain, &instrument->chain) &&
+                      (pl_id_is_none(&halt->bridge) ||
+                       pl_id_equal(&halt->bridge, &instrument->bridge));
+        if (is_its && (!is_found || halt->since_ms < *since_ms))
+            *since_ms = halt->since_ms;
+        is_found |= is_its;
+    }
+    return is_found && instrument->kind == PL_INSTRUMENT_SPOT;
+}
+
+/* What a haircut may be without the rest making it more than all (V3), at the tier that asks most. */
+static int32_t whole_haircut(const struct pl_instrument *instrument)
+{
+    int64_t rest = instrument->confidence_ppm, loss = 0;
+    for (uint32_t k = 0; k < instrument->load_count; k++) {
+        int32_t load = instrument->loads[k].load.at[PL_TIER_ALERT];
+        rest += load < 0 ? -load : load;
+    }
+    for (uint32_t k = 0; k < instrument->loss_count; k++)
+        if (instrument->losses[k].loss.at[PL_TIER_ALERT] > loss)
+            loss = instrument->losses[k].loss.at[PL_TIER_ALERT];
+    rest += loss;
+    if (instrument->bracket_count > 0)
+        rest += instrument->brackets[instrument->bracket_count - 1].rate.at[PL_TIER_ALERT];
+    pl_assert(rest <= PL_PPM);
+    return (int32_t)(PL_PPM - rest);
+}
+
+/* In steps, so that holders are looked at a thousand times and not at every millisecond. */
+static int64_t steps_of_ramp(const struct pl_market *market, int64_t since_ms)
+{
+    int64_t ramp_ms = market->parameters->policy.halt_ramp_ms;
+    pl_i128 passed_ms = (pl_i128)market->now_ms - since_ms;
+    if (ramp_ms == 0 || passed_ms <= 0)
+        return 0;
+    pl_i128 steps = pl_div_ceil(passed_ms * RAMP_STEPS, ramp_ms);
+    return steps < RAMP_STEPS ? (int64_t)steps : RAMP_STEPS;
+}
+
+static struct pl_tier_ppm halt_haircut(const struct pl_market *market,
+                                       const struct pl_instrument *instrument, int64_t since_ms)
+{
+    const int32_t whole = whole_haircut(instrument);
+    const int64_t steps = steps_of_ramp(market, since_ms);
+    struct pl_tier_ppm result;
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
+        int32_t missing = whole - instrument->haircut_long.at[tier];
+        pl_assert(missing >= 0);
+        bool is_at_once = tier == PL_TIER_ALERT || tier == PL_TIER_INITIAL;
+        result.at[tier] =
+            is_at_once ? missing : (int32_t)pl_div_ceil((pl_i128)missing * steps, RAMP_STEPS);
+    }
+    return result;
+}
+
+/* True when anything changed. */
+static bool apply_halt(struct pl_market *market, uint32_t i, bool *is_now_stuck)
+{
+    const struct pl_instrument *instrument = &market->parameters->instruments[i];
+    struct pl_tier_ppm haircut = { 0 };
+    int64_t since_ms = 0;
+    bool has_changed = false;
+    *is_now_stuck = is_stuck(market, instrument, &since_ms);
+    if (*is_now_stuck)
+        haircut = halt_haircut(market, instrument, since_ms);
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
+        int32_t *last = &market->halt_haircuts[i].at[tier];
+        market->weights[tier][i].own_long += *last - haircut.at[tier];
+        has_changed |= *last != haircut.at[tier];
+        *last = haircut.at[tier];
+    }
+    return has_changed;
 }
 
 /* ---- quotes: every step --------------------------------------------------------------------- */
@@ -112,7 +198,8 @@ static bool quotes_are_equal(const struct pl_quote *a, const struct pl_quote *b)
 {
     return a->ticks == b->ticks && a->lot_vu == b->lot_vu && a->low_lot_vu == b->low_lot_vu &&
            a->high_lot_vu == b->high_lot_vu && a->bad_low_lot_vu == b->bad_low_lot_vu &&
-           a->bad_high_lot_vu == b->bad_high_lot_vu && a->status == b->status;
+           a->bad_high_lot_vu == b->bad_high_lot_vu && a->status == b->status &&
+           a->is_stuck == b->is_stuck;
 }
 
 bool pl_mark_is_newer(const struct pl_mark *mark, const struct pl_mark *last)
@@ -133,10 +220,14 @@ void pl_market_update(struct pl_market *market, const struct pl_parameters *para
     if (market->parameters_changed)
         lay_out(market, parameters);
 
+    bool looks_at_halts = market->halt_count > 0 || market->has_stuck;
+    market->has_stuck = false;
     for (uint32_t k = 0; k < market->listed_count; k++) {
         uint32_t i = market->listed[k];
         struct pl_quote quote = derive_quote(&parameters->instruments[i], &marks[i], now_ms);
-        if (quotes_are_equal(&quote, &market->quotes[i]))
+        bool has_changed = looks_at_halts && apply_halt(market, i, &quote.is_stuck);
+        market->has_stuck |= quote.is_stuck;
+        if (!has_changed && quotes_are_equal(&quote, &market->quotes[i]))
             continue;
         market->quotes[i] = quote;
         market->changed_mask |= (uint64_t)1 << (i % 64); /* G3 */

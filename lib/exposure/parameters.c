@@ -100,6 +100,9 @@ static enum pl_err check_instrument_ranges(const struct checked *checked)
         if (err)
             return refused(err, checked, "", ranges[i].field, "");
     }
+    if (!pl_id_is_none(&instrument->bridge) && pl_id_is_none(&instrument->chain))
+        return refused(pl_err_set(PL_REJECT_PARAMETERS, "there is no chain that it ends on"), checked,
+                       "", "bridge", "");
     enum pl_err err = check_ids(rules->sources, sizeof rules->sources[0], rules->source_count);
     return refused(err, checked, "", "price_rules.sources", "");
 }
@@ -346,6 +349,7 @@ static enum pl_err check_set(const struct pl_parameters *parameters)
         {"policy default restricted_hold_ms", policy->restricted_hold_ms, 0, INT64_MAX},
         {"policy default alert_hysteresis_ppm", policy->alert_hysteresis_ppm, 0, PL_PPM},
         {"policy default watermark_age_ms_max", policy->watermark_age_ms_max, 1, INT64_MAX},
+        {"policy default halt_ramp_ms", policy->halt_ramp_ms, 0, INT64_MAX},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
         enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);

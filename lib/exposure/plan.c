@@ -124,7 +124,7 @@ static bool item_of(const struct pl_market *market, const struct pl_leg *leg, st
     const struct pl_quote *quote = &market->quotes[leg->instrument];
     const struct pl_instrument *instrument = &market->parameters->instruments[leg->instrument];
     if (!instrument->is_listed || leg->is_unlisted_amount || instrument->sale_rank == 0 ||
-        quote->status != PL_MARK_LIVE)
+        quote->status != PL_MARK_LIVE || quote->is_stuck)
         return false;
     item->instrument = leg->instrument;
     item->rank = instrument->sale_rank;

@@ -278,6 +278,8 @@ static void add_leg(struct tally *tally, uint32_t i)
     add_term(tally, PL_TERM_HAIRCUT, index,
              value < 0 ? value * instrument->haircut_short.at[tier]
                        : -value * instrument->haircut_long.at[tier]);
+    add_term(tally, PL_TERM_HALT, index,
+             -pl_max(value, 0) * scope->market->halt_haircuts[index].at[tier]);
     add_term(tally, PL_TERM_CONCENTRATION, index,
              -pl_concentration(instrument, tier, extreme_size(span, tally->end)));
     if (pl_tier_charges_doubt(tier))

@@ -166,6 +166,8 @@ static enum pl_err read_instrument(const Plimsoll__V1__ParameterSet__Instrument 
         err = read_price_rules(from->price_rules, &instrument->price_rules);
     if (!err)
         err = pl_field_id_or_none(NULL, "chain", from->chain, &instrument->chain);
+    if (!err)
+        err = pl_field_id_or_none(NULL, "bridge", from->bridge, &instrument->bridge);
     return err;
 }
 
@@ -272,6 +274,8 @@ static enum pl_err read_policy(const struct pl_place *place,
     if (!err)
         err = pl_field_time(place, PL_SCALAR(from, watermark_age_ms_max),
                             &policy->watermark_age_ms_max);
+    if (!err && from->has_halt_ramp_ms)
+        err = pl_field_time(place, PL_SCALAR(from, halt_ramp_ms), &policy->halt_ramp_ms);
     return err;
 }
 

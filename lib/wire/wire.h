@@ -101,14 +101,29 @@ enum pl_err pl_wire_parameters_effective(struct pl_wire *wire, struct pl_bytes_v
                                          struct pl_bytes_view *effective);
 
 /* chain_status.c */
+enum { PL_BRIDGES_MAX = 64 };
+struct pl_bridge_status {
+    struct pl_id bridge;
+    bool is_halted;
+    int64_t halted_since_ms;   /* of a halted one */
+};
 struct pl_chain_status {
     struct pl_id chain;
     uint64_t head_height, finalised_height;
     bool is_halted;
+    int64_t halted_since_ms;   /* of a halted one */
     int64_t event_time_ms;
+    uint32_t bridge_count;
+    struct pl_bridge_status bridges[PL_BRIDGES_MAX];
 };
 enum pl_err pl_wire_chain_decode(struct pl_wire *wire, struct pl_bytes_view key,
                                  struct pl_bytes_view value, struct pl_chain_status *status);
+/* Room for the halts of everything at once, in practice; more is REJECT_CAPACITY. */
+enum { PL_CHAIN_HALTS_MAX = 1024 };
+/* Puts what `status` says is halted in place of what `halts` say of its chain. REJECT_CAPACITY leaves
+ * them as they were. */
+enum pl_err pl_chain_halts_set(const struct pl_chain_status *status,
+                               struct pl_chain_halt halts[PL_CHAIN_HALTS_MAX], uint32_t *count);
 
 /* control.c. scope: "all" has account of size 0. */
 struct pl_control {

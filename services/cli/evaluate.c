@@ -38,6 +38,8 @@ struct evaluation {
     struct pl_holdings *holdings;
     uint32_t chain_count;
     struct pl_chain_status chains[CHAINS_MAX];
+    uint32_t halt_count;
+    struct pl_chain_halt halts[PL_CHAIN_HALTS_MAX];
     int64_t now_ms;
 };
 
@@ -150,8 +152,9 @@ static enum pl_err apply_chain(struct evaluation *evaluation, struct pl_bytes_vi
 {
     if (evaluation->chain_count == CHAINS_MAX)
         return pl_err_set(PL_REJECT_CAPACITY, "more than %d chain records", CHAINS_MAX);
-    return pl_wire_chain_decode(evaluation->wire, key, value,
-                                &evaluation->chains[evaluation->chain_count++]);
+    struct pl_chain_status *status = &evaluation->chains[evaluation->chain_count++];
+    enum pl_err err = pl_wire_chain_decode(evaluation->wire, key, value, status);
+    return err ? err : pl_chain_halts_set(status, evaluation->halts, &evaluation->halt_count);
 }
 
 static enum pl_err apply_account(struct evaluation *evaluation, struct pl_bytes_view key,
@@ -421,6 +424,8 @@ static int print_all(struct evaluation *evaluation)
 {
     uint32_t count = pl_book_count(evaluation->book);
     uint32_t *rows = cli_memory(sizeof(*rows) * (count + 1));
+    evaluation->market->halts = evaluation->halts;
+    evaluation->market->halt_count = evaluation->halt_count;
     pl_market_update(evaluation->market, evaluation->parameters, evaluation->marks,
                      evaluation->now_ms);
     for (uint32_t i = 0; i < count; i++)

@@ -67,7 +67,7 @@ const char *explain_state_name(enum pl_state state)
 const char *explain_term_name(enum pl_term_kind kind)
 {
     static const char *const names[] = { "value", "haircut", "factor", "concentration",
-                                         "dependency", "confidence" };
+                                         "dependency", "confidence", "halt" };
     return names[kind];
 }
 

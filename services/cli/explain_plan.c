@@ -73,6 +73,8 @@ static const char *skipped(const struct explain_view *view, uint32_t i)
         return "it is not in the liquidity order";
     if (status != PL_MARK_LIVE)
         return marks[status];
+    if (market->quotes[leg->instrument].is_stuck)
+        return "its chain or bridge is halted";
     if (sellable_lots(leg) == 0)
         return "nothing of it is final";
     return limit_ticks(market, leg) == 0 ? "its limit would be no price" : NULL;

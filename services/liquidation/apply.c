@@ -100,7 +100,7 @@ enum pl_err venue_apply(struct venue *venue, const struct pl_record *record,
                         struct venue_news *news)
 {
     enum pl_err err = PL_OK;
-    struct pl_chain_status chain;
+    static struct pl_chain_status chain; /* 6 KB of scratch */
     news->kind = VENUE_NOTHING;
     if (record->topic == PL_TOPIC_MARKS)
         return apply_mark(venue, record, news);
@@ -112,6 +112,8 @@ enum pl_err venue_apply(struct venue *venue, const struct pl_record *record,
         news->kind = err ? VENUE_NOTHING : VENUE_PARAMETERS;
     } else if (record->topic == PL_TOPIC_CHAINS) {
         err = pl_wire_chain_decode(venue->wire, record->key, record->value, &chain);
+        if (!err)
+            err = pl_chain_halts_set(&chain, venue->chain_halts, &venue->chain_halt_count);
     }
     return err;
 }
@@ -123,6 +125,8 @@ void venue_forget_marks(struct venue *venue)
 
 void venue_update(struct venue *venue, int64_t now_ms)
 {
+    venue->market->halts = venue->chain_halts;
+    venue->market->halt_count = venue->chain_halt_count;
     if (venue->has_parameters)
         pl_market_update(venue->market, venue->parameters, venue->marks, now_ms);
 }

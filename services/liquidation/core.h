@@ -4,7 +4,7 @@
  * cannot differ (G2). No Kafka, clock, log or metric in here: records and the clock come in, outputs
  * come out.
  *
- *   struct venue   what the broadcast topics say: marks, parameters, halts
+ *   struct venue   what the broadcast topics say: marks, parameters, chains, halts
  *   struct ledger  what one partition's topics say: the book, and what has not been decided yet
  *
  * apply.c  records to venue and ledger (steps 2 and 3 of the event's path)
@@ -36,6 +36,8 @@ struct venue {
     uint64_t control_epoch;
     uint32_t halted_count;
     struct pl_id halted[PL_HALTED_ACCOUNTS_MAX];
+    uint32_t chain_halt_count;
+    struct pl_chain_halt chain_halts[PL_CHAIN_HALTS_MAX];
 };
 
 /* What a broadcast record did, for whoever logs it or caches it. */

@@ -167,19 +167,19 @@ static void check_terms(enum pl_tier tier)
 {
     static struct pl_term shown[PL_TERMS_MAX];
     uint32_t count = pl_explain(&world.market, &world.portfolio, tier, shown, PL_TERMS_MAX);
-    mpz_t by_kind[PL_TERM_CONFIDENCE + 1], amount;
+    mpz_t by_kind[PL_TERM_HALT + 1], amount;
     mpz_init(amount);
-    for (int kind = 0; kind <= PL_TERM_CONFIDENCE; kind++)
+    for (int kind = 0; kind <= PL_TERM_HALT; kind++)
         mpz_init(by_kind[kind]);
     if (count > PL_TERMS_MAX)
         fail_with("%u terms", count);
     for (uint32_t i = 0; i < count; i++) {
-        if ((unsigned)shown[i].kind > PL_TERM_CONFIDENCE)
+        if ((unsigned)shown[i].kind > PL_TERM_HALT)
             fail_with("term of kind %d", shown[i].kind);
         model_set_i128(amount, shown[i].amount);
         mpz_add(by_kind[shown[i].kind], by_kind[shown[i].kind], amount);
     }
-    for (int kind = 0; kind <= PL_TERM_CONFIDENCE; kind++) {
+    for (int kind = 0; kind <= PL_TERM_HALT; kind++) {
         if (mpz_cmp(by_kind[kind], terms[tier].by_kind[kind]) != 0)
             fail_with("tier %d: terms of kind %d sum to %s, not %s", tier, kind,
                       world_text(by_kind[kind]), world_text(terms[tier].by_kind[kind]));

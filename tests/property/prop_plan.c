@@ -264,7 +264,10 @@ static void sink(void)
 /* Not at the edge of the exact range, where a sale could step over it: prop_evaluate is there. */
 static bool is_ordinary(void)
 {
-    pl_i128 gross = pl_abs(world.portfolio.cash_vu) + pl_abs(world.portfolio.final_cash_vu);
+    pl_i128 cash = pl_abs(world.portfolio.cash_vu), final = pl_abs(world.portfolio.final_cash_vu);
+    if (pl_max(cash, final) > PL_VALUE_VU_MAX)
+        return false; /* their sum may not even fit */
+    pl_i128 gross = cash + final;
     for (uint32_t i = 0; i < world.portfolio.leg_count; i++) {
         const struct pl_quote *quote = &world.market.quotes[world.legs[i].instrument];
         if (world.legs[i].lots == INT64_MIN || world.legs[i].final_lots == INT64_MIN)

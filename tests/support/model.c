@@ -5,6 +5,7 @@
  */
 #include "tests/support/model.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/assert.h"
@@ -180,6 +181,7 @@ void model_box_fill(struct model_box *box, const struct pl_market *market,
         const struct pl_quote *quote = &market->quotes[given->instrument];
         struct model_leg *leg = &box->legs[i];
         leg->rules = &market->parameters->instruments[given->instrument];
+        (void)model_halt(market, given->instrument, leg->halt);
         mpz_set_ui(leg->charge[0], 0);
         mpz_set_ui(leg->charge[1], 0);
         bool is_listed = leg->rules->is_listed && !given->is_unlisted_amount;
@@ -195,6 +197,58 @@ void model_box_fill(struct model_box *box, const struct pl_market *market,
         if (mpz_sizeinbase(leg->x[0], 10) > 50 || mpz_sizeinbase(leg->x[1], 10) > 50)
             box->is_unbounded = true;
     }
+}
+
+bool model_halt(const struct pl_market *market, uint32_t instrument, int64_t halt[PL_TIER_COUNT])
+{
+    const struct pl_instrument *rules = &market->parameters->instruments[instrument];
+    int64_t since_ms = INT64_MAX, others = 0;
+    bool is_stuck = false;
+    memset(halt, 0, sizeof(halt[0]) * PL_TIER_COUNT);
+    for (uint32_t i = 0; i < market->halt_count; i++) {
+        const struct pl_chain_halt *one = &market->halts[i];
+        if (!rules->is_listed || rules->kind != PL_INSTRUMENT_SPOT ||
+            strcmp(one->chain.text, rules->chain.text) != 0 ||
+            (one->bridge.size_bytes > 0 && strcmp(one->bridge.text, rules->bridge.text) != 0))
+            continue;
+        is_stuck = true;
+        if (one->since_ms < since_ms)
+            since_ms = one->since_ms;
+    }
+    if (!is_stuck)
+        return false;
+    for (uint32_t k = 0; k < rules->load_count; k++)
+        others += llabs(rules->loads[k].load.at[PL_TIER_ALERT]);
+    int64_t worst = 0;
+    for (uint32_t k = 0; k < rules->loss_count; k++)
+        worst = rules->losses[k].loss.at[PL_TIER_ALERT] > worst
+                    ? rules->losses[k].loss.at[PL_TIER_ALERT]
+                    : worst;
+    others += worst + rules->confidence_ppm;
+    if (rules->bracket_count > 0)
+        others += rules->brackets[rules->bracket_count - 1].rate.at[PL_TIER_ALERT];
+    mpz_t part;
+    mpz_init(part);
+    for (int t = 0; t < PL_TIER_COUNT; t++) {
+        int64_t ramp_ms = market->parameters->policy.halt_ramp_ms;
+        bool is_at_once = t == PL_TIER_ALERT || t == PL_TIER_INITIAL;
+        mpz_set_si(part, market->now_ms);
+        mpz_sub_ui(part, part, (unsigned long)since_ms);
+        mpz_mul_ui(part, part, 1000);
+        if (is_at_once)
+            mpz_set_ui(part, 1000);
+        else if (ramp_ms == 0 || mpz_sgn(part) < 0)
+            mpz_set_ui(part, 0);
+        else
+            mpz_cdiv_q_ui(part, part, (unsigned long)ramp_ms);
+        if (mpz_cmp_ui(part, 1000) > 0)
+            mpz_set_ui(part, 1000);
+        mpz_mul_si(part, part, PL_PPM - others - rules->haircut_long.at[t]);
+        mpz_cdiv_q_ui(part, part, 1000);
+        halt[t] = mpz_get_si(part);
+    }
+    mpz_clear(part);
+    return true;
 }
 
 void model_sheet_init(struct model_sheet *sheet)
@@ -233,14 +287,14 @@ void model_sheet_place(struct model_sheet *sheet, uint32_t leg, uint32_t part)
 
 void model_terms_init(struct model_terms *terms)
 {
-    for (int kind = 0; kind <= PL_TERM_CONFIDENCE; kind++)
+    for (int kind = 0; kind <= PL_TERM_HALT; kind++)
         mpz_init(terms->by_kind[kind]);
     mpz_init(terms->excess);
 }
 
 void model_terms_deinit(struct model_terms *terms)
 {
-    for (int kind = 0; kind <= PL_TERM_CONFIDENCE; kind++)
+    for (int kind = 0; kind <= PL_TERM_HALT; kind++)
         mpz_clear(terms->by_kind[kind]);
     mpz_clear(terms->excess);
 }
@@ -261,6 +315,14 @@ static void side(const struct pl_instrument *rules, enum pl_tier tier, const mpz
         mpz_mul_si(charge, n, rules->haircut_long.at[tier]);
     else
         mpz_mul_si(charge, n, -(int64_t)rules->haircut_short.at[tier]);
+}
+
+/* halt n for n >= 0. */
+static void stuck(const struct model_leg *leg, enum pl_tier tier, const mpz_t n, mpz_t charge)
+{
+    mpz_set_ui(charge, 0);
+    if (mpz_sgn(n) > 0)
+        add_product(charge, leg->halt[tier], n);
 }
 
 /* conc(v) = sum over brackets of rate_b (min(v, T_b+1) - T_b)+ */
@@ -306,6 +368,8 @@ static void evaluate_leg(const struct model_leg *leg, enum pl_tier tier, const m
     if (leg->rules) {
         side(leg->rules, tier, n, charge);
         mpz_sub(terms->by_kind[PL_TERM_HAIRCUT], terms->by_kind[PL_TERM_HAIRCUT], charge);
+        stuck(leg, tier, n, charge);
+        mpz_sub(terms->by_kind[PL_TERM_HALT], terms->by_kind[PL_TERM_HALT], charge);
         concentration(leg->rules, tier, n, charge);
         mpz_sub(terms->by_kind[PL_TERM_CONCENTRATION], terms->by_kind[PL_TERM_CONCENTRATION],
                 charge);
@@ -381,7 +445,7 @@ void model_evaluate(const struct model_sheet *sheet, enum pl_tier tier, struct m
 {
     mpz_t sum, worst;
     mpz_inits(sum, worst, NULL);
-    for (int kind = 0; kind <= PL_TERM_CONFIDENCE; kind++)
+    for (int kind = 0; kind <= PL_TERM_HALT; kind++)
         mpz_set_ui(terms->by_kind[kind], 0);
     add_product(terms->by_kind[PL_TERM_VALUE], PL_PPM, sheet->cash);
     for (uint32_t i = 0; i < sheet->box->leg_count; i++)
@@ -404,7 +468,7 @@ void model_evaluate(const struct model_sheet *sheet, enum pl_tier tier, struct m
     }
     mpz_neg(terms->by_kind[PL_TERM_DEPENDENCY], worst);
     mpz_set_ui(terms->excess, 0);
-    for (int kind = 0; kind <= PL_TERM_CONFIDENCE; kind++)
+    for (int kind = 0; kind <= PL_TERM_HALT; kind++)
         mpz_add(terms->excess, terms->excess, terms->by_kind[kind]);
     mpz_clears(sum, worst, NULL);
 }
@@ -588,8 +652,11 @@ static void leg_bounds(const struct model_leg *leg, enum pl_tier tier, mpz_t low
     add_product(low, PL_PPM, n[0]);
     add_product(high, PL_PPM, n[1]);
     if (leg->rules) {
-        for (int end = 0; end < 2; end++)
+        for (int end = 0; end < 2; end++) {
             side(leg->rules, tier, n[end], at[end]);
+            stuck(leg, tier, n[end], least);
+            mpz_add(at[end], at[end], least);
+        }
         charge_range(n, at, least, greatest);
         mpz_sub(low, low, greatest);
         mpz_sub(high, high, least);

@@ -35,6 +35,7 @@ pl_i128 model_get_i128(const mpz_t number);
  */
 struct model_leg {
     const struct pl_instrument *rules; /* NULL: unlisted, worth its value and charged nothing */
+    int64_t halt[PL_TIER_COUNT];       /* ppm of what is owned, for a halted chain or bridge   */
     mpz_t x[2], lot, fall, rise;
     mpz_t charge[2]; /* least and greatest unc that any reading of it allows */
 };
@@ -70,7 +71,7 @@ void model_sheet_place(struct model_sheet *sheet, uint32_t leg, uint32_t part);
 
 /* Contributions to the excess in VU * ppm: what costs margin is negative. */
 struct model_terms {
-    mpz_t by_kind[PL_TERM_CONFIDENCE + 1]; /* by enum pl_term_kind */
+    mpz_t by_kind[PL_TERM_HALT + 1]; /* by enum pl_term_kind */
     mpz_t excess;                          /* their sum */
 };
 
@@ -99,6 +100,11 @@ void model_box_bounds(const struct model_box *box, enum pl_tier tier, mpz_t low,
  * bottom and at the top of the box. */
 bool model_box_grows(const struct model_box *box, enum pl_tier tier);
 void model_box_equity(const struct model_box *box, mpz_t low, mpz_t high);
+
+/* ==== halts ================================================================================== */
+
+/* Whether the instrument is stuck on a halted chain or bridge, and what that adds to its haircut. */
+bool model_halt(const struct pl_market *market, uint32_t instrument, int64_t halt[PL_TIER_COUNT]);
 
 /* ==== quotes ================================================================================= */
 

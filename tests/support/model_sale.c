@@ -71,9 +71,11 @@ static int64_t size_of(int64_t lots)
 
 int64_t model_saleable_lots(const struct pl_market *market, const struct pl_leg *leg)
 {
+    int64_t halt[PL_TIER_COUNT];
     if (!market->parameters->instruments[leg->instrument].is_listed || leg->is_unlisted_amount ||
         model_rank(market->parameters, leg->instrument) == 0 ||
-        market->quotes[leg->instrument].status != PL_MARK_LIVE)
+        market->quotes[leg->instrument].status != PL_MARK_LIVE ||
+        model_halt(market, leg->instrument, halt))
         return 0;
     if ((leg->lots > 0) != (leg->final_lots > 0) || leg->lots == 0 || leg->final_lots == 0)
         return 0;

@@ -177,6 +177,16 @@ static int32_t draw_discount(struct world *world)
     return (int32_t)world_between(world, 0, world_chance(world, 8) ? 999999 : 50000);
 }
 
+static struct pl_id named(struct world *world, const char *prefix, uint32_t number)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%s%04x%u", prefix, (unsigned)world_below(world, 1 << 16), number);
+    struct pl_id id;
+    enum pl_err err = pl_id_set(&id, text, strlen(text));
+    pl_assert(!err);
+    return id;
+}
+
 static void fill_instrument(struct world *world, struct pl_instrument *rules,
                             int32_t growth[PL_FACTORS_MAX][PL_TIER_COUNT])
 {
@@ -216,6 +226,10 @@ static void fill_instrument(struct world *world, struct pl_instrument *rules,
     }
     rules->sale_discount_ppm = draw_discount(world);
     fill_price_rules(world, &rules->price_rules);
+    if (world_chance(world, 2))
+        rules->chain = named(world, "c", (uint32_t)world_below(world, 2));
+    if (rules->chain.size_bytes > 0 && world_chance(world, 2))
+        rules->bridge = named(world, "b", (uint32_t)world_below(world, 2));
 }
 
 static void fill_dust(struct world *world, struct pl_instrument *rules)
@@ -228,16 +242,6 @@ static void fill_dust(struct world *world, struct pl_instrument *rules)
     for (int t = 0; t < PL_TIER_COUNT; t++)
         rules->haircut_long.at[t] = 1;
     fill_price_rules(world, &rules->price_rules);
-}
-
-static struct pl_id named(struct world *world, const char *prefix, uint32_t number)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%s%04x%u", prefix, (unsigned)world_below(world, 1 << 16), number);
-    struct pl_id id;
-    enum pl_err err = pl_id_set(&id, text, strlen(text));
-    pl_assert(!err);
-    return id;
 }
 
 static uint32_t intern(struct world *world, const char *prefix, uint32_t number)
@@ -259,6 +263,7 @@ static void fill_policy(struct world *world)
     policy->restricted_hold_ms = 1000;
     policy->alert_hysteresis_ppm = 10000;
     policy->watermark_age_ms_max = 5000;
+    policy->halt_ramp_ms = world_chance(world, 2) ? world_between(world, 1, 5000) : 0;
     for (uint32_t i = 0; i < world->instrument_count; i++)
         if (world->options.all_sellable || !world_chance(world, 5))
             policy->liquidity_order[policy->liquidity_count++] = world->instruments[i];
@@ -432,9 +437,23 @@ static void spoil_mark(struct world *world, const struct pl_instrument *rules, s
     mark->tick++;
 }
 
+/* Mostly nothing stands still. */
+static void halt_chains(struct world *world)
+{
+    world->market.halts = world->halts;
+    world->market.halt_count = 0;
+    while (world_chance(world, 4) && world->market.halt_count < WORLD_HALTS_MAX)
+        world->halts[world->market.halt_count++] = (struct pl_chain_halt){
+            .chain = named(world, "c", (uint32_t)world_below(world, 2)),
+            .bridge = world_chance(world, 2) ? named(world, "b", (uint32_t)world_below(world, 2))
+                                             : (struct pl_id){0},
+            .since_ms = world->now_ms - world_between(world, -10, 6000)};
+}
+
 void world_mark(struct world *world)
 {
     world->now_ms += 1 + world_between(world, 0, 1000);
+    halt_chains(world);
     for (uint32_t i = 0; i <= world->instrument_count; i++) {
         uint32_t index = i < world->instrument_count ? world->instruments[i] : world->dust;
         const struct pl_instrument *rules = &world->parameters.instruments[index];

@@ -9,7 +9,7 @@
 #include "tests/support/model.h"
 #include "tests/support/random.h"
 
-enum { WORLD_INSTRUMENTS_MAX = 64, WORLD_UNLISTED = 3 };
+enum { WORLD_INSTRUMENTS_MAX = 64, WORLD_UNLISTED = 3, WORLD_HALTS_MAX = 4 };
 
 /* What a test wants to do without. */
 struct world_options {
@@ -29,6 +29,7 @@ struct world {
     struct pl_parameters parameters;
     struct pl_mark marks[PL_INSTRUMENTS_MAX];
     struct pl_market market;
+    struct pl_chain_halt halts[WORLD_HALTS_MAX];
     int64_t now_ms;
     uint32_t instruments[WORLD_INSTRUMENTS_MAX]; /* listed, in random order */
     uint32_t instrument_count;

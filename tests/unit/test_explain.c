@@ -457,7 +457,7 @@ static void read_decimal(const char *decimal, mpz_t number)
 
 static enum pl_term_kind kind_of(const char *name)
 {
-    for (enum pl_term_kind kind = PL_TERM_VALUE; kind <= PL_TERM_CONFIDENCE; kind++)
+    for (enum pl_term_kind kind = PL_TERM_VALUE; kind <= PL_TERM_HALT; kind++)
         if (strcmp(explain_term_name(kind), name) == 0)
             return kind;
     fail_msg("no term is called %s", name);
@@ -467,11 +467,11 @@ static enum pl_term_kind kind_of(const char *name)
 /* What the document says of one tier, summed by kind of term, is what the model says of it. */
 static void check_tier(const json_t *facts, const struct model_terms *model)
 {
-    mpz_t sums[PL_TERM_CONFIDENCE + 1], number, sum;
+    mpz_t sums[PL_TERM_HALT + 1], number, sum;
     const json_t *term;
     size_t i;
     mpz_inits(number, sum, NULL);
-    for (unsigned k = 0; k <= PL_TERM_CONFIDENCE; k++)
+    for (unsigned k = 0; k <= PL_TERM_HALT; k++)
         mpz_init(sums[k]);
     json_array_foreach(json_object_get(facts, "terms"), i, term) {
         enum pl_term_kind kind = kind_of(word(term, "term"));
@@ -479,7 +479,7 @@ static void check_tier(const json_t *facts, const struct model_terms *model)
         mpz_add(sums[kind], sums[kind], number);
         mpz_add(sum, sum, number);
     }
-    for (unsigned k = 0; k <= PL_TERM_CONFIDENCE; k++) {
+    for (unsigned k = 0; k <= PL_TERM_HALT; k++) {
         if (mpz_cmp(sums[k], model->by_kind[k]) != 0)
             fail_msg("%s at tier %s", explain_term_name(k), word(facts, "tier"));
         mpz_clear(sums[k]);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -236,6 +237,89 @@ static void what_is_not_listed_has_no_quote(void **state)
     assert_int_equal(build.market.quotes[eth].ticks, 0);
 }
 
+static struct pl_id id_of(const char *text)
+{
+    struct pl_id id;
+    assert_int_equal(pl_id_set(&id, text, strlen(text)), PL_OK);
+    return id;
+}
+
+/* ETH came to chain "far" by bridge "span"; BTC is native there. */
+static void set_up_far(int64_t ramp_ms)
+{
+    set_up();
+    struct pl_instrument *bridged = &build.parameters.instruments[eth];
+    uint32_t factor = build_factor(&build, "market"), issuer = build_dependency(&build, "issuer");
+    bridged->chain = build.parameters.instruments[btc].chain = id_of("far");
+    bridged->bridge = id_of("span");
+    bridged->confidence_ppm = 1000;
+    build_haircuts(&build, eth, build_tiers(100000, 90000, 80001, 50003), build_flat(0));
+    build_load(&build, eth, factor, build_tiers(-40000, -20000, -20000, -10000));
+    build_bracket(&build, eth, 5, build_tiers(9000, 8000, 7000, 7000));
+    build_loss(&build, eth, issuer, build_tiers(60000, 60000, 60000, 50000));
+    build.parameters.policy.halt_ramp_ms = ramp_ms;
+    build_finish(&build);
+}
+
+/* 10^6 - 1000 - 40000 - 9000 - 60000 is what its haircut may be at most. */
+enum { WHOLE = 890000 };
+
+static void what_is_stuck_lends_nothing(void **state)
+{
+    const struct pl_chain_halt bridge = { id_of("far"), id_of("span"), 1000 };
+    (void)state;
+    static const struct { int64_t ramp_ms, passed_ms, thousandths; } rows[] = {
+        { 0, 100000, 0 },    { 5000, 0, 0 },       { 5000, -7, 0 },        { 5000, 1, 1 },
+        { 5000, 5, 1 },      { 5000, 6, 2 },       { 5000, 2500, 500 },    { 5000, 4995, 999 },
+        { 5000, 4996, 1000 }, { 5000, 5000, 1000 }, { 5000, 1000000, 1000 }, { INT64_MAX, 9, 1 } };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        set_up_far(rows[i].ramp_ms);
+        build.market.halts = &bridge;
+        build.market.halt_count = 1;
+        build.now_ms = 1000 + rows[i].passed_ms;
+        build_price(&build, eth, 100);
+        build_update(&build);
+        const int32_t *halt = build.market.halt_haircuts[eth].at;
+        assert_true(build.market.quotes[eth].is_stuck);
+        assert_false(build.market.quotes[btc].is_stuck);
+        assert_int_equal(halt[PL_TIER_ALERT], WHOLE - 100000);
+        assert_int_equal(halt[PL_TIER_INITIAL], WHOLE - 90000);
+        assert_int_equal(halt[PL_TIER_END], (((WHOLE - 80001) * rows[i].thousandths) + 999) / 1000);
+        assert_int_equal(halt[PL_TIER_MAINTENANCE],
+                         (((WHOLE - 50003) * rows[i].thousandths) + 999) / 1000);
+        assert_int_equal(build.market.weights[PL_TIER_INITIAL][eth].own_long, PL_PPM - WHOLE - 1000);
+    }
+}
+
+static void a_halt_is_of_its_chain_and_bridge_and_ends(void **state)
+{
+    (void)state;
+    const struct { struct pl_chain_halt halt; bool eth, btc; } rows[] = {
+        { { id_of("far"), { 0 }, 5 }, true, true },
+        { { id_of("far"), id_of("span"), 5 }, true, false },
+        { { id_of("far"), id_of("other"), 5 }, false, false },
+        { { id_of("near"), { 0 }, 5 }, false, false },
+        { { id_of("near"), id_of("span"), 5 }, false, false } };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        set_up_far(0);
+        build_update(&build);
+        int32_t before = build.market.weights[PL_TIER_ALERT][eth].own_long;
+        build.market.halts = &rows[i].halt;
+        build.market.halt_count = 1;
+        build_update(&build);
+        assert_int_equal(build.market.quotes[eth].is_stuck, rows[i].eth);
+        assert_int_equal(build.market.quotes[btc].is_stuck, rows[i].btc);
+        bool is_flagged = build.market.changed_mask >> (eth % 64) & 1;
+        assert_int_equal(is_flagged, rows[i].eth); /* holders are looked at: G3 */
+        build.market.halt_count = 0;
+        build_update(&build);
+        assert_false(build.market.quotes[eth].is_stuck);
+        assert_int_equal(build.market.weights[PL_TIER_ALERT][eth].own_long, before);
+        is_flagged = build.market.changed_mask >> (eth % 64) & 1;
+        assert_int_equal(is_flagged, rows[i].eth);
+    }
+}
+
 static void newer_marks_are_above_in_offset_then_tick(void **state)
 {
     (void)state;
@@ -265,6 +349,8 @@ int main(void)
         cmocka_unit_test(every_difference_is_flagged),
         cmocka_unit_test(the_first_set_counts_whatever_its_epoch),
         cmocka_unit_test(what_is_not_listed_has_no_quote),
+        cmocka_unit_test(what_is_stuck_lends_nothing),
+        cmocka_unit_test(a_halt_is_of_its_chain_and_bridge_and_ends),
         cmocka_unit_test(newer_marks_are_above_in_offset_then_tick),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,6 +89,10 @@ static void a_chain_says_what_it_says(void **state)
         { "condition", "'CONDITION_UNSPECIFIED'", PL_REJECT_UNKNOWN, "field condition" },
         { "bridges.0.condition", "'CONDITION_UNSPECIFIED'", PL_REJECT_UNKNOWN,
           "field bridges[0].condition" },
+        { "halted_since_ms", "7", PL_REJECT_CONFLICT, "field halted_since_ms: only what is" },
+        { "bridges.0.halted_since_ms", "-1", PL_REJECT_RANGE, "field bridges[0].halted_since_ms" },
+        { "bridges", "+{'bridge':'hop','condition':'CONDITION_LIVE'}",
+          PL_REJECT_CONFLICT, "bridges[0] has it too" },
     };
     (void)state;
     assert_int_equal(pl_wire_chain_decode(test_wire(), test_key("ethereum"),
@@ -102,6 +106,14 @@ static void a_chain_says_what_it_says(void **state)
     assert_int_equal(pl_wire_chain_decode(test_wire(), test_key("ethereum"),
                                           test_encode(PL_TOPIC_CHAINS, halted), &status), PL_OK);
     assert_true(status.is_halted);
+    assert_int_equal(status.halted_since_ms, 1621432800000);
+    halted = test_changed(TEST_RECORD_CHAINS, "bridges.0.condition", "'CONDITION_HALTED'");
+    json_object_set_new(json_array_get(json_object_get(halted, "bridges"), 0), "halted_since_ms",
+                        json_integer(1234));
+    assert_int_equal(pl_wire_chain_decode(test_wire(), test_key("ethereum"),
+                                          test_encode(PL_TOPIC_CHAINS, halted), &status), PL_OK);
+    assert_true(!status.is_halted && status.bridges[0].is_halted);
+    assert_int_equal(status.bridges[0].halted_since_ms, 1234);
     test_required(TEST_RECORD_CHAINS, required, TEST_COUNT(required));
     test_rejects(TEST_RECORD_CHAINS, rejects, TEST_COUNT(rejects));
     test_key_is_checked(TEST_RECORD_CHAINS);

@@ -37,7 +37,7 @@ static void partition_free(struct partition *partition)
     free(partition->accounts);
     struct list *const lists[] = {
         &partition->outputs, &partition->entry_txns, &partition->commits, &partition->executions,
-        &partition->bad,     &partition->decisions,  &partition->letters};
+        &partition->bad,     &partition->decisions,  &partition->letters, &partition->chains};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         free(lists[i]->items);
 }
@@ -76,7 +76,7 @@ static void partition_reset(struct partition *partition, int32_t number)
     } lists[] = {{&partition->outputs, &kept.outputs}, {&partition->entry_txns, &kept.entry_txns},
                  {&partition->commits, &kept.commits}, {&partition->executions, &kept.executions},
                  {&partition->bad, &kept.bad},         {&partition->decisions, &kept.decisions},
-                 {&partition->letters, &kept.letters}};
+                 {&partition->letters, &kept.letters}, {&partition->chains, &kept.chains}};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         *lists[i].to = (struct list){lists[i].from->items, 0, lists[i].from->capacity};
     for (int i = 0; i < AUDITOR_COORDINATES; i++)
@@ -260,7 +260,8 @@ static void read_input(struct auditor *auditor, const struct pl_record *record,
         read_parameters(&reader, record, stream, seen);
         break;
     case CHAINS:
-        seen->is_bad = !auditor_read_chain(&reader, record);
+        seen->facts = auditor_read_chain(&reader, record);
+        seen->is_bad = !seen->facts;
         break;
     default:
         seen->facts = auditor_read_mark(&reader, record);

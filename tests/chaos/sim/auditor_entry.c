@@ -236,6 +236,37 @@ static void apply_mark(struct partition *partition, const struct seen *seen)
     partition->raw[mark->instrument].ticks = -1; /* to be derived again */
 }
 
+static void apply_chain(struct partition *partition, struct seen *seen)
+{
+    struct chain *chain = seen->facts;
+    for (size_t i = 0; chain && i < partition->chains.count; i++)
+        if (strcmp(((struct chain *)partition->chains.items[i])->name, chain->name) == 0) {
+            partition->chains.items[i] = chain;
+            return;
+        }
+    if (chain)
+        auditor_list_add(&partition->chains, chain);
+}
+
+/* Since when an instrument cannot be moved; -1: it can. */
+static int64_t stuck_since(const struct partition *partition, const struct rules *rules)
+{
+    int64_t since_ms = -1;
+    for (size_t i = 0; rules && rules->chain && i < partition->chains.count; i++) {
+        const struct chain *chain = partition->chains.items[i];
+        if (strcmp(chain->name, rules->chain) != 0)
+            continue;
+        since_ms = chain->halted_since_ms;
+        for (int k = 0; k < chain->bridge_count; k++) {
+            int64_t bridge_ms = chain->bridges[k].halted_since_ms;
+            if (rules->bridge && strcmp(chain->bridges[k].name, rules->bridge) == 0 &&
+                bridge_ms >= 0 && (since_ms < 0 || bridge_ms < since_ms))
+                since_ms = bridge_ms;
+        }
+    }
+    return since_ms;
+}
+
 static void apply_input(struct auditor *auditor, struct partition *partition, int input,
                         struct seen *seen)
 {
@@ -248,6 +279,8 @@ static void apply_input(struct auditor *auditor, struct partition *partition, in
         apply_control(partition, seen);
     else if (input == MARKS)
         apply_mark(partition, seen);
+    else if (input == CHAINS)
+        apply_chain(partition, seen);
     else if (input == PARAMETERS && seen->set != partition->set) {
         partition->set = seen->set;
         partition->set_changed = partition->stamp;
@@ -295,7 +328,9 @@ static bool quotes_differ(const struct quote *a, const struct quote *b)
 {
     return a->status != b->status || a->is_priced != b->is_priced || a->ticks != b->ticks ||
            a->lot_vu != b->lot_vu || a->low_vu != b->low_vu || a->high_vu != b->high_vu ||
-           a->bad_low_vu != b->bad_low_vu || a->bad_high_vu != b->bad_high_vu;
+           a->bad_low_vu != b->bad_low_vu || a->bad_high_vu != b->bad_high_vu ||
+           a->is_stuck != b->is_stuck ||
+           memcmp(&a->halt_haircut, &b->halt_haircut, sizeof(a->halt_haircut)) != 0;
 }
 
 /* Prices change with marks and parameters; whether they are fresh changes with the clock too. */
@@ -311,6 +346,8 @@ static void update_quotes(struct auditor *auditor, struct partition *partition)
         if (quote.is_priced && quote.status == PL_MARK_LIVE &&
             !auditor_is_fresh(rules, mark, partition->clock_ms))
             quote.status = PL_MARK_STALE;
+        auditor_halt(partition->set, rules, stuck_since(partition, rules), partition->clock_ms,
+                     &quote);
         if (quotes_differ(&quote, &partition->quotes[i])) {
             partition->quotes[i] = quote;
             partition->quote_changed[i] = partition->stamp;

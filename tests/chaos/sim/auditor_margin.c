@@ -235,7 +235,7 @@ int64_t auditor_saleable(const struct portfolio *portfolio, const struct leg *le
     const struct rules *rules = auditor_rules_of(portfolio->set, leg->instrument);
     const struct quote *quote = &portfolio->quotes[leg->instrument];
     if (!rules || rules->rank == 0 || leg->is_unlisted || quote->status != PL_MARK_LIVE ||
-        leg->lots == 0 || leg->final_lots == 0 || (leg->lots > 0) != (leg->final_lots > 0))
+        quote->is_stuck || leg->lots == 0 || leg->final_lots == 0 || (leg->lots > 0) != (leg->final_lots > 0))
         return 0;
     bool is_sell = leg->lots > 0;
     mpz_set_si(scratch.part, quote->ticks);
@@ -253,12 +253,44 @@ int64_t auditor_saleable(const struct portfolio *portfolio, const struct leg *le
     return counted < final ? counted : final;
 }
 
-/* ---- where a leg may be ---------------------------------------------------------------------- */
-
 static bool is_charged(int tier)
 {
     return tier == PL_TIER_ALERT || tier == PL_TIER_INITIAL;
 }
+
+/* ---- halts ----------------------------------------------------------------------------------- */
+
+void auditor_halt(const struct set *set, const struct rules *rules, int64_t since_ms,
+                  int64_t now_ms, struct quote *quote)
+{
+    quote->is_stuck = rules && rules->kind == PL_INSTRUMENT_SPOT && since_ms >= 0;
+    memset(&quote->halt_haircut, 0, sizeof(quote->halt_haircut));
+    if (!quote->is_stuck)
+        return;
+    /* All that a dollar of it may cost at the strictest tier, its haircut left out. */
+    int64_t others = rules->confidence, loss = 0;
+    for (int i = 0; i < rules->load_count; i++)
+        others += llabs(rules->loads[i].load.at[PL_TIER_ALERT]);
+    for (int i = 0; i < rules->loss_count; i++)
+        loss = rules->losses[i].loss.at[PL_TIER_ALERT] > loss
+                   ? rules->losses[i].loss.at[PL_TIER_ALERT]
+                   : loss;
+    if (rules->bracket_count > 0)
+        others += rules->brackets[rules->bracket_count - 1].rate.at[PL_TIER_ALERT];
+    for (int tier = 0; tier < PL_TIER_COUNT; tier++) {
+        int64_t missing = PL_PPM - others - loss - rules->haircut_long.at[tier];
+        int64_t thousandths = is_charged(tier) ? 1000 : 0;
+        if (!is_charged(tier) && set->halt_ramp_ms > 0 && now_ms > since_ms) {
+            mpz_set_si(scratch.part, now_ms - since_ms);
+            mpz_mul_ui(scratch.part, scratch.part, 1000);
+            mpz_cdiv_q_ui(scratch.part, scratch.part, (unsigned long)set->halt_ramp_ms);
+            thousandths = mpz_cmp_ui(scratch.part, 1000) > 0 ? 1000 : mpz_get_si(scratch.part);
+        }
+        quote->halt_haircut.at[tier] = (missing * thousandths + 999) / 1000;
+    }
+}
+
+/* ---- where a leg may be ---------------------------------------------------------------------- */
 
 static void charge_for(mpz_t charge, int64_t lots, const struct quote *quote)
 {
@@ -324,7 +356,8 @@ static bool grows(const struct portfolio *portfolio, const struct leg *leg, int 
                                         : 0;
     if (leg->lots <= 0 && leg->final_lots <= 0)
         return PL_PPM + rules->haircut_short.at[tier] + confidence >= loads;
-    pl_i128 slope = PL_PPM - rules->haircut_long.at[tier] - confidence - loads - loss - rate;
+    pl_i128 slope = PL_PPM - rules->haircut_long.at[tier] - quote->halt_haircut.at[tier] -
+                    confidence - loads - loss - rate;
     if (is_charged(tier) && quote->status == PL_MARK_LIVE)
         return slope * quote->lot_vu >= (pl_i128)PL_PPM * (quote->lot_vu - quote->low_vu);
     return slope >= 0;
@@ -359,8 +392,8 @@ static void charge_brackets(const struct rules *rules, int tier, const mpz_t siz
 }
 
 /* The terms of one leg of its own; what it adds to factors and dependencies is kept. */
-static void add_leg(const struct rules *rules, int tier, const mpz_t n, const mpz_t charge,
-                    uint64_t *factors, uint64_t *losses)
+static void add_leg(const struct rules *rules, const struct quote *quote, int tier, const mpz_t n,
+                    const mpz_t charge, uint64_t *factors, uint64_t *losses)
 {
     add_times(scratch.sum, n, PL_PPM);
     if (!rules)
@@ -368,6 +401,8 @@ static void add_leg(const struct rules *rules, int tier, const mpz_t n, const mp
     mpz_abs(scratch.size, n);
     add_times(scratch.sum, scratch.size,
               -(mpz_sgn(n) >= 0 ? rules->haircut_long.at[tier] : rules->haircut_short.at[tier]));
+    if (mpz_sgn(n) > 0)
+        add_times(scratch.sum, n, -quote->halt_haircut.at[tier]);
     charge_brackets(rules, tier, scratch.size);
     if (is_charged(tier)) {
         add_times(scratch.sum, scratch.size, -rules->confidence);
@@ -400,7 +435,7 @@ static void excess_at(const struct portfolio *portfolio, int tier, int end, mpz_
         const struct rules *rules = leg->is_unlisted
                                         ? NULL
                                         : auditor_rules_of(portfolio->set, leg->instrument);
-        add_leg(rules, tier, scratch.ends[i].value[end], scratch.ends[i].charge[end], &factors,
+        add_leg(rules, &portfolio->quotes[leg->instrument], tier, scratch.ends[i].value[end], scratch.ends[i].charge[end], &factors,
                 &losses);
     }
     for (int k = 0; k < PL_FACTORS_MAX; k++)
@@ -454,6 +489,21 @@ static bool is_exact(const struct portfolio *portfolio, int tier)
         if (!is_point(&scratch.ends[i]) && !grows(portfolio, &portfolio->legs[i], tier))
             return false;
     return true;
+}
+
+/* A long that was never priced has no upper bound, even where factors and losses would eat up every
+ * dollar of it: what its own weight leaves counts as open. */
+static void open_high(const struct portfolio *portfolio, int tier, mpz_t excess)
+{
+    for (int i = 0; i < portfolio->leg_count; i++) {
+        const struct leg *leg = &portfolio->legs[i];
+        const struct rules *rules = auditor_rules_of(portfolio->set, leg->instrument);
+        if (!rules || leg->is_unlisted || !auditor_is_unbounded(scratch.ends[i].value[1]))
+            continue;
+        if (rules->haircut_long.at[tier] + (is_charged(tier) ? rules->confidence : 0) +
+                portfolio->quotes[leg->instrument].halt_haircut.at[tier] < PL_PPM)
+            mpz_set(excess, scratch.unbounded);
+    }
 }
 
 /* The loosest upper bound: everything that is owned counts whole, nothing is required. */
@@ -540,6 +590,8 @@ void auditor_evaluate(const struct portfolio *portfolio, struct verdict *verdict
             mpz_set(verdict->high[t], verdict->low[t]);
         else
             excess_at(portfolio, t, 1, verdict->high[t]);
+        if (!verdict->is_certain)
+            open_high(portfolio, t, verdict->high[t]);
         if (verdict->is_certain || is_exact(portfolio, t))
             continue;
         verdict->is_loose = true; /* both ends are possible, whichever is the better one */
@@ -555,5 +607,7 @@ bool auditor_upper(const struct portfolio *portfolio, enum pl_tier tier, mpz_t e
     if (!fill_scene(portfolio, &is_certain))
         return false;
     excess_at(portfolio, (int)tier, is_certain ? 0 : 1, excess);
+    if (!is_certain)
+        open_high(portfolio, (int)tier, excess);
     return is_certain || is_exact(portfolio, (int)tier);
 }

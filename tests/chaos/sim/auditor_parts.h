@@ -124,6 +124,17 @@ struct control {
     uint64_t epoch;
 };
 
+/* What is known of one chain; times are -1 where nothing is halted. */
+struct chain {
+    const char *name;
+    int64_t halted_since_ms;
+    int bridge_count;
+    struct {
+        const char *name;
+        int64_t halted_since_ms;
+    } bridges[64];
+};
+
 /* Coefficients by tier, as in the message. */
 struct tiers {
     int64_t at[PL_TIER_COUNT];
@@ -148,6 +159,7 @@ struct rules {
         struct tiers loss;
     } losses[PL_LOSSES_MAX];
     int64_t confidence, discount, age_ms_max, bad_low, bad_high;
+    const char *chain, *bridge; /* NULL: none */
     int rank; /* in the liquidity order, from 1; 0: never sold */
 };
 struct set {
@@ -155,7 +167,7 @@ struct set {
     int rule_count; /* rules of instruments numbered below */
     struct rules *rules;
     int64_t order_valid_ms, order_overdue_ms, revision_pause_ms, restricted_hold_ms;
-    int64_t hysteresis, watermark_age_ms_max;
+    int64_t hysteresis, watermark_age_ms_max, halt_ramp_ms;
 };
 
 /* The rules of an instrument; NULL where it is not listed. */
@@ -175,7 +187,7 @@ struct execution *auditor_read_execution(const struct reader *reader,
                                          const struct pl_record *record);
 struct control *auditor_read_control(const struct reader *reader, const struct pl_record *record);
 struct set *auditor_read_set(const struct reader *reader, const struct pl_record *record);
-bool auditor_read_chain(const struct reader *reader, const struct pl_record *record);
+struct chain *auditor_read_chain(const struct reader *reader, const struct pl_record *record);
 /* Whether `next` may follow `last` (NULL: none). */
 bool auditor_set_follows(const struct set *last, const struct set *next);
 /* Any message of ours; NULL when it cannot be read. */
@@ -209,9 +221,14 @@ struct quote {
     enum pl_mark_status status; /* LIVE only while fresh */
     bool is_priced;
     int64_t ticks, lot_vu, low_vu, high_vu, bad_low_vu, bad_high_vu;
+    bool is_stuck;              /* on a halted chain or bridge */
+    struct tiers halt_haircut;  /* of what is owned, on top of its haircut */
 };
 /* Of a mark (which may not be given) under the rules, whatever the time. */
 struct quote auditor_quote(const struct rules *rules, const struct mark *mark);
+/* What halted chains make of it; `since_ms` -1: nothing is halted. */
+void auditor_halt(const struct set *set, const struct rules *rules, int64_t since_ms,
+                  int64_t now_ms, struct quote *quote);
 bool auditor_is_fresh(const struct rules *rules, const struct mark *mark, int64_t now_ms);
 
 struct portfolio {
@@ -434,6 +451,7 @@ struct partition {
     uint64_t control_epoch, diverged_epoch;
     int halt_count;
     const char *halts[AUDITOR_HALTS_MAX];
+    struct list chains;     /* struct chain: the newest of each */
     struct list outputs;    /* of entries to come  */
     struct list entry_txns; /* of judged entries: struct entry_mark */
     struct list commits;

@@ -542,7 +542,14 @@ struct control *auditor_read_control(const struct reader *reader, const struct p
     return control;
 }
 
-bool auditor_read_chain(const struct reader *reader, const struct pl_record *record)
+static int64_t halted_since(int condition, bool has_since, int64_t since_ms, int64_t event_ms)
+{
+    if (condition != PLIMSOLL__V1__CHAIN_STATUS__CONDITION__CONDITION_HALTED)
+        return has_since ? -2 : -1;
+    return !has_since ? event_ms : since_ms < 0 ? -2 : since_ms;
+}
+
+struct chain *auditor_read_chain(const struct reader *reader, const struct pl_record *record)
 {
     const Plimsoll__V1__ChainStatus *from = auditor_unpack_within(
         reader, &plimsoll__v1__chain_status__descriptor, record->value, 4 << 10);
@@ -553,9 +560,25 @@ bool auditor_read_chain(const struct reader *reader, const struct pl_record *rec
                    auditor_is_enum(from->has_condition, (int)from->condition, conditions) &&
                    auditor_is_time(from->has_event_time_ms, from->event_time_ms) &&
                    from->n_bridges <= 64;
-    for (size_t i = 0; is_good && i < from->n_bridges; i++)
-        is_good = auditor_is_id(from->bridges[i]->bridge) &&
-                  auditor_is_enum(from->bridges[i]->has_condition, (int)from->bridges[i]->condition,
-                                  conditions);
-    return is_good;
+    if (!is_good)
+        return NULL;
+    struct chain *chain = auditor_take(reader->memory, sizeof(*chain));
+    chain->name = from->chain;
+    chain->halted_since_ms = halted_since((int)from->condition, from->has_halted_since_ms,
+                                          from->halted_since_ms, from->event_time_ms);
+    is_good = chain->halted_since_ms > -2;
+    for (size_t i = 0; is_good && i < from->n_bridges; i++) {
+        const Plimsoll__V1__ChainStatus__Bridge *bridge = from->bridges[i];
+        is_good = auditor_is_id(bridge->bridge) &&
+                  auditor_is_enum(bridge->has_condition, (int)bridge->condition, conditions);
+        for (size_t j = 0; is_good && j < i; j++)
+            is_good = strcmp(from->bridges[j]->bridge, bridge->bridge) != 0;
+        chain->bridges[i].name = bridge->bridge;
+        chain->bridges[i].halted_since_ms =
+            halted_since((int)bridge->condition, bridge->has_halted_since_ms,
+                         bridge->halted_since_ms, from->event_time_ms);
+        is_good = is_good && chain->bridges[i].halted_since_ms > -2;
+        chain->bridge_count = (int)i + 1;
+    }
+    return is_good ? chain : NULL;
 }

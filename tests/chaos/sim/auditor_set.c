@@ -157,7 +157,9 @@ static bool read_instrument(const Plimsoll__V1__ParameterSet *set,
         from->tick_decimals > 12 || from->lot_decimals + from->tick_decimals > 12 ||
         !from->has_confidence_ppm || from->confidence_ppm < 0 || !from->has_sale_discount_ppm ||
         from->sale_discount_ppm < 0 || from->sale_discount_ppm >= PL_PPM ||
-        (from->chain && *from->chain && !auditor_is_id(from->chain)))
+        (from->chain && *from->chain && !auditor_is_id(from->chain)) ||
+        (from->bridge && *from->bridge &&
+         (!auditor_is_id(from->bridge) || !from->chain || !*from->chain)))
         return false;
     *rules = (struct rules){.is_listed = true,
                             .kind = (int)from->kind,
@@ -165,6 +167,8 @@ static bool read_instrument(const Plimsoll__V1__ParameterSet *set,
                             .tick_decimals = from->tick_decimals,
                             .multiplier = 1,
                             .confidence = from->confidence_ppm,
+                            .chain = from->chain && *from->chain ? from->chain : NULL,
+                            .bridge = from->bridge && *from->bridge ? from->bridge : NULL,
                             .discount = from->sale_discount_ppm};
     for (unsigned i = from->lot_decimals + from->tick_decimals; i < 12; i++)
         rules->multiplier *= 10;
@@ -233,8 +237,10 @@ static bool read_policy(const struct reader *reader, const Plimsoll__V1__Paramet
         !auditor_is_time(policy->has_revision_pause_ms, policy->revision_pause_ms) ||
         !auditor_is_time(policy->has_restricted_hold_ms, policy->restricted_hold_ms) ||
         !policy->has_alert_hysteresis_ppm || policy->alert_hysteresis_ppm < 0 ||
-        !auditor_is_time(policy->has_watermark_age_ms_max, policy->watermark_age_ms_max))
+        !auditor_is_time(policy->has_watermark_age_ms_max, policy->watermark_age_ms_max) ||
+        (policy->has_halt_ramp_ms && policy->halt_ramp_ms < 0))
         return false;
+    set->halt_ramp_ms = policy->has_halt_ramp_ms ? policy->halt_ramp_ms : 0;
     set->order_valid_ms = policy->order_valid_ms;
     set->order_overdue_ms = policy->order_overdue_ms;
     set->revision_pause_ms = policy->revision_pause_ms;

@@ -167,6 +167,22 @@ sim_bug(untainted services/liquidation/apply.c "I4,V" 1000
   [==[    if (!pl_book_taint(ledger->book, &account, &index))]==]
   [==[    if (!pl_book_account(ledger->book, &account, &index))]==])
 
+# What is stuck on a halted chain is sold.
+sim_bug(stuck_is_sold lib/exposure/plan.c "V,I4" 1000
+  [==[quote->status != PL_MARK_LIVE || quote->is_stuck)]==]
+  [==[quote->status != PL_MARK_LIVE)]==])
+
+# What is stuck goes on lending.
+sim_bug(stuck_lends lib/exposure/market.c "V,I4" 1000
+  [==[        market->weights[tier][i].own_long += *last - haircut.at[tier];]==]
+  [==[]==])
+
+# A halt of the chain, and nobody looks at the holders.
+sim_bug(halt_unseen lib/exposure/market.c "V,I11,I4" 1000
+  [==[        if (!has_changed && quotes_are_equal(&quote, &market->quotes[i]))]==]
+  [==[        quote.is_stuck = has_changed ? market->quotes[i].is_stuck : quote.is_stuck;
+        if (quotes_are_equal(&quote, &market->quotes[i]))]==])
+
 # Revisions of one episode share their ids.
 sim_bug(repeated_id services/liquidation/decide.c "I2,I3,V" 500
   [==[    pl_plan_id(&account->id, state->episode, state->revision, &plan_id);]==]

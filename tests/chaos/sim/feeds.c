@@ -29,6 +29,7 @@ static struct {
     int64_t last_at_ms; /* the last word, after which everything must come to be read            */
     uint64_t control_epoch, parameter_epoch, height;
     unsigned set;
+    int64_t chain_halted_ms[2]; /* chain and bridge; 0: not                                       */
     bool has_halted; /* single accounts                                                           */
     struct pl_market markets[WORLD_SETS];
     struct pl_mark marks[PL_INSTRUMENTS_MAX];
@@ -280,7 +281,7 @@ static void odd_custody(struct world_account *account)
         records_custody(account, RECORDS_RETRACTION, 0, last, last);
     } else {
         account->custody_sequence = last;
-        records_chain(s_feeds.height, account->custody_height);
+        records_chain(s_feeds.height, account->custody_height, s_feeds.chain_halted_ms);
         for (unsigned i = 0; i < world.swarm.account_count; i++)
             if (world_accounts[i].custody_height <= account->custody_height)
                 world_accounts[i].custody_open_lots = 0;
@@ -374,6 +375,16 @@ static void send_control(void)
         s_feeds.resume_at_ms = world.mono_ms + between(500, 4000);
 }
 
+/* The chain or its bridge stops, or goes on. */
+static void toggle_chain(void)
+{
+    unsigned which = once_in(2);
+    int64_t *since_ms = &s_feeds.chain_halted_ms[which];
+    *since_ms = *since_ms ? 0 : once_in(3) ? -1 : world_now_ms() - between(0, 3000);
+    world_note("%s %s", which ? "bridge" : "chain", *since_ms ? "halted" : "live again");
+    records_chain(s_feeds.height, 0, s_feeds.chain_halted_ms);
+}
+
 static void change_parameters(unsigned set)
 {
     s_feeds.set = set;
@@ -391,6 +402,8 @@ void feeds_fault(enum world_fault fault)
 {
     if (fault == FAULT_CRASH)
         fall();
+    else if (fault == FAULT_CONTROL && once_in(2))
+        toggle_chain();
     else if (fault == FAULT_CONTROL)
         send_control();
     else if (fault == FAULT_PARAMETERS)
@@ -419,6 +432,7 @@ void feeds_begin(void)
     s_feeds.source_offset = 1;
     s_feeds.control_epoch = 0;
     s_feeds.has_halted = false;
+    s_feeds.chain_halted_ms[0] = s_feeds.chain_halted_ms[1] = 0;
     s_feeds.parameter_epoch = 2;
     s_feeds.height = 1;
     s_feeds.resume_at_ms = INT64_MAX;
@@ -427,7 +441,7 @@ void feeds_begin(void)
     s_feeds.trade_at_ms = world.mono_ms + between(1, TRADE_MS_MAX);
     s_feeds.set = world.swarm.set;
     records_parameters(s_feeds.set, s_feeds.parameter_epoch);
-    records_chain(s_feeds.height, 0);
+    records_chain(s_feeds.height, 0, s_feeds.chain_halted_ms);
     open_accounts();
 }
 
@@ -439,7 +453,8 @@ void feeds_calm(void)
     if (s_feeds.set != world.swarm.set)
         change_parameters(world.swarm.set);
     resume_all();
-    records_chain(s_feeds.height, s_feeds.height);
+    s_feeds.chain_halted_ms[0] = s_feeds.chain_halted_ms[1] = 0;
+    records_chain(s_feeds.height, s_feeds.height, s_feeds.chain_halted_ms);
     for (unsigned i = 0; i < world.swarm.account_count; i++) {
         struct world_account *account = &world_accounts[i];
         account->custody_open_lots = 0;
@@ -480,7 +495,7 @@ static void tell_watermarks(void)
     for (int32_t i = 0; !has_positions() && i < world.swarm.partition_count; i++)
         records_watermark(i, s_feeds.source_offset, world_now_ms() - between(0, 200));
     if (once_in(8) && !world.is_calm)
-        records_chain(++s_feeds.height, 0);
+        records_chain(++s_feeds.height, 0, s_feeds.chain_halted_ms);
     s_feeds.watermark_at_ms = world.mono_ms + WATERMARK_MS;
 }
 

@@ -30,15 +30,16 @@ static const struct set_choice {
     bool has_factor, has_brackets, has_losses, settles_by_time;
     int32_t confidence_ppm, discount_ppm;
     int64_t age_ms_max, valid_ms, overdue_ms, pause_ms, hold_ms, watermark_ms_max;
+    int64_t ramp_ms; /* 0: none */
 } s_choices[WORLD_SETS] = {
     { { 1, 0, 1, 0, 1 }, { 1, 0, 1, 0, 1 }, false, false, false, false, 0, 5000, 3000, 2500, 1500, 1000,
-      3000, 4000 },
+      3000, 4000, 0 },
     { { 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 1 }, true, true, true, false, 1500, 10000, 2500, 3000, 2000, 1500,
-      4000, 5000 },
+      4000, 5000, 6000 },
     { { 1, 1, 1, 0, 1 }, { 1, 1, 1, 0, 0 }, true, false, false, true, 0, 8000, 3000, 2000, 1000, 800,
-      2000, 6000 },
+      2000, 6000, 0 },
     { { 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 0 }, false, true, false, false, 1000, 3000, 4000, 4000, 2500, 2000,
-      5000, 4500 },
+      5000, 4500, 1500 },
 };
 
 static struct {
@@ -137,6 +138,10 @@ static void fill_instrument(struct set_message *to, unsigned i, const struct set
     PUT(rules, bad_mark_low_ppm, 700000);
     PUT(rules, bad_mark_high_ppm, 1200000);
     instrument->price_rules = rules;
+    if (i % 2 == 0) /* the others live on no chain */
+        instrument->chain = text("chain");
+    if (i == 2)
+        instrument->bridge = text("bridge");
 }
 
 static void fill_policy(struct set_message *to, const struct set_choice *choice)
@@ -155,6 +160,8 @@ static void fill_policy(struct set_message *to, const struct set_choice *choice)
     PUT(policy, restricted_hold_ms, choice->hold_ms);
     PUT(policy, alert_hysteresis_ppm, 5000);
     PUT(policy, watermark_age_ms_max, choice->watermark_ms_max);
+    if (choice->ramp_ms > 0)
+        PUT(policy, halt_ramp_ms, choice->ramp_ms);
 }
 
 static void fill_set(struct set_message *to, const struct set_choice *choice, uint64_t epoch)
@@ -311,13 +318,27 @@ void records_control(const struct pl_id *account, bool is_halt, uint64_t epoch)
     append(PL_TOPIC_CONTROL, 0, key, value);
 }
 
-void records_chain(uint64_t height, uint64_t finalised)
+static const Plimsoll__V1__ChainStatus__Condition
+    CHAIN_LIVE = PLIMSOLL__V1__CHAIN_STATUS__CONDITION__CONDITION_LIVE,
+    CHAIN_HALTED = PLIMSOLL__V1__CHAIN_STATUS__CONDITION__CONDITION_HALTED;
+
+void records_chain(uint64_t height, uint64_t finalised, const int64_t halted_since_ms[2])
 {
     Plimsoll__V1__ChainStatus to = PLIMSOLL__V1__CHAIN_STATUS__INIT;
+    Plimsoll__V1__ChainStatus__Bridge bridge = PLIMSOLL__V1__CHAIN_STATUS__BRIDGE__INIT;
+    Plimsoll__V1__ChainStatus__Bridge *bridges[] = { &bridge };
     to.chain = text("chain");
+    bridge.bridge = text("bridge");
+    to.n_bridges = 1;
+    to.bridges = bridges;
     PUT(&to, head_height, height);
     PUT(&to, finalised_height, finalised);
-    PUT(&to, condition, PLIMSOLL__V1__CHAIN_STATUS__CONDITION__CONDITION_LIVE);
+    PUT(&to, condition, halted_since_ms[0] ? CHAIN_HALTED : CHAIN_LIVE);
+    PUT(&bridge, condition, halted_since_ms[1] ? CHAIN_HALTED : CHAIN_LIVE);
+    if (halted_since_ms[0] > 0)
+        PUT(&to, halted_since_ms, halted_since_ms[0]);
+    if (halted_since_ms[1] > 0)
+        PUT(&bridge, halted_since_ms, halted_since_ms[1]);
     PUT(&to, event_time_ms, world_now_ms());
     size_t size = plimsoll__v1__chain_status__pack(&to, s_records.packed);
     append(PL_TOPIC_CHAINS, 0, bytes("chain", 5), bytes(s_records.packed, size));

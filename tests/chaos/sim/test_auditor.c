@@ -258,7 +258,7 @@ static bool auditor_takes(const struct reader *reader, const struct pl_record *r
            : record->topic == PL_TOPIC_HOLDINGS   ? auditor_read_holdings(reader, record) != NULL
            : record->topic == PL_TOPIC_EXECUTIONS ? auditor_read_execution(reader, record) != NULL
            : record->topic == PL_TOPIC_CONTROL    ? auditor_read_control(reader, record) != NULL
-           : record->topic == PL_TOPIC_CHAINS     ? auditor_read_chain(reader, record)
+           : record->topic == PL_TOPIC_CHAINS     ? auditor_read_chain(reader, record) != NULL
                                                   : auditor_read_set(reader, record) != NULL;
 }
 

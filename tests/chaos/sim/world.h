@@ -237,7 +237,8 @@ const struct pl_parameters *records_set(unsigned set, const struct pl_names **na
 void records_holdings(const struct world_account *account, uint64_t version);
 void records_watermark(int32_t partition, uint64_t offset, int64_t time_ms);
 void records_control(const struct pl_id *account, bool is_halt, uint64_t epoch);
-void records_chain(uint64_t height, uint64_t finalised);
+/* Of the chain and its bridge since when they are halted: 0 not at all, -1 left to be guessed. */
+void records_chain(uint64_t height, uint64_t finalised, const int64_t halted_since_ms[2]);
 /* A position event: everything that the source says of the account, or one change of custody. */
 void records_snapshot(const struct world_account *account, uint64_t sequence);
 enum records_change { RECORDS_DELTA = 2, RECORDS_RETRACTION };
