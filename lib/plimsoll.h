@@ -24,7 +24,8 @@
  * PL_REJECT_OVERFLOW where it enters, or, when a price carries it there, the verdict says
  * out-of-range. Nothing wraps or saturates.
  *
- * Order of reading: names, parameters, marks and market, book, evaluate, plan, state and decide.
+ * Order of reading: names, parameters, marks and market, book, evaluate, plan, state and decide, search,
+ * risk figures.
  */
 #ifndef PLIMSOLL_H
 #define PLIMSOLL_H
@@ -620,5 +621,132 @@ void pl_decide(const struct pl_market *market, const struct pl_names *names,
 uint32_t pl_screen(const struct pl_market *market, const struct pl_book *book,
                    const uint32_t *touched, uint32_t touched_count,
                    uint32_t *candidates, uint8_t *marks);
+
+/* ==== risk figures (lib/exposure/risk.c) ===================================================== */
+
+/*
+ * What would happen at other prices. Every figure is asked of the evaluation above under marks that
+ * were moved, so it is what would be decided at those marks, in whole ticks, and no approximation of
+ * it. Nothing here decides anything; these functions are slow beside pl_evaluate (a market each).
+ */
+
+enum { PL_SCENARIOS_MAX = 4096, PL_HOLDERS_MAX = 10 };
+
+/* A price may move up to this, in 10^-12 of itself: + 1,000,000 %. */
+static const int64_t PL_MOVE_E12_MAX = 10000 * (int64_t)1000000000000;
+
+/* Which way prices go, by instrument number: `step` of it moves a price by weight_ppm * step 10^-12
+ * of itself. With 10^6 everywhere a step is 1 ppm of each price; with the volatilities in ppm it is
+ * 10^-6 standard deviations; with a scenario's moves in ppm 10^6 steps are the scenario. */
+struct pl_direction { int32_t weight_ppm[PL_INSTRUMENTS_MAX]; };
+
+/* One account as it stands, and what it is evaluated with; all borrowed. */
+struct pl_outlook {
+    const struct pl_parameters *parameters;
+    const struct pl_names *names;
+    const struct pl_mark *marks;
+    int64_t now_ms;
+    const struct pl_portfolio *portfolio;
+};
+
+/* Marks that were moved and the market of them: scratch of about 3 MB, zeroed before its first use and
+ * whenever the parameters' bytes are no longer those of the set that was last used with it. */
+struct pl_stressed {
+    struct pl_mark marks[PL_INSTRUMENTS_MAX];
+    struct pl_market market;
+};
+
+/* A price moved: mantissa * 10^exponent * (1 + move_e12 * 10^-12) in ticks, half-even, at least one
+ * tick. False when it leaves the range; -10^12 <= move_e12 <= PL_MOVE_E12_MAX. */
+bool pl_price_move(int64_t mantissa, int32_t exponent, uint32_t tick_decimals, int64_t move_e12,
+                   int64_t *ticks);
+
+/* The outlook's marks moved, with their intervals, and the market at its now_ms. A mark whose price
+ * leaves the range counts as HALTED; one below -100 % costs a tick. The portfolio is not looked at. */
+void pl_stress(struct pl_stressed *stressed, const struct pl_outlook *outlook,
+               const struct pl_direction *direction, int64_t step);
+
+enum pl_distance_kind {
+    PL_DISTANCE_REACHED = 1, /* `step` steps are harmless, one more is not                       */
+    PL_DISTANCE_BELOW,       /* below the line as things stand; step is 0                        */
+    PL_DISTANCE_NEVER,       /* not within `step` steps, which is the limit                      */
+    PL_DISTANCE_UNKNOWN,     /* after `step` steps the account leaves the exact range            */
+};
+
+struct pl_distance {
+    enum pl_distance_kind kind;
+    int64_t step;
+    pl_i128 excess;          /* at `step`                                                        */
+    pl_i128 excess_beyond;   /* one step further; REACHED only                                   */
+};
+
+/*
+ * How far prices may go until the maintenance excess is negative (RISK 3.3): the lower bound of it
+ * where inputs are uncertain. Looks at PL_DISTANCE_PARTS evenly spaced places up to step_max > 0 and
+ * bisects before the first one that is below. The excess of linear legs is concave along a
+ * direction up to the rounding to ticks, so this is the first crossing; where an excess dips below 0
+ * and recovers between two of these places, the dip is not seen.
+ */
+enum { PL_DISTANCE_PARTS = 128 };
+void pl_distance_of(struct pl_stressed *stressed, const struct pl_outlook *outlook,
+                    const struct pl_direction *direction, int64_t step_max,
+                    struct pl_distance *distance);
+
+/* Maintenance excess (lower bound) with one price alone `step` steps up and down its weight; false when
+ * either is out of range. */
+struct pl_probe { pl_i128 up, down; };
+[[nodiscard]] bool pl_probe_price(struct pl_stressed *stressed, const struct pl_outlook *outlook,
+                                  uint32_t instrument, int32_t weight_ppm, int64_t step,
+                                  struct pl_probe *probe);
+/* Turns each weight so that a positive step is against the account: the way that `step` of that
+ * price alone leaves the lower excess; down where both are equal, 0 where neither changes it. For linear
+ * legs the first crossing in that direction is r = A / sum |e_i| w_i (RISK 3.3). */
+void pl_direction_against(struct pl_stressed *stressed, const struct pl_outlook *outlook,
+                          int64_t step, struct pl_direction *direction);
+
+/* Potential future exposure and expected shortfall of `count` (1..PL_SCENARIOS_MAX) losses, which are
+ * sorted, largest first (RISK 1.11): the ceil((1 - confidence) count)-th largest, and the mean of the
+ * losses down to that one, rounded down. The deviation is the root of the mean square, rounded up, of
+ * sizes rounded up to 57 bits: an excess divided by it is the distance in standard deviations under the
+ * scenarios' own correlations (the ellipsoid of RISK 3.3). 0 < confidence_ppm < 10^6; losses are below
+ * 2^112. */
+struct pl_tail {
+    uint32_t rank;
+    pl_i128 exposure_vu, shortfall_vu, deviation_vu;
+};
+void pl_tail_of(pl_i128 *losses_vu, uint32_t count, int32_t confidence_ppm, struct pl_tail *tail);
+
+/* Of a book at one set of prices. Only what is certain counts: the true figures are not below. */
+struct pl_stress_sum {
+    uint64_t account_count, uncertain_count, out_of_range_count;
+    uint64_t below_count;    /* below maintenance                                                */
+    uint64_t bankrupt_count; /* whose sale of everything does not reach the end tier             */
+    uint64_t debt_count;     /* with negative equity                                             */
+    pl_i128 sold_vu;         /* what pl_plan_sale sells and buys of those below, at the marks    */
+    pl_i128 lacking;         /* sum of what they lack at maintenance, VU * ppm                   */
+    pl_i128 debt_vu;         /* bad debt: sum of max(0, -equity)                                 */
+};
+void pl_stress_add(struct pl_stress_sum *sum, const struct pl_market *market,
+                   const struct pl_names *names, const struct pl_portfolio *portfolio);
+
+/* How many tiers are certainly below 0: 0 (none) to PL_TIER_COUNT (maintenance too). */
+uint32_t pl_verdict_depth(const struct pl_verdict *verdict);
+
+/* What a book has of one thing: an asset, what lives on one chain, what depends on one bridge. */
+struct pl_holder {
+    struct pl_id account;
+    pl_i128 long_vu;
+};
+struct pl_gross {
+    pl_i128 long_vu, short_vu; /* both >= 0                                                      */
+    uint64_t holder_count;     /* accounts that are long                                         */
+    uint32_t top_count;
+    struct pl_holder top[PL_HOLDERS_MAX]; /* largest first, then by id                           */
+};
+/* Adds one account, once: its long and its short value, both >= 0. */
+void pl_gross_add(struct pl_gross *gross, const struct pl_id *account, pl_i128 long_vu,
+                  pl_i128 short_vu);
+/* Part of the long value that the `count` largest hold, rounded down; 0 of nothing. */
+int32_t pl_gross_share_ppm(const struct pl_gross *gross, uint32_t count);
 
 #endif
