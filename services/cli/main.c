@@ -17,6 +17,8 @@ static const struct {
 } commands[] = {
     { "evaluate", "evaluate accounts from a file, offline", cli_evaluate },
     { "explain", "why an account was liquidated, or was not, at any time", cli_explain },
+    { "risk", "distance to liquidation, tail losses, and a book under a falling market", cli_risk },
+    { "what-if", "an account after trades, transfers, other prices or parameters", cli_what_if },
     { "verify", "check that nothing of the journal and what it speaks of is missing or changed",
       cli_verify },
     { "replay", "decide everything anew and compare with what was published", cli_replay },
