@@ -729,8 +729,12 @@ struct pl_stress_sum {
 void pl_stress_add(struct pl_stress_sum *sum, const struct pl_market *market,
                    const struct pl_names *names, const struct pl_portfolio *portfolio);
 
-/* How many tiers are certainly below 0: 0 (none) to PL_TIER_COUNT (maintenance too). */
-uint32_t pl_verdict_depth(const struct pl_verdict *verdict);
+/* Where an account stands: the last of the nested tiers whose excess is certainly below 0. */
+enum pl_standing { PL_STANDING_WHOLE, PL_STANDING_ALERT, PL_STANDING_INITIAL, PL_STANDING_END,
+                   PL_STANDING_MAINTENANCE, PL_STANDING_UNCERTAIN, PL_STANDING_OUT_OF_RANGE,
+                   PL_STANDING_COUNT };
+/* UNCERTAIN and OUT_OF_RANGE as the verdict's certainty says. */
+enum pl_standing pl_standing_of(const struct pl_verdict *verdict);
 
 /* What a book has of one thing: an asset, what lives on one chain, what depends on one bridge. */
 struct pl_holder {

@@ -290,12 +290,19 @@ void pl_stress_add(struct pl_stress_sum *sum, const struct pl_market *market,
     }
 }
 
-uint32_t pl_verdict_depth(const struct pl_verdict *verdict)
+enum pl_standing pl_standing_of(const struct pl_verdict *verdict)
 {
-    uint32_t depth = 0; /* tiers are nested */
-    while (depth < PL_TIER_COUNT && verdict->excess[depth].high < 0)
-        depth++;
-    return depth;
+    static const enum pl_standing below[PL_TIER_COUNT] = {
+        [PL_TIER_ALERT] = PL_STANDING_ALERT, [PL_TIER_INITIAL] = PL_STANDING_INITIAL,
+        [PL_TIER_END] = PL_STANDING_END, [PL_TIER_MAINTENANCE] = PL_STANDING_MAINTENANCE};
+    enum pl_standing standing = PL_STANDING_WHOLE;
+    if (verdict->certainty != PL_CERTAIN)
+        return verdict->certainty == PL_UNCERTAIN ? PL_STANDING_UNCERTAIN
+                                                  : PL_STANDING_OUT_OF_RANGE;
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++)
+        if (verdict->excess[tier].high < 0)
+            standing = below[tier];
+    return standing;
 }
 
 static bool is_larger(const struct pl_holder *a, const struct pl_holder *b)

@@ -6,6 +6,7 @@
 #include "lib/service/process.h"
 #include "services/cli/decimal.h"
 #include "services/cli/explain.h"
+#include "services/cli/parameters_diff.h"
 #include "services/cli/risk.h"
 #include "services/cli/what_if.h"
 
@@ -263,28 +264,14 @@ static enum pl_err apply_change(struct subject *subject, const struct what_if_ch
 static enum pl_err change_parameters(struct subject *subject, const struct moment *moment,
                                      const char *path)
 {
-    json_error_t error;
     uint8_t *bytes = NULL;
     size_t size_bytes = 0;
-    json_t *json = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    if (!json)
-        return pl_err_set(PL_REJECT_MALFORMED, "%s:%d:%d: %s", path, error.line, error.column,
-                          error.text);
-    enum pl_err err = pl_json_encode(PL_TOPIC_PARAMETERS, json, &bytes, &size_bytes);
-    json_decref(json);
+    enum pl_err err = parameters_load(path, &bytes, &size_bytes);
     if (!err)
-        err = pl_wire_parameters_decode(moment->venue->wire, moment->venue->names,
-                                        (struct pl_bytes_view){ bytes, size_bytes },
-                                        &subject->parameters);
+        err = parameters_draft(moment->venue, (struct pl_bytes_view){ bytes, size_bytes },
+                               &subject->parameters);
     free(bytes);
-    uint64_t epoch = subject->parameters.epoch;
-    if (!err) { /* a draft may have any epoch */
-        subject->parameters.epoch = moment->venue->parameters->epoch + 1;
-        err = pl_parameters_follow(moment->venue->parameters, &subject->parameters,
-                                   moment->venue->names);
-        subject->parameters.epoch = epoch;
-    }
-    return err ? pl_err_note(err, "%s", path) : PL_OK;
+    return err ? pl_err_note(err, "--parameters %s", path) : PL_OK;
 }
 
 /* Parameters first: they say what is listed. Trades are at the marks as they stand. */

@@ -147,6 +147,7 @@ static enum pl_err broadcast_record(struct liquidation *service, const struct pl
     enum pl_err err = venue_apply(&service->venue, record, &news);
     pl_metric_add_labelled(PL_METRIC_CONSUMED, (unsigned)record->topic, 1);
     tell_news(service, &news);
+    shadow_see(service, record);
     if (pl_err_action(err) != PL_ACTION_REJECT)
         return err;
     tell_reject(service, record, err);
@@ -656,6 +657,8 @@ enum pl_err liquidation_step(struct liquidation *service)
     err = decide_partitions(service);       /* 4, 5 */
     if (!err)
         err = publish(service);             /* 6 */
+    if (!err)
+        shadow_evaluate(service);           /* in the background; decides nothing */
     release_letters(service);
     service->cause_ms = 0;
     return err;

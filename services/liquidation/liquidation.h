@@ -7,6 +7,7 @@
  *   liquidation.c  one step: the event's path as a list
  *   inputs.c       what was read, hashed for the journal
  *   audit.c        the self-audit: the plain evaluator behind the fast one
+ *   shadow.c       the dry run of a parameter set, beside the event's path
  */
 #ifndef PL_SERVICES_LIQUIDATION_H
 #define PL_SERVICES_LIQUIDATION_H
@@ -18,6 +19,7 @@
 #include "lib/wire/wire.h"
 #include "services/liquidation/core.h"
 #include "services/liquidation/settings.h"
+#include "services/liquidation/shadow.h"
 
 enum {
     PL_EXECUTIONS_MAX = 4096,    /* of one partition in one step                                */
@@ -70,6 +72,8 @@ struct partition {
     bool has_diverged;
     uint64_t diverged_epoch;
 
+    struct shadow_sweep shadow;
+
     /* Staged by the present step; forgotten or made real by its end. */
     uint32_t output_first, output_count, staged_first, staged_count;
     struct pl_journal entry;
@@ -115,6 +119,7 @@ struct liquidation {
     struct input_log inputs[BROADCASTS];
     struct pl_inputs_digest broadcast_read; /* scratch */
     struct bad_broadcasts bad;
+    struct shadow shadow; /* read by nothing that decides */
 
     int32_t partition_count;
     struct partition *partitions; /* by number */

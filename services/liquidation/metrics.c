@@ -46,6 +46,19 @@ const struct pl_metric_row liquidation_metrics[PL_METRIC_COUNT] = {
                                    PL_METRIC_PLAIN,
                                    "Decisions that the plain evaluator did not confirm: alarm.",
                                    NULL, NULL },
+    [PL_METRIC_SHADOW_EPOCH] = { "plimsoll_shadow_epoch", PL_METRIC_GAUGE, PL_METRIC_PLAIN,
+                                 "Epoch of the shadow parameter set; absent while there is none.",
+                                 NULL, NULL },
+    [PL_METRIC_SHADOW_ACCOUNTS] = { "plimsoll_shadow_accounts", PL_METRIC_GAUGE,
+                                    PL_METRIC_BY_WORD,
+                                    "Accounts by where they stand and would under the shadow set: the "
+                                    "last tier they are below; of the last whole sweep.", "change",
+                                    "whole_to_whole whole_to_alert whole_to_initial whole_to_end whole_to_maintenance "
+                                    "alert_to_whole alert_to_alert alert_to_initial alert_to_end alert_to_maintenance "
+                                    "initial_to_whole initial_to_alert initial_to_initial initial_to_end initial_to_maintenance "
+                                    "end_to_whole end_to_alert end_to_initial end_to_end end_to_maintenance "
+                                    "maintenance_to_whole maintenance_to_alert maintenance_to_initial maintenance_to_end maintenance_to_maintenance "
+                                    "uncertain" },
     [PL_METRIC_CACHE] = { "plimsoll_cache_writes", PL_METRIC_GAUGE, PL_METRIC_BY_WORD,
                           "Writes to Redis since start.", "result",
                           "written dropped refused failed" },

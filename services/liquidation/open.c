@@ -56,7 +56,8 @@ enum pl_err liquidation_open_memory(struct liquidation *service,
     pl_arena_init(&service->letters, letters_block, letters_bytes);
     pl_arena_init(&service->bad.arena, bad_block, letters_bytes);
     pl_names_init(venue->names);
-    return inputs_open(service);
+    err = shadow_open(&service->shadow);
+    return err ? err : inputs_open(service);
 }
 
 /* Everything is checked before anything is read: what is wrong now is wrong for good. */

@@ -403,6 +403,7 @@ static enum pl_err follow_holdings(struct liquidation *service, struct partition
     partition->executions_paused = true;
     partition->ledger.decide_all = true;
     partition->audit_mono_ms = pl_mono_ms();
+    partition->shadow = (struct shadow_sweep){ .mono_ms = pl_mono_ms() };
     partition->stage = STAGE_LOADED;
     if (number == BROADCAST_WRITER)
         service->bad.adopted = 0;

@@ -30,6 +30,9 @@ static const struct pl_config_row rows[] = {
     INT("audit.sweep_s", audit_sweep_s, "60", 0, 86400,
         "In how much time the self-audit decides every account once more by the plain evaluator; 0 turns "
         "it off. A difference stops the partition."),
+    INT("shadow.sweep_s", shadow_sweep_s, "60", 0, 86400,
+        "In how much time every account is evaluated under a shadow parameter set, while there is one; "
+        "raise it to spare processor time, 0 turns it off."),
     { "journal.key_file", PL_CONFIG_TEXT,
       PL_CONFIG_FIELD(struct pl_liquidation_settings, journal_key_file), "", 0, 255,
       "Private Ed25519 key (PEM, mode 0400) that signs journal entries; empty leaves them unsigned.",

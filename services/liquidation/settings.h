@@ -16,6 +16,7 @@ struct pl_liquidation_settings {
     int32_t accounts_max;
     int32_t audit_window_hours;
     int32_t audit_sweep_s;
+    int32_t shadow_sweep_s;
     char journal_key_file[256];
 };
 

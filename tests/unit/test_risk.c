@@ -350,7 +350,15 @@ static void a_book_is_summed(void **state)
     assert_int_equal(sum.below_count, 2);
 }
 
-static void depth_is_the_number_of_tiers_below(void **state)
+static enum pl_standing standing_of(const struct pl_leg *leg, int64_t debt_usd)
+{
+    struct pl_verdict verdict;
+    const struct pl_portfolio account = build_portfolio(leg, 1, -debt_usd * BUILD_USD);
+    pl_verdict_of(&build.market, &build.names, &account, &verdict);
+    return pl_standing_of(&verdict);
+}
+
+static void standing_is_the_last_tier_below(void **state)
 {
     (void)state;
     build_init(&build);
@@ -360,14 +368,18 @@ static void depth_is_the_number_of_tiers_below(void **state)
     build_price(&build, eth, 10000000);
     build_update(&build);
     const struct pl_leg leg = build_leg(eth, 1000000000); /* 10,000 USD */
-    static const struct { int64_t debt_usd; uint32_t depth; } rows[] = {
-        {6000, 0}, {6001, 1}, {7000, 1}, {7001, 2}, {8000, 2}, {8001, 3}, {9000, 3}, {9001, 4}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct pl_verdict verdict;
-        const struct pl_portfolio account = build_portfolio(&leg, 1, -rows[i].debt_usd * BUILD_USD);
-        pl_verdict_of(&build.market, &build.names, &account, &verdict);
-        assert_int_equal(pl_verdict_depth(&verdict), rows[i].depth);
-    }
+    const struct pl_leg huge = build_leg(eth, INT64_MAX);
+    static const struct { int64_t debt_usd; enum pl_standing standing; } rows[] = {
+        {6000, PL_STANDING_WHOLE}, {6001, PL_STANDING_ALERT}, {7000, PL_STANDING_ALERT},
+        {7001, PL_STANDING_INITIAL}, {8000, PL_STANDING_INITIAL}, {8001, PL_STANDING_END},
+        {9000, PL_STANDING_END}, {9001, PL_STANDING_MAINTENANCE}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_int_equal(standing_of(&leg, rows[i].debt_usd), rows[i].standing);
+    assert_int_equal(standing_of(&huge, 0), PL_STANDING_OUT_OF_RANGE);
+    build_status(&build, eth, PL_MARK_HALTED);
+    build_update(&build);
+    assert_int_equal(standing_of(&leg, 6000), PL_STANDING_UNCERTAIN);
+    assert_int_equal(standing_of(&leg, 20001), PL_STANDING_MAINTENANCE); /* even at twice the price */
 }
 
 static void the_largest_holders_are_kept_in_order(void **state)
@@ -413,7 +425,7 @@ int main(void)
         cmocka_unit_test(tails_round_as_they_say),
         cmocka_unit_test(deviation_of_the_risk_model),
         cmocka_unit_test(a_book_is_summed),
-        cmocka_unit_test(depth_is_the_number_of_tiers_below),
+        cmocka_unit_test(standing_is_the_last_tier_below),
         cmocka_unit_test(the_largest_holders_are_kept_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,6 +152,18 @@ sim_bug(flipped_rounding lib/exposure/plan.c "V" 500
   [==[pl_div_floor((pl_i128)quote->ticks * (PL_PPM - instrument->sale_discount_ppm), PL_PPM)]==]
   [==[pl_div_ceil((pl_i128)quote->ticks * (PL_PPM - instrument->sale_discount_ppm), PL_PPM)]==])
 
+# The dry run of a parameter set takes effect.
+sim_bug(shadow_decides services/liquidation/apply.c "V,I4,I12" 500
+  [==[record->topic == PL_TOPIC_PARAMETERS && is_effective(record->key)]==]
+  [==[record->topic == PL_TOPIC_PARAMETERS]==])
+
+# Its set is read by the names, and into the place, of the one in force.
+sim_bug(shadow_in_force services/liquidation/shadow.c "V,I4,I12" 500
+  [==[    enum pl_err err = pl_wire_parameters_decode(service->venue.wire, shadow->names, record->value,
+                                                shadow->read);]==]
+  [==[    enum pl_err err = pl_wire_parameters_decode(service->venue.wire, service->venue.names,
+                                                record->value, service->venue.parameters);]==])
+
 # G8
 sim_bug(halt_ignored services/liquidation/apply.c "V,I4" 1000
   [==[    bool is_halted = venue->is_halted || venue->control_damaged;]==]

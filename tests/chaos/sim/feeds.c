@@ -385,11 +385,20 @@ static void toggle_chain(void)
     records_chain(s_feeds.height, 0, s_feeds.chain_halted_ms);
 }
 
+/* Nothing that is decided may differ by it: the auditor does not look at it at all. */
+static void change_shadow(void)
+{
+    unsigned set = (unsigned)between(0, WORLD_SETS - 1);
+    if (once_in(2))
+        records_shadow(once_in(4) ? NULL : &set, (uint64_t)between(1, 100));
+}
+
 static void change_parameters(unsigned set)
 {
     s_feeds.set = set;
     records_parameters(set, ++s_feeds.parameter_epoch);
     world_note("parameters: epoch %llu, set %u", (unsigned long long)s_feeds.parameter_epoch, set);
+    change_shadow();
 }
 
 static void resume_all(void)

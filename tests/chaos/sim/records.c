@@ -295,6 +295,13 @@ void records_parameters(unsigned set, uint64_t epoch)
     append(PL_TOPIC_PARAMETERS, 0, bytes("effective", 9), pack_set(set, epoch));
 }
 
+/* A draft for the dry run; without a set it is taken back, and a broken one is no set either. */
+void records_shadow(const unsigned *set, uint64_t epoch)
+{
+    struct pl_bytes_view value = { NULL, 0 };
+    append(PL_TOPIC_PARAMETERS, 0, bytes("shadow", 6), set ? pack_set(*set, epoch) : value);
+}
+
 void records_mark(unsigned instrument, const struct pl_mark *mark)
 {
     struct pl_bytes_view value;

@@ -11,7 +11,7 @@
 #include "services/liquidation/liquidation.h"
 #include "tests/chaos/sim/world.h"
 
-enum { PAUSE_MS = 500, AUDIT_SWEEP_S = 5 };
+enum { PAUSE_MS = 500, AUDIT_SWEEP_S = 5, SHADOW_SWEEP_S = 3 };
 
 struct body {
     struct pl_liquidation_settings settings;
@@ -36,7 +36,7 @@ static void configure(const struct worker *worker, struct body *body)
         .heartbeat_ms = world.swarm.heartbeat_ms, .freshness_ms = 1000,
         .transaction_timeout_ms = world.swarm.transaction_timeout_ms,
         .accounts_max = WORLD_BOOK_ACCOUNTS_MAX, .audit_window_hours = 24,
-        .audit_sweep_s = AUDIT_SWEEP_S };
+        .audit_sweep_s = AUDIT_SWEEP_S, .shadow_sweep_s = SHADOW_SWEEP_S };
     body->service = (struct liquidation){ .settings = &body->settings };
     struct pl_kafka_settings *kafka = &body->service.kafka;
     kafka->brokers = "simulated";

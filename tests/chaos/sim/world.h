@@ -232,6 +232,7 @@ void records_begin(void);
 struct pl_wire *records_wire(void);
 void records_mark(unsigned instrument, const struct pl_mark *mark);
 void records_parameters(unsigned set, uint64_t epoch);
+void records_shadow(const unsigned *set, uint64_t epoch);
 /* The set as evaluation knows it, for placing accounts near their line. */
 const struct pl_parameters *records_set(unsigned set, const struct pl_names **names);
 void records_holdings(const struct world_account *account, uint64_t version);
