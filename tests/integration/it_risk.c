@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * plimsoll risk and what-if against the real pipeline on Apache Kafka, over the lenders whose figures
+ * plimsoll risk, what-if and parameters diff against the real pipeline on Apache Kafka, over the lenders whose figures
  * can be worked out by hand: account i owns 10 coins at 2,400 USD and owes 14,000 + 200 i dollars;
  * maintenance takes a fifth off the coins, end a quarter, a sale gives up 1 %. The same is said from
- * an exported bundle, and nothing is ever written.
+ * an exported bundle, and nothing is ever written. Last a shadow set is tried on the live stream and
+ * promoted: only then it decides, and the whole log replays.
  *
  *   services ─► journal, … ─► plimsoll risk | what-if ─► this test
  *                        └──► plimsoll export DIR ─► the same --bundle DIR
@@ -27,6 +28,7 @@ enum { ACCOUNTS = 24, PARTITIONS = 4, PRICE_USD = 2400, FIRST_DEBT_USD = 14000, 
        DEEPEST = ACCOUNTS - 1, ARGUMENTS_MAX = 16 };
 
 static struct pipeline pipeline;
+static struct process *liquidation;
 static char bundle[256], path[256], healthy[32], deepest[32];
 
 /* ---- the commands --------------------------------------------------------------------------- */
@@ -91,16 +93,17 @@ static const json_t *excess_of(const json_t *document, const char *side)
 
 static void start(void)
 {
-    static const char *const first_start[] = { "first_start=yes", NULL };
+    static const char *const first_start[] = { "first_start=yes", "shadow.sweep_s=1", NULL };
+    static const char *const position_start[] = { "first_start=yes", NULL };
     lenders_parameters(&pipeline, 1);
     struct process *price = pipeline_start(&pipeline, "price", 0, NULL, NULL, NULL);
-    struct process *position = pipeline_start(&pipeline, "position", 0, first_start, NULL, NULL);
+    struct process *position = pipeline_start(&pipeline, "position", 0, position_start, NULL,
+                                              NULL);
     pipeline_wait_ready(&pipeline, price, 60);
     pipeline_wait_ready(&pipeline, position, 60);
     pipeline_price(&pipeline, "USD-T", 1, 0);
     pipeline_price(&pipeline, "COIN0", PRICE_USD, 0);
-    struct process *liquidation =
-        pipeline_start(&pipeline, "liquidation", 0, first_start, NULL, NULL);
+    liquidation = pipeline_start(&pipeline, "liquidation", 0, first_start, NULL, NULL);
     pipeline_wait_ready(&pipeline, liquidation, 60);
     lenders_positions(&pipeline, 0, ACCOUNTS, FIRST_DEBT_USD, STEP_USD);
     lenders_account(0, 0, healthy);
@@ -312,6 +315,83 @@ static void check_bundle(void)
     }
 }
 
+/* ---- the dry run ----------------------------------------------------------------------------- */
+
+/* The set in force with another maintenance haircut of the coin, as epoch 2. */
+static void write_draft(void)
+{
+    snprintf(path, sizeof(path), "%s/parameters.json", pipeline.dir);
+    json_t *set = json_load_file(path, 0, NULL);
+    assert_non_null(set);
+    json_object_set_new(set, "epoch", json_integer(2));
+    json_t *coin = json_array_get(json_object_get(set, "instruments"), 0);
+    json_object_set_new(json_object_get(coin, "haircut_long"), "maintenance",
+                        json_integer(240000));
+    snprintf(path, sizeof(path), "%s/draft.json", pipeline.dir);
+    assert_int_equal(json_dump_file(set, path, 0), 0);
+    json_decref(set);
+}
+
+/* Lines at 65, 70, 75 and 80 % of 24,000: 9 accounts are whole, 6 below alert, 6 below initial and 3,
+ * owing 18,200 to 18,600, below the end tier. At 76 % two of them are below maintenance. */
+static void check_difference(const char *const *arguments, const char *of)
+{
+    json_t *document = ask(arguments);
+    assert_int_equal(number(document, "accounts"), ACCOUNTS);
+    assert_int_equal(number(document, "changed"), 2);
+    assert_int_equal(number(json_object_get(document, "to"), "epoch"), 2);
+    assert_string_equal(word(json_object_get(document, "to"), "of"), of);
+    assert_int_equal(json_array_size(json_object_get(document, "standings")), 5);
+    const json_t *moved = at(document, "standings", 4), *change = at(document, "changes", 0);
+    assert_int_equal(number(at(document, "standings", 0), "accounts"), 9);
+    assert_string_equal(word(moved, "to"), "maintenance");
+    assert_int_equal(number(moved, "accounts"), 2);
+    assert_string_equal(word(change, "account"), "g0-22");
+    assert_string_equal(word(change, "from"), "end");
+    is_usd(change, "maintenance_excess_usd", 19200 - 18400);
+    is_usd(change, "then_usd", 18240 - 18400);
+    const json_t *charge = at(document, "requirements", 0);
+    assert_string_equal(word(charge, "of"), "COIN0");
+    is_usd(charge, "maintenance_usd", ACCOUNTS * 4800);
+    is_usd(charge, "maintenance_then_usd", ACCOUNTS * 5760);
+    is_usd(charge, "initial_usd", ACCOUNTS * 7200);
+    is_usd(charge, "initial_then_usd", ACCOUNTS * 7200);
+    json_decref(document);
+}
+
+static void wait_for_metric(const char *line)
+{
+    for (int i = 0; i < 300; i++) {
+        if (strstr(pipeline_get(liquidation, "/metrics"), line))
+            return;
+        usleep(100000);
+    }
+    fail_msg("no \"%s\" in %s", line, pipeline_get(liquidation, "/metrics"));
+}
+
+static void check_dry_run(void)
+{
+    static struct pl_order orders[8];
+    write_draft();
+    refused((const char *const[]){ "parameters", "diff", NULL }, 1);
+    refused((const char *const[]){ "parameters", "promote", "2", NULL }, 1);
+    check_difference((const char *const[]){ "parameters", "diff", path, NULL }, path);
+    run(NULL, (const char *const[]){ "parameters", "put", "--shadow", path, NULL });
+    wait_for_metric("plimsoll_shadow_epoch 2\n");
+    wait_for_metric("plimsoll_shadow_accounts{change=\"end_to_maintenance\"} 2\n");
+    wait_for_metric("plimsoll_shadow_accounts{change=\"whole_to_whole\"} 9\n");
+    sleep(2); /* an entry that has read it */
+    check_difference((const char *const[]){ "parameters", "diff", NULL }, "shadow");
+    assert_int_equal(pipeline_count(&pipeline, PL_TOPIC_ORDERS), 0);
+
+    refused((const char *const[]){ "parameters", "promote", "3", NULL }, 2);
+    assert_int_equal(pipeline_count(&pipeline, PL_TOPIC_ORDERS), 0);
+    run(NULL, (const char *const[]){ "parameters", "promote", "2", NULL });
+    assert_int_equal(pipeline_wait_orders(&pipeline, orders, 8, 2, 30), 2);
+    refused((const char *const[]){ "parameters", "show", "shadow", NULL }, 1);
+    assert_null(strstr(pipeline_get(liquidation, "/metrics"), "\nplimsoll_shadow_epoch"));
+}
+
 static void test_figures_are_those_of_the_closed_form(void **state)
 {
     (void)state;
@@ -325,6 +405,8 @@ static void test_figures_are_those_of_the_closed_form(void **state)
     check_what_if();
     check_bundle();
     assert_int_equal(pipeline_count(&pipeline, PL_TOPIC_ORDERS), orders_before);
+    check_dry_run();
+    pipeline_audit(&pipeline);
     pipeline_close(&pipeline);
 }
 

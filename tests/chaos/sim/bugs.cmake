@@ -153,7 +153,7 @@ sim_bug(flipped_rounding lib/exposure/plan.c "V" 500
   [==[pl_div_ceil((pl_i128)quote->ticks * (PL_PPM - instrument->sale_discount_ppm), PL_PPM)]==])
 
 # The dry run of a parameter set takes effect.
-sim_bug(shadow_decides services/liquidation/apply.c "V,I4,I12" 500
+sim_bug(shadow_decides services/liquidation/apply.c "I1,V,I4,I12" 500
   [==[record->topic == PL_TOPIC_PARAMETERS && is_effective(record->key)]==]
   [==[record->topic == PL_TOPIC_PARAMETERS]==])
 
