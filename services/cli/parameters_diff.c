@@ -156,7 +156,8 @@ static enum pl_err compare(struct diff *diff, const struct moment *moment, uint3
     pl_verdict_of(&diff->market, venue->names, &portfolio, &diff->then);
     add_change(diff, &pl_book_at(moment->ledger->book, row)->id, pl_standing_of(&diff->now),
                pl_standing_of(&diff->then));
-    if (diff->now.certainty != PL_CERTAIN || diff->then.certainty != PL_CERTAIN)
+    if (!pl_portfolio_is_certain(venue->market, &portfolio) ||
+        !pl_portfolio_is_certain(&diff->market, &portfolio))
         return PL_OK;
     enum pl_err err = add_charges(diff, venue->names, venue->market, &portfolio, false);
     return err ? err : add_charges(diff, venue->names, &diff->market, &portfolio, true);

@@ -11,8 +11,8 @@
  *   changes[]          account, from, to, maintenance_excess_usd, then_usd; in order of account id
  *   requirements[]     term, of, initial_usd, initial_then_usd, maintenance_usd, maintenance_then_usd:
  *                      what each asset, factor and dependency costs all accounts together (values are
- *                      not part of it); of accounts that are certain under both sets; those that
- *                      differ, largest change at maintenance first
+ *                      not part of it); of accounts all of whose inputs are certain under both
+ *                      sets; those that differ, largest change at maintenance first
  */
 #ifndef PL_SERVICES_CLI_PARAMETERS_DIFF_H
 #define PL_SERVICES_CLI_PARAMETERS_DIFF_H

@@ -8,8 +8,8 @@
  *                                            stands, whatever --price says; no fee
  *   transfer   INSTRUMENT=±QUANTITY          deposited or withdrawn
  *              cash=±USD
- *   price      INSTRUMENT=PRICE              the mark is live then; its interval keeps its proportion
- *              INSTRUMENT=±PERCENT%          a bad mark stays bad
+ *   price      INSTRUMENT=PRICE              the mark is live then, without an interval
+ *              INSTRUMENT=±PERCENT%          its interval moves along; a bad mark stays bad
  *
  * What is changed is final and counted at once. The document:
  *   account, partition, journal

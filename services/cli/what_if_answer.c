@@ -182,31 +182,6 @@ static enum pl_err transfer(struct subject *subject, uint32_t instrument, const 
     return err ? err : add_lots(subject, instrument, lots);
 }
 
-/* The mark at a price, or moved by a share; its interval goes along, rounded outward. */
-static enum pl_err set_mark(struct pl_mark *mark, uint32_t decimals, int64_t ticks, int64_t now_ms)
-{
-    int64_t low = 0, middle = 0, high = 0;
-    bool has_interval =
-        mark->status != PL_MARK_NONE &&
-        pl_price_move(mark->low_mantissa, mark->exponent, decimals, 0, &low) &&
-        pl_price_move(mark->mantissa, mark->exponent, decimals, 0, &middle) &&
-        pl_price_move(mark->high_mantissa, mark->exponent, decimals, 0, &high);
-    pl_i128 new_low = ticks, new_high = ticks;
-    if (has_interval) {
-        new_low = pl_div_floor((pl_i128)low * ticks, middle);
-        new_high = pl_div_ceil((pl_i128)high * ticks, middle);
-    }
-    if (new_high > INT64_MAX)
-        return pl_err_set(PL_REJECT_OVERFLOW, "the price's interval leaves 63 bits");
-    mark->status = PL_MARK_LIVE;
-    mark->exponent = -(int32_t)decimals;
-    mark->mantissa = ticks;
-    mark->low_mantissa = (int64_t)new_low;
-    mark->high_mantissa = (int64_t)new_high;
-    mark->event_time_ms = now_ms;
-    return PL_OK;
-}
-
 static enum pl_err move_price(struct pl_mark *mark, uint32_t decimals, const char *value)
 {
     int64_t move_e12 = 0;
@@ -233,7 +208,13 @@ static enum pl_err change_price(struct subject *subject, uint32_t instrument, co
     enum pl_err err = decimal_units(value, strlen(value), decimals, &ticks);
     if (!err && ticks <= 0)
         err = pl_err_set(PL_REJECT_RANGE, "a price is above 0");
-    return err ? err : set_mark(mark, decimals, ticks, subject->market.now_ms);
+    if (err)
+        return err;
+    mark->status = PL_MARK_LIVE; /* what is stated is not in doubt */
+    mark->exponent = -(int32_t)decimals;
+    mark->mantissa = mark->low_mantissa = mark->high_mantissa = ticks;
+    mark->event_time_ms = subject->market.now_ms;
+    return PL_OK;
 }
 
 static enum pl_err apply_change(struct subject *subject, const struct what_if_change *change)

@@ -403,6 +403,12 @@ static void the_largest_holders_are_kept_in_order(void **state)
     assert_int_equal(pl_gross_share_ppm(&gross, 1), 133333); /* 14 / 105, down */
     assert_int_equal(pl_gross_share_ppm(&gross, 2), 257142); /* 27 / 105, down */
     struct pl_id first, second;
+    static struct pl_gross falling;
+    memset(&falling, 0, sizeof falling);
+    for (int i = 0; i < 15; i++) /* each comes last */
+        pl_gross_add(&falling, &gross.top[0].account, 15 - i, 0);
+    assert_int_equal(falling.top_count, PL_HOLDERS_MAX);
+    build_assert_i128(falling.top[PL_HOLDERS_MAX - 1].long_vu, 6, "last place");
     assert_int_equal(pl_id_set(&second, "y", 1), PL_OK);
     assert_int_equal(pl_id_set(&first, "x", 1), PL_OK);
     pl_gross_add(&gross, &second, 100, 0); /* equals are in order of id, however they come */
