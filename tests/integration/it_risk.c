@@ -285,6 +285,21 @@ static void check_what_if(void)
     assert_non_null(strstr(text, "would sell "));
 }
 
+/* What the service would do: nothing is sold of a halted account. */
+static void check_halted(void)
+{
+    run(NULL, (const char *const[]){ "halt", "--account", deepest, "--reason", "asked", NULL });
+    sleep(2); /* an entry that has read it */
+    json_t *document = ask((const char *const[]){ "what-if", deepest, "--price", "COIN0=2000",
+                                                  NULL });
+    const json_t *after = json_object_get(document, "after");
+    assert_string_equal(word(after, "state"), "liquidating");
+    assert_true(json_is_null(json_object_get(after, "plan")));
+    json_decref(document);
+    run(NULL, (const char *const[]){ "resume", "--account", deepest, "--reason", "asked", NULL });
+    sleep(2);
+}
+
 /* ---- the same from a bundle ----------------------------------------------------------------- */
 
 static void check_bundle(void)
@@ -403,6 +418,7 @@ static void test_figures_are_those_of_the_closed_form(void **state)
     check_errors();
     check_book();
     check_what_if();
+    check_halted();
     check_bundle();
     assert_int_equal(pipeline_count(&pipeline, PL_TOPIC_ORDERS), orders_before);
     check_dry_run();

@@ -284,11 +284,35 @@ static void scenario_files_are_checked(void **state)
     }
 }
 
+/* The example that is shipped names what the example's parameters list. */
+static void the_shipped_scenarios_are_good(void **state)
+{
+    (void)state;
+    json_t *scenarios = NULL, *scenario, *move;
+    size_t i;
+    const char *instrument;
+    assert_int_equal(risk_scenarios_load(PL_SOURCE_DIR "/deploy/demo/scenarios.json", &scenarios),
+                     PL_OK);
+    char *listed = NULL;
+    json_t *set = json_load_file(PL_SOURCE_DIR "/deploy/demo/parameters.json", 0, NULL);
+    listed = json_dumps(json_object_get(set, "instruments"), JSON_COMPACT);
+    json_array_foreach(scenarios, i, scenario)
+        json_object_foreach(json_object_get(scenario, "moves_ppm"), instrument, move) {
+            char wanted[128];
+            snprintf(wanted, sizeof(wanted), "\"instrument\":\"%s\"", instrument);
+            assert_non_null(strstr(listed, wanted));
+        }
+    free(listed);
+    json_decref(set);
+    json_decref(scenarios);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_agree_over_whole_logs),
         cmocka_unit_test(scenario_files_are_checked),
+        cmocka_unit_test(the_shipped_scenarios_are_good),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
