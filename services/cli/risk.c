@@ -121,8 +121,7 @@ static enum pl_err ask_account(const struct command *command, const struct bundl
 {
     const struct pl_id *account = &command->account;
     struct moment moment;
-    int32_t partition = pl_key_partition((const uint8_t *)account->text, account->size_bytes,
-                                         bundle_partition_count(bundle));
+    int32_t partition = pl_account_partition(account, bundle_partition_count(bundle));
     enum pl_err err = moment_open(&moment, bundle, partition, command->source.at,
                                   !command->source.directory);
     if (!err)

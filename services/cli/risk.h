@@ -33,7 +33,8 @@
  *                      deviation_usd, distance_sigma (excess / deviation), below, worst {scenario,
  *                      loss_usd, excess_usd}: the one with the lowest maintenance excess
  *
- * The document of a book (what is certain only: true figures are not below):
+ * The document of a book (what is certain only: true figures are not below; an isolated bucket counts
+ * as an account of its own):
  *   partitions[] {partition, sequence, offset, clock_ms, parameter_epoch}, accounts
  *   moves[]            move_ppm, or scenario; below, uncertain, out_of_range, bankrupt, in_debt,
  *                      sold_usd, lacking_usd, bad_debt_usd

@@ -89,8 +89,7 @@ static enum pl_err ask(const struct command *command, json_t **document)
     enum pl_err err = cli_source_open(&command->source, account->text, &bundle);
     if (!err)
         err = moment_open(&moment, bundle,
-                          pl_key_partition((const uint8_t *)account->text, account->size_bytes,
-                                           bundle_partition_count(bundle)),
+                          pl_account_partition(account, bundle_partition_count(bundle)),
                           command->source.at, !command->source.directory);
     if (!err)
         err = what_if_answer(&moment, account, &command->what_if, document);
