@@ -692,12 +692,11 @@ void pl_distance_of(struct pl_stressed *stressed, const struct pl_outlook *outlo
                     const struct pl_direction *direction, int64_t step_max,
                     struct pl_distance *distance);
 
-/* Maintenance excess (lower bound) with one price alone `step` steps up and down its weight; false when
- * either is out of range. */
+/* Maintenance excess (lower bound) with one price alone moved up and down by `move_e12` 10^-12 of it;
+ * false when either is out of range, or the price has no mark. */
 struct pl_probe { pl_i128 up, down; };
 [[nodiscard]] bool pl_probe_price(struct pl_stressed *stressed, const struct pl_outlook *outlook,
-                                  uint32_t instrument, int32_t weight_ppm, int64_t step,
-                                  struct pl_probe *probe);
+                                  uint32_t instrument, int64_t move_e12, struct pl_probe *probe);
 /* Turns each weight so that a positive step is against the account: the way that `step` of that
  * price alone leaves the lower excess; down where both are equal, 0 where neither changes it. For linear
  * legs the first crossing in that direction is r = A / sum |e_i| w_i (RISK 3.3). */

@@ -157,14 +157,14 @@ static void stand_still(struct pl_stressed *stressed, const struct pl_outlook *o
 }
 
 bool pl_probe_price(struct pl_stressed *stressed, const struct pl_outlook *outlook,
-                    uint32_t instrument, int32_t weight_ppm, int64_t step, struct pl_probe *probe)
+                    uint32_t instrument, int64_t move_e12, struct pl_probe *probe)
 {
     stand_still(stressed, outlook);
     if (outlook->marks[instrument].status == PL_MARK_NONE) {
         probe->up = probe->down = 0;
         return false;
     }
-    return probe_from_rest(stressed, outlook, instrument, move_of(weight_ppm, step), probe);
+    return probe_from_rest(stressed, outlook, instrument, move_e12, probe);
 }
 
 /* The way that leaves less: 1 up, -1 down, 0 neither. */

@@ -62,8 +62,8 @@ struct risk_options {
 /* ---- risk_prices.c ---- */
 
 /*
- * Reads {"scenarios": [{"scenario": "name", "moves_ppm": {"BTC": -440000, …}}, …]}: what is not named
- * stands still. A new reference to the array. REJECT_MALFORMED, REJECT_RANGE, REJECT_SIZE: the text
+ * Reads {"scenarios": [{"scenario": "name", "moves_ppm": {"BTC": -440000, …}}, …]}: what is not
+ * named stands still. A new reference to the array. REJECT_MALFORMED, REJECT_RANGE, REJECT_SIZE: the text
  * names the file, the scenario and the instrument.
  */
 enum pl_err risk_scenarios_load(const char *path, json_t **scenarios);
@@ -87,8 +87,8 @@ int32_t risk_volatility_ppm(const struct pl_mark *mark);
 
 /* ---- documents: new references ---- */
 
-/* REJECT_UNKNOWN: the account was unknown at that moment. REJECT_OVERFLOW: a scenario takes it out of the
- * exact range. And as risk_scenario_direction and risk_check_names. */
+/* REJECT_UNKNOWN: the account was unknown at that moment. REJECT_OVERFLOW: a scenario takes it out of
+ * the exact range. And as risk_scenario_direction and risk_check_names. */
 enum pl_err risk_account(const struct moment *moment, const struct pl_id *account,
                          const struct risk_options *options, json_t **document);
 /* All partitions of the bundle, one after another. REJECT_SIZE: too many scenarios for a book. And as

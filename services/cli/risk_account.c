@@ -6,6 +6,8 @@
 #include "services/cli/explain.h"
 #include "services/cli/risk.h"
 
+static const int64_t PROBE_E12 = 10000000000; /* 1 % of a price, for people */
+
 enum {
     DOWN_STEPS = PL_PPM,            /* -100 % in ppm                          */
     UP_STEPS = 10 * PL_PPM,         /* + 1000 %                               */
@@ -135,8 +137,8 @@ static uint32_t probe_prices(struct figures *figures, struct price *prices)
         if (!is_held(figures, i))
             continue;
         struct price price = { .instrument = i };
-        price.is_known = pl_probe_price(&figures->stressed, &figures->outlook, i, PL_PPM,
-                                        PROBE_STEPS, &price.probe);
+        price.is_known = pl_probe_price(&figures->stressed, &figures->outlook, i, PROBE_E12,
+                                        &price.probe);
         uint32_t at = count++;
         for (; at > 0 && worse(&price) < worse(&prices[at - 1]); at--)
             prices[at] = prices[at - 1];

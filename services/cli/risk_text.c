@@ -187,9 +187,9 @@ void risk_print_book(FILE *file, const json_t *document)
         char *move = next_text();
         snprintf(move, EXPLAIN_NUMBER_BYTES, "%.16s %%", percent(whole(row, "move_ppm"), true));
         fprintf(file, "  %-14s %8lld %9lld %8lld %8lld %20s %20s %20s\n",
-                scenario ? scenario : move, whole(row, "below"), whole(row, "uncertain"), whole(row, "bankrupt"),
-                whole(row, "in_debt"), number(row, "sold_usd"), number(row, "lacking_usd"),
-                number(row, "bad_debt_usd"));
+                scenario ? scenario : move, whole(row, "below"), whole(row, "uncertain"),
+                whole(row, "bankrupt"), whole(row, "in_debt"), number(row, "sold_usd"),
+                number(row, "lacking_usd"), number(row, "bad_debt_usd"));
     }
     print_group(file, "asset", json_object_get(document, "assets"), false);
     print_group(file, "chain", json_object_get(document, "chains"), false);

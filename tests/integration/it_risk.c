@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * plimsoll risk, what-if and parameters diff against the real pipeline on Apache Kafka, over the lenders whose figures
- * can be worked out by hand: account i owns 10 coins at 2,400 USD and owes 14,000 + 200 i dollars;
+ * plimsoll risk, what-if and parameters diff against the real pipeline on Apache Kafka, over the
+ * lenders whose figures can be worked out by hand: account i owns 10 coins at 2,400 USD and owes 14,000 + 200 i dollars;
  * maintenance takes a fifth off the coins, end a quarter, a sale gives up 1 %. The same is said from
  * an exported bundle, and nothing is ever written. Last a shadow set is tried on the live stream and
  * promoted: only then it decides, and the whole log replays.
@@ -161,7 +161,8 @@ static void check_account(void)
     document = ask((const char *const[]){ "risk", "account", healthy, "--moves", "USD-T", "--steady",
                                           "COIN0", NULL });
     assert_string_equal(word(at(document, "distances", 0), "kind"), "never");
-    assert_int_equal(number(at(document, "distances", 1), "distance_ppm"), 371450); /* 1.37145 is 1.3714 */
+    /* A price of 1.37145 is 1.3714. */
+    assert_int_equal(number(at(document, "distances", 1), "distance_ppm"), 371450);
     assert_string_equal(word(document, "nearest"), "up");
     json_decref(document);
 }

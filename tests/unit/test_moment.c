@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * plimsoll risk, what-if and parameters diff over whole logs of seeded venues (tests/support/audit_log.h)
- * with crashes, fills, halts and broken records: they say of an entry what explain says of it, changes
+ * plimsoll risk, what-if and parameters diff over whole logs of seeded venues
+ * (tests/support/audit_log.h) with crashes, fills, halts and broken records: they say of an entry what explain says of it, changes
  * of nothing change nothing, and the three agree with each other.
  */
 #include <setjmp.h>
@@ -112,7 +112,8 @@ static void check_what_if(const struct bundle *bundle, const struct moment *mome
         pl_names_find(moment->venue->names, &coin, &index) &&
         moment->venue->parameters->instruments[index].is_listed &&
         moment->venue->marks[index].status != PL_MARK_NONE) {
-        json_t *zero = what_if(moment, account, nothing, 3), *there = what_if(moment, account, back, 4);
+        json_t *zero = what_if(moment, account, nothing, 3);
+        json_t *there = what_if(moment, account, back, 4);
         assert_true(json_equal(before, json_object_get(zero, "after")));
         assert_true(json_equal(before, json_object_get(there, "after")));
         json_decref(zero);

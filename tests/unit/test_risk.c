@@ -177,11 +177,11 @@ static void a_probe_is_one_price_alone(void **state)
     set_up_exposures();
     struct pl_outlook outlook = outlook_of();
     struct pl_probe probe;
-    assert_true(pl_probe_price(&stressed, &outlook, coins[0], PL_PPM, 10000, &probe));
+    assert_true(pl_probe_price(&stressed, &outlook, coins[0], 10000000000, &probe));
     build_assert_i128(probe.up, 10200 * BUILD_EXCESS_USD, "up 1 %");
     build_assert_i128(probe.down, 7800 * BUILD_EXCESS_USD, "down 1 %");
     build_status(&build, coins[2], PL_MARK_NONE);
-    assert_false(pl_probe_price(&stressed, &outlook, coins[2], PL_PPM, 10000, &probe));
+    assert_false(pl_probe_price(&stressed, &outlook, coins[2], 10000000000, &probe));
 }
 
 static void distances_that_are_none(void **state)
