@@ -642,12 +642,15 @@ struct pl_direction { int32_t weight_ppm[PL_INSTRUMENTS_MAX]; };
 
 /* One account as it stands, and what it is evaluated with; all borrowed. */
 struct pl_outlook {
-    const struct pl_parameters *parameters;
+    const struct pl_market *market;  /* as things are: its parameters, time and halts stay         */
+    const struct pl_mark *marks;     /* that it is of                                              */
     const struct pl_names *names;
-    const struct pl_mark *marks;
-    int64_t now_ms;
     const struct pl_portfolio *portfolio;
 };
+
+/* Borrows what a market is given besides parameters and marks: the halts. For a market beside another
+ * one, before pl_market_update. */
+void pl_market_inherit(struct pl_market *market, const struct pl_market *from);
 
 /* Marks that were moved and the market of them: scratch of about 3 MB, zeroed before its first use and
  * whenever the parameters' bytes are no longer those of the set that was last used with it. */
@@ -661,7 +664,7 @@ struct pl_stressed {
 bool pl_price_move(int64_t mantissa, int32_t exponent, uint32_t tick_decimals, int64_t move_e12,
                    int64_t *ticks);
 
-/* The outlook's marks moved, with their intervals, and the market at its now_ms. A mark whose price
+/* The outlook's marks moved, with their intervals, and the market of them. A mark whose price
  * leaves the range counts as HALTED; one below -100 % costs a tick. The portfolio is not looked at. */
 void pl_stress(struct pl_stressed *stressed, const struct pl_outlook *outlook,
                const struct pl_direction *direction, int64_t step);

@@ -43,11 +43,25 @@ static void move_mark(struct pl_mark *mark, uint32_t tick_decimals, int64_t move
         mark->mantissa = 0; /* no price: pl_market_update takes it for HALTED */
 }
 
+void pl_market_inherit(struct pl_market *market, const struct pl_market *from)
+{
+    market->halts = from->halts;
+    market->halt_count = from->halt_count;
+}
+
+/* The market of the marks as they were moved. */
+static void update(struct pl_stressed *stressed, const struct pl_outlook *outlook)
+{
+    pl_market_inherit(&stressed->market, outlook->market);
+    pl_market_update(&stressed->market, outlook->market->parameters, stressed->marks,
+                     outlook->market->now_ms);
+}
+
 void pl_stress(struct pl_stressed *stressed, const struct pl_outlook *outlook,
                const struct pl_direction *direction, int64_t step)
 {
     for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
-        const struct pl_instrument *instrument = &outlook->parameters->instruments[i];
+        const struct pl_instrument *instrument = &outlook->market->parameters->instruments[i];
         if (!instrument->is_listed)
             continue;
         stressed->marks[i] = outlook->marks[i];
@@ -55,7 +69,7 @@ void pl_stress(struct pl_stressed *stressed, const struct pl_outlook *outlook,
         if (move_e12 != 0 && stressed->marks[i].status != PL_MARK_NONE)
             move_mark(&stressed->marks[i], instrument->tick_decimals, move_e12);
     }
-    pl_market_update(&stressed->market, outlook->parameters, stressed->marks, outlook->now_ms);
+    update(stressed, outlook);
 }
 
 /* ---- distance ------------------------------------------------------------------------------- */
@@ -134,8 +148,8 @@ static bool probe_one(struct pl_stressed *stressed, const struct pl_outlook *out
     stressed->marks[instrument] = outlook->marks[instrument];
     if (move_e12 != 0)
         move_mark(&stressed->marks[instrument],
-                  outlook->parameters->instruments[instrument].tick_decimals, move_e12);
-    pl_market_update(&stressed->market, outlook->parameters, stressed->marks, outlook->now_ms);
+                  outlook->market->parameters->instruments[instrument].tick_decimals, move_e12);
+    update(stressed, outlook);
     return least_excess(&stressed->market, outlook->portfolio, excess);
 }
 
@@ -187,7 +201,7 @@ void pl_direction_against(struct pl_stressed *stressed, const struct pl_outlook 
         if (weight_ppm == 0)
             continue;
         direction->weight_ppm[i] = 0;
-        if (is_known && outlook->parameters->instruments[i].is_listed &&
+        if (is_known && outlook->market->parameters->instruments[i].is_listed &&
             outlook->marks[i].status != PL_MARK_NONE &&
             probe_from_rest(stressed, outlook, i, move_of(weight_ppm, step), &probe))
             direction->weight_ppm[i] = weight_ppm * worse_way(&probe, excess);

@@ -114,7 +114,6 @@ void moment_portfolio(const struct moment *moment, uint32_t row, struct pl_leg *
 struct pl_outlook moment_outlook(const struct moment *moment, const struct pl_portfolio *portfolio)
 {
     const struct venue *venue = moment->venue;
-    return (struct pl_outlook){ .parameters = venue->parameters, .names = venue->names,
-                                .marks = venue->marks, .now_ms = venue->market->now_ms,
-                                .portfolio = portfolio };
+    return (struct pl_outlook){ .market = venue->market, .marks = venue->marks,
+                                .names = venue->names, .portfolio = portfolio };
 }

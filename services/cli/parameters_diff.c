@@ -170,6 +170,7 @@ static enum pl_err compare_partition(struct diff *diff, const struct moment *mom
     json_t *partition = risk_moment(moment);
     enum pl_err err = parameters_draft(venue, candidate, &diff->candidate);
     memset(&diff->market, 0, sizeof(diff->market)); /* another partition's */
+    pl_market_inherit(&diff->market, venue->market);
     if (!err)
         pl_market_update(&diff->market, &diff->candidate, venue->marks, venue->market->now_ms);
     for (uint32_t row = 0; !err && row < pl_book_count(moment->ledger->book); row++)

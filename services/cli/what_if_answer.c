@@ -61,6 +61,7 @@ static void copy_subject(struct subject *subject, const struct moment *moment, u
     for (uint32_t i = 0; i < ledger->execution_count; i++)
         if (ledger->executions[i].index == row)
             (void)pl_state_apply_execution(&subject->prior, &ledger->executions[i].report);
+    pl_market_inherit(&subject->market, venue->market);
     pl_market_update(&subject->market, &subject->parameters, subject->marks,
                      venue->market->now_ms);
 }
@@ -263,6 +264,7 @@ static enum pl_err apply_changes(struct subject *subject, const struct moment *m
     if (what_if->parameters_path)
         err = change_parameters(subject, moment, what_if->parameters_path);
     memset(&subject->market, 0, sizeof(subject->market)); /* of a set that is gone */
+    pl_market_inherit(&subject->market, moment->venue->market);
     pl_market_update(&subject->market, &subject->parameters, subject->marks,
                      moment->venue->market->now_ms);
     for (unsigned i = 0; !err && i < what_if->change_count; i++) {

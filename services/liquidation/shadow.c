@@ -173,6 +173,7 @@ void shadow_evaluate(struct liquidation *service)
         return;
     if (shadow->name_count != venue->names->count)
         lay_out(service);
+    pl_market_inherit(shadow->market, venue->market);
     pl_market_update(shadow->market, shadow->parameters, venue->marks, service->now_ms);
     for (int32_t i = 0; i < service->partition_count; i++)
         if (service->partitions[i].stage == STAGE_LOADED)

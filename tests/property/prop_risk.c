@@ -27,9 +27,8 @@ static struct { uint64_t moves, kinds[5], turned[3], tails, below, debts; } met;
 
 static struct pl_outlook outlook_of(void)
 {
-    return (struct pl_outlook){.parameters = &world.parameters, .names = &world.names,
-                               .marks = world.marks, .now_ms = world.now_ms,
-                               .portfolio = &world.portfolio};
+    return (struct pl_outlook){.market = &world.market, .names = &world.names,
+                               .marks = world.marks, .portfolio = &world.portfolio};
 }
 
 /* ---- prices --------------------------------------------------------------------------------- */
@@ -265,6 +264,20 @@ static void check_sums(void)
     met.debts += sum.debt_count;
 }
 
+/* Without a move everything is as it is, halts too. */
+static void check_rest(void)
+{
+    struct pl_outlook outlook = outlook_of();
+    pl_stress(&stressed, &outlook, &direction, 0);
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
+        pl_i128 still = 0, present = 0;
+        if (pl_evaluate(&world.market, &world.portfolio, tier, &present) &&
+            (!pl_evaluate(&stressed.market, &world.portfolio, tier, &still) || still != present))
+            world_fail(&world, "tier %d at rest: %s, as it is: %s", tier, world_text_i128(still),
+                       world_text_i128(present));
+    }
+}
+
 static void check_portfolio(void)
 {
     struct pl_outlook outlook = outlook_of();
@@ -273,6 +286,7 @@ static void check_portfolio(void)
     if (world_chance(&world, 2)) /* near the line, where figures matter */
         world_level(&world, PL_TIER_MAINTENANCE, -(pl_i128)world_magnitude(&world, 50));
     draw_direction();
+    check_rest();
     pl_stress(&stressed, &outlook, &direction, step);
     check_prices(step);
     check_distance(&direction, world_chance(&world, 2) ? PL_PPM : 100 * PL_PPM);

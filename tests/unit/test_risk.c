@@ -23,9 +23,8 @@ static struct pl_portfolio portfolio;
 
 static struct pl_outlook outlook_of(void)
 {
-    return (struct pl_outlook){.parameters = &build.parameters, .names = &build.names,
-                               .marks = build.marks, .now_ms = build.now_ms,
-                               .portfolio = &portfolio};
+    return (struct pl_outlook){.market = &build.market, .names = &build.names,
+                               .marks = build.marks, .portfolio = &portfolio};
 }
 
 /* Three coins at 1,000 USD without any haircut, worth what RISK 3.3 exposes; equity 9,000 USD. */
