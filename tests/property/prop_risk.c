@@ -23,7 +23,7 @@ enum { MARKS_PER_WORLD = 3, PORTFOLIOS_PER_MARKS = 4, LOSSES_MAX = 200 };
 static struct world world;
 static struct pl_stressed stressed;
 static struct pl_direction direction, turned;
-static struct { uint64_t moves, kinds[5], turned[3], tails, below, debts; } met;
+static struct { uint64_t moves, kinds[5], turned[3], tails, below, debts, halts; } met;
 
 static struct pl_outlook outlook_of(void)
 {
@@ -264,6 +264,20 @@ static void check_sums(void)
     met.debts += sum.debt_count;
 }
 
+/* Halts the chain of some instrument, now and then. */
+static void halt_a_chain(void)
+{
+    uint32_t i = world.instruments[world_below(&world, world.instrument_count)];
+    const struct pl_id *chain = &world.parameters.instruments[i].chain;
+    if (pl_id_is_none(chain) || world_chance(&world, 2))
+        return;
+    world.halts[0] = (struct pl_chain_halt){.chain = *chain, .since_ms = world.now_ms - 1000};
+    world.market.halts = world.halts;
+    world.market.halt_count = 1;
+    pl_market_update(&world.market, &world.parameters, world.marks, world.now_ms);
+    met.halts += world.market.quotes[i].is_stuck;
+}
+
 /* Without a move everything is as it is, halts too. */
 static void check_rest(void)
 {
@@ -307,6 +321,7 @@ static void figures_are_those_of_the_model(void **state)
         memset(&stressed, 0, sizeof stressed); /* another set */
         for (int m = 0; m < MARKS_PER_WORLD; m++) {
             world_mark(&world);
+            halt_a_chain();
             for (int p = 0; p < PORTFOLIOS_PER_MARKS; p++)
                 check_portfolio();
         }
@@ -319,7 +334,8 @@ static void figures_are_those_of_the_model(void **state)
            met.below, met.debts);
     for (int kind = PL_DISTANCE_REACHED; kind <= PL_DISTANCE_NEVER; kind++)
         assert_true(met.kinds[kind] > 0);
-    assert_true(met.moves > 0 && met.turned[0] > 0 && met.turned[2] > 0 && met.below > 0);
+    assert_true(met.moves > 0 && met.turned[0] > 0 && met.turned[2] > 0);
+    assert_true(met.below > 0 && met.halts > 0);
 }
 
 int main(void)
