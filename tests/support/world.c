@@ -187,6 +187,17 @@ static struct pl_id named(struct world *world, const char *prefix, uint32_t numb
     return id;
 }
 
+/* The same each time, so that what is halted is what something lives on. */
+static struct pl_id plainly_named(const char *prefix, uint64_t number)
+{
+    struct pl_id id;
+    char text[32];
+    snprintf(text, sizeof text, "%s%u", prefix, (unsigned)number);
+    enum pl_err err = pl_id_set(&id, text, strlen(text));
+    pl_assert(!err);
+    return id;
+}
+
 static void fill_instrument(struct world *world, struct pl_instrument *rules,
                             int32_t growth[PL_FACTORS_MAX][PL_TIER_COUNT])
 {
@@ -227,9 +238,9 @@ static void fill_instrument(struct world *world, struct pl_instrument *rules,
     rules->sale_discount_ppm = draw_discount(world);
     fill_price_rules(world, &rules->price_rules);
     if (world_chance(world, 2))
-        rules->chain = named(world, "c", (uint32_t)world_below(world, 2));
+        rules->chain = plainly_named("c", world_below(world, 2));
     if (rules->chain.size_bytes > 0 && world_chance(world, 2))
-        rules->bridge = named(world, "b", (uint32_t)world_below(world, 2));
+        rules->bridge = plainly_named("b", world_below(world, 2));
 }
 
 static void fill_dust(struct world *world, struct pl_instrument *rules)
@@ -444,8 +455,8 @@ static void halt_chains(struct world *world)
     world->market.halt_count = 0;
     while (world_chance(world, 4) && world->market.halt_count < WORLD_HALTS_MAX)
         world->halts[world->market.halt_count++] = (struct pl_chain_halt){
-            .chain = named(world, "c", (uint32_t)world_below(world, 2)),
-            .bridge = world_chance(world, 2) ? named(world, "b", (uint32_t)world_below(world, 2))
+            .chain = plainly_named("c", world_below(world, 2)),
+            .bridge = world_chance(world, 2) ? plainly_named("b", world_below(world, 2))
                                              : (struct pl_id){0},
             .since_ms = world->now_ms - world_between(world, -10, 6000)};
 }
