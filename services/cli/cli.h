@@ -23,6 +23,7 @@ int cli_report(int argc, char **argv);         /* report.c                  */
 int cli_verify(int argc, char **argv);         /* verify_command.c          */
 int cli_replay(int argc, char **argv);         /* replay_command.c          */
 int cli_explain(int argc, char **argv);        /* explain.c                 */
+int cli_optimise(int argc, char **argv);       /* optimise.c                */
 int cli_export(int argc, char **argv);         /* export_command.c          */
 
 /* ---- shared by the subcommands (main.c) ---- */

@@ -17,6 +17,8 @@ static const struct {
 } commands[] = {
     { "evaluate", "evaluate accounts from a file, offline", cli_evaluate },
     { "explain", "why an account was liquidated, or was not, at any time", cli_explain },
+    { "optimise", "the cheapest ways of an account to a target, and what it may take out",
+      cli_optimise },
     { "verify", "check that nothing of the journal and what it speaks of is missing or changed",
       cli_verify },
     { "replay", "decide everything anew and compare with what was published", cli_replay },
