@@ -22,7 +22,7 @@ enum {
     QUEUE_ROWS_MAX = 8192,
     PIPELINE_ROWS_MAX = 128,
     RECONNECT_PAUSE_MS = 1000,
-    FIELDS_MAX = 64,
+    FIELDS_MAX = 50,
     FIELD_BYTES = 52,
 };
 

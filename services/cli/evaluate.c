@@ -329,6 +329,21 @@ static json_t *print_by_tier(const pl_i128 amounts[PL_TIER_COUNT], unsigned deci
     return object;
 }
 
+static json_t *print_cures(const struct evaluation *evaluation, const struct pl_verdict *verdict,
+                           const struct pl_portfolio *portfolio)
+{
+    const struct pl_goal goal = { .tier = PL_TIER_INITIAL };
+    struct pl_cure cures[PL_CURES_MAX];
+    uint32_t count = verdict->certainty == PL_OUT_OF_RANGE
+                         ? 0 : pl_cures_of(evaluation->market, evaluation->names, portfolio, &goal,
+                                           cures);
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < count; i++)
+        json_array_append_new(array, explain_cure(evaluation->names, evaluation->parameters,
+                                                  &cures[i]));
+    return array;
+}
+
 static int by_cost(const void *left, const void *right)
 {
     const struct pl_term *a = left, *b = right;
@@ -398,6 +413,7 @@ static int print_account(const struct evaluation *evaluation, uint32_t index)
         "excess_usd", print_excess(verdict), "ratios", print_ratios(verdict, &ratios));
     json_object_set_new(line, "requirement_usd", print_by_tier(ratios.requirement, 18));
     json_object_set_new(line, "top_up_usd", print_by_tier(ratios.top_up_vu, 12));
+    json_object_set_new(line, "cures", print_cures(evaluation, verdict, &portfolio));
     json_object_set_new(line, "worst_terms", print_terms(evaluation, &portfolio));
     json_object_set_new(line, "doubts", explain_doubts(evaluation->names, decision.state.doubts,
                                                        decision.state.doubt_count));

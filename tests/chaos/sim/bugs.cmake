@@ -152,6 +152,26 @@ sim_bug(flipped_rounding lib/exposure/plan.c "V" 500
   [==[pl_div_floor((pl_i128)quote->ticks * (PL_PPM - instrument->sale_discount_ppm), PL_PPM)]==]
   [==[pl_div_ceil((pl_i128)quote->ticks * (PL_PPM - instrument->sale_discount_ppm), PL_PPM)]==])
 
+# ---- margin calls ----
+
+# G3: nobody looks when a call's grace is over, or when an alert that was held back may be told.
+sim_bug(forgotten_deadline lib/exposure/screen.c "I8,V" 1000
+  [==[    if (state->due_ms > 0 && market->now_ms >= state->due_ms) return true;]==] "")
+sim_bug(never_told lib/exposure/screen.c "I8,V" 2000
+  [==[        !pl_is_told_lately(market, state))]==]
+  [==[        !pl_is_told_lately(market, state) && state->state == PL_STATE_BANKRUPT)]==])
+
+# An account is sold and nobody is told, because it was sold a moment ago.
+sim_bug(silent_liquidation lib/exposure/decide.c "V" 1000
+  [==[    if (state->state >= PL_STATE_LIQUIDATING) return false;
+    for]==] [==[    for]==])
+
+sim_bug(flattered_ratio lib/exposure/ratio.c "V alert" 100
+  [==[    *ppm = pl_div_floor(]==] [==[    *ppm = pl_div_ceil(]==])
+
+sim_bug(dear_cure lib/exposure/cure.c "V alert" 1000
+  [==[        return a->cost_vu < b->cost_vu;]==] [==[        return a->cost_vu > b->cost_vu;]==])
+
 # G8
 sim_bug(halt_ignored services/liquidation/apply.c "V,I4" 1000
   [==[    bool is_halted = venue->is_halted || venue->control_damaged;]==]
