@@ -94,6 +94,22 @@ static void what_cannot_reach_is_none(void **state)
     assert_cure(PL_CURE_REDUCE, LONG_LEG, 1000, 9800, 20);
 }
 
+/* Half of |A + B| is asked for as well. 10 A hedge 16 B but for 200: selling 2 A helps by 68 each, 50
+ * of it from the factor, and every further one hurts by 32. All of A would not cure, 1.62 do. */
+static void more_than_the_best_is_worse(void **state)
+{
+    (void)state;
+    uint32_t factor = build_factor(&build, "F");
+    build_load(&build, asset, factor, build_flat(500000));
+    build_load(&build, debt, factor, build_flat(500000));
+    build_finish(&build);
+    build_update(&build);
+    hold(10, 16, 0, 150);
+    assert_cure(PL_CURE_REDUCE, LONG_LEG, 162, 9800, 3.24); /* 110 / 68 = 1.6176 */
+    hold(10, 16, 0, 123);
+    assert_none(PL_CURE_REDUCE, LONG_LEG); /* 137 short, 136 at best */
+}
+
 /* Sell at 98, buy at 50.50: 1 of B for 0.5154 of A frees 60 - 41.23 and what the lot rounds. */
 static void a_swap_pays_for_itself(void **state)
 {
@@ -154,6 +170,28 @@ static void a_health_is_a_goal_too(void **state)
     assert_int_equal(cure.lots, 505);
 }
 
+/* D is 1000001, a millionth of it 1.000001: an excess of 1 does not do. A lot of GRAIN is worth 1 VU
+ * of which 1 ppm counts, one of DUST is owed at 1000001 ppm. */
+static void a_health_is_not_rounded(void **state)
+{
+    (void)state;
+    const struct pl_goal goal = {.health_ppm = 1000001};
+    uint32_t grain = build_instrument(&build, "GRAIN", PL_INSTRUMENT_SPOT, 12, 0);
+    uint32_t dust = build_instrument(&build, "DUST", PL_INSTRUMENT_SPOT, 12, 0);
+    build_haircuts(&build, grain, build_flat(999999), build_flat(0));
+    build_haircuts(&build, dust, build_flat(0), build_flat(1));
+    build_finish(&build);
+    build_price(&build, grain, 1);
+    build_price(&build, dust, 1);
+    build_update(&build);
+    struct pl_cure cure;
+    legs[0] = build_leg(grain, 1);
+    legs[1] = build_leg(dust, -1);
+    portfolio = build_portfolio(legs, 2, 1); /* 10^6 + 1 - 1000001 = 0 */
+    assert_true(pl_cure_by(&build.market, &portfolio, &goal, PL_CURE_ADD, 0, &cure));
+    assert_int_equal(cure.lots, 2);
+}
+
 static void withdrawals_stop_at_the_line(void **state)
 {
     (void)state;
@@ -177,9 +215,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(each_kind_takes_the_least, set_up),
         cmocka_unit_test_setup(what_cannot_reach_is_none, set_up),
+        cmocka_unit_test_setup(more_than_the_best_is_worse, set_up),
         cmocka_unit_test_setup(a_swap_pays_for_itself, set_up),
         cmocka_unit_test_setup(the_cheapest_are_named, set_up),
         cmocka_unit_test_setup(a_health_is_a_goal_too, set_up),
+        cmocka_unit_test_setup(a_health_is_not_rounded, set_up),
         cmocka_unit_test_setup(withdrawals_stop_at_the_line, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
