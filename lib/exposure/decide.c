@@ -531,7 +531,8 @@ static bool states_are_equal(const struct pl_account_state *a, const struct pl_a
                     a->whole_since_ms == b->whole_since_ms &&
                     a->revision_after_ms == b->revision_after_ms &&
                     a->called_ms == b->called_ms && a->due_ms == b->due_ms &&
-                    a->told_count == b->told_count && a->doubt_count == b->doubt_count && a->pending_count == b->pending_count;
+                    a->told_count == b->told_count && a->doubt_count == b->doubt_count &&
+                    a->pending_count == b->pending_count;
     for (uint32_t i = 0; is_equal && i < a->told_count; i++)
         is_equal = a->told[i].state == b->told[i].state && a->told[i].told_ms == b->told[i].told_ms;
     for (uint32_t i = 0; is_equal && i < a->doubt_count; i++)

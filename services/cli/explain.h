@@ -8,6 +8,7 @@
  *   explain_records.c   bundle to scene: which entry, what was published, the rebuilt state
  *   explain_facts.c     scene to document: holdings, prices, terms, thresholds, orders
  *   explain_plan.c      the sale: which legs, and what else could have been sold
+ *   optimise_facts.c    what would bring the account to a goal: plimsoll optimise
  *   explain_answer.c    one sentence and one word: why, or why not
  *   explain_text.c      document to text
  *

@@ -121,8 +121,8 @@ static void check_figures(enum pl_cure_kind kind, const struct pl_leg *leg,
     const struct pl_quote *quote = &world.market.quotes[leg->instrument];
     int64_t ticks = kind == PL_CURE_ADD ? quote->ticks
                     : limit_of(leg->instrument, kind == PL_CURE_REPAY ? PL_SIDE_BUY : PL_SIDE_SELL);
-    mpz_t cost, part;
-    mpz_inits(cost, part, NULL);
+    mpz_t cost;
+    mpz_init(cost);
     mpz_set_si(cost, kind == PL_CURE_ADD ? ticks : ticks - quote->ticks);
     mpz_abs(cost, cost);
     mpz_mul_si(cost, cost, world.parameters.instruments[leg->instrument].multiplier);
@@ -132,7 +132,7 @@ static void check_figures(enum pl_cure_kind kind, const struct pl_leg *leg,
         fail_with("cure %d of instrument %u at %" PRId64 " costs %s, not %s at %" PRId64, kind,
                   leg->instrument, cure->ticks, world_text_i128(cure->cost_vu), world_text(cost),
                   ticks);
-    mpz_clears(cost, part, NULL);
+    mpz_clear(cost);
 }
 
 /* All quantities where they are few, else some. */
@@ -310,14 +310,14 @@ static void cures_are_the_least(void **state)
 {
     (void)state;
     uint64_t seed = test_random_start(20220613).state;
-    run((struct world_options){.coarse = true, .instrument_count_max = 5}, seed, world_runs(600));
-    run((struct world_options){0}, seed, world_runs(150));
+    run((struct world_options){.coarse = true, .instrument_count_max = 5}, seed, world_runs(3000));
+    run((struct world_options){0}, seed, world_runs(600));
     printf("tried=%" PRIu64 " add=%" PRIu64 " repay=%" PRIu64 " reduce=%" PRIu64 " swap=%" PRIu64
            " none=%" PRIu64 " withdrawn=%" PRIu64 " by_health=%" PRIu64 "\n",
            met.tried, met.cured[PL_CURE_ADD], met.cured[PL_CURE_REPAY], met.cured[PL_CURE_REDUCE],
            met.cured[PL_CURE_SWAP], met.none, met.withdrawn, met.by_health);
     for (int kind = PL_CURE_ADD; kind <= PL_CURE_SWAP; kind++)
-        assert_true(met.cured[kind] > 20);
+        assert_true(met.cured[kind] > 100);
     assert_true(met.none > 100 && met.withdrawn > 100 && met.by_health > 100);
 }
 
@@ -397,8 +397,8 @@ static void check_requirements(const struct pl_verdict *verdict, const struct pl
         mpz_mul_ui(number, number, PL_PPM);
         mpz_sub(number, number, terms.excess);
         if (model_compare_i128(number, ratios->requirement[tier]) != 0)
-            fail_with("tier %d requires %s, not %s", tier, world_text_i128(ratios->requirement[tier]),
-                      world_text(number));
+            fail_with("tier %d requires %s, not %s", tier,
+                      world_text_i128(ratios->requirement[tier]), world_text(number));
         mpz_neg(number, terms.excess);
         if (mpz_sgn(number) < 0)
             mpz_set_ui(number, 0);

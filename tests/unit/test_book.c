@@ -85,7 +85,8 @@ static void draw_state(struct pl_account_state *state)
         .episode = below(9), .revision = below(9), .whole_since_ms = (int64_t)below(3) - 1,
         .revision_after_ms = (int64_t)below(1000), .version = 1 + below(1000),
         .called_ms = (int64_t)below(1000), .due_ms = (int64_t)below(1000),
-        .told_count = below(PL_TOLD_MAX + 1), .doubt_count = below(PL_DOUBTS_MAX + 1), .pending_count = below(PL_PENDING_MAX + 1)};
+        .told_count = below(PL_TOLD_MAX + 1), .doubt_count = below(PL_DOUBTS_MAX + 1),
+        .pending_count = below(PL_PENDING_MAX + 1)};
     for (uint32_t i = 0; i < state->doubt_count; i++)
         state->doubts[i] = (struct pl_doubt){below(PL_INSTRUMENTS_MAX), PL_DOUBT_STALE};
     for (uint32_t i = 0; i < state->told_count; i++)

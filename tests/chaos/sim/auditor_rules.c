@@ -441,7 +441,8 @@ static const char *difference(const struct state *is, const struct state *must, 
             return text;
         }
     for (int i = 0; i < is->told_count; i++)
-        if (is->told[i].state != must->told[i].state || is->told[i].told_ms != must->told[i].told_ms) {
+        if (is->told[i].state != must->told[i].state ||
+            is->told[i].told_ms != must->told[i].told_ms) {
             snprintf(text, 192, "told %d is state %d at %" PRId64 ", expected %d at %" PRId64, i,
                      (int)is->told[i].state, is->told[i].told_ms, (int)must->told[i].state,
                      must->told[i].told_ms);
@@ -597,8 +598,9 @@ static bool check_alerts(const struct scene *scene, const struct account *accoun
                                 account->id, i + 1);
         if (alert->called_ms != next->called_ms ||
             alert->has_called_ms != (next->called_ms > 0))
-            return auditor_find(scene->finding, V_ALERT, "account %s: alert %d: called since %" PRId64,
-                                account->id, i + 1, alert->called_ms);
+            return auditor_find(scene->finding, V_ALERT,
+                                "account %s: alert %d: called since %" PRId64, account->id, i + 1,
+                                alert->called_ms);
         if (!auditor_are_cures_right(scene, account, verdict, news->judged, alert))
             return auditor_find(scene->finding, V_ALERT,
                                 "account %s: alert %d names other cures than the cheapest that do",
