@@ -569,7 +569,7 @@ struct pl_cure {
  * The least lots of leg `leg` (ADD: also UINT32_MAX for cash) with which the portfolio, which must be
  * certain, reaches the goal: one lot less does not. By bisection on the exact excess, which is
  * concave. False when no quantity of it does, when the kind does not suit the leg (its sign; ADD: a
- * derivative), its limit is no price, or the goal is reached already. Limits are those of
+ * derivative), its limit is no price, its chain or bridge is halted, or the goal is reached already. Limits are those of
  * pl_plan_sale; the liquidity order plays no part, since the account decides.
  */
 bool pl_cure_by(const struct pl_market *market, const struct pl_portfolio *portfolio,
@@ -590,7 +590,8 @@ uint32_t pl_cures_of(const struct pl_market *market, const struct pl_names *name
                      struct pl_cure cures[PL_CURES_MAX]);
 
 /* The most lots of a long leg, or VU of cash (leg UINT32_MAX), that may be taken out so that the goal
- * is still reached; 0 for any other leg, where the goal is not reached, or the portfolio uncertain. */
+ * is still reached; 0 for any other leg or one that is stuck, where the goal is not reached, or the
+ * portfolio is uncertain. */
 pl_i128 pl_withdrawable(const struct pl_market *market, const struct pl_portfolio *portfolio,
                         const struct pl_goal *goal, uint32_t leg);
 

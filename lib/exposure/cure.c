@@ -196,7 +196,8 @@ static bool aim(struct trial *trial, enum pl_cure_kind kind, uint32_t leg, int64
     const struct pl_quote *quote = &market->quotes[held->instrument];
     trial->kind = kind;
     trial->leg = leg;
-    if (held->lots == 0 || (held->lots < 0) != (kind == PL_CURE_REPAY || kind == PL_CURE_SWAP))
+    if (quote->is_stuck || held->lots == 0 ||
+        (held->lots < 0) != (kind == PL_CURE_REPAY || kind == PL_CURE_SWAP))
         return false;
     if (kind == PL_CURE_ADD) {
         *ticks = quote->ticks;
@@ -247,6 +248,7 @@ bool pl_cure_by_swap(const struct pl_market *market, const struct pl_portfolio *
     pl_i128 now = beyond_goal(market, portfolio, goal);
     trial_init(&trial, market, portfolio, goal);
     if (now >= 0 || now <= -PL_EXCESS_UNBOUNDED || held->lots <= 0 ||
+        market->quotes[held->instrument].is_stuck ||
         !aim(&trial, PL_CURE_SWAP, leg, &ticks) ||
         !set_limit(market, held, &sold_ticks, &trial.sold_price_vu))
         return false;
@@ -317,8 +319,9 @@ pl_i128 pl_withdrawable(const struct pl_market *market, const struct pl_portfoli
     after.legs = legs;
     bool is_cash = leg == UINT32_MAX;
     pl_i128 held = is_cash ? portfolio->cash_vu : portfolio->legs[leg].lots;
-    if (!is_cash && market->parameters->instruments[legs[leg].instrument].kind !=
-                        PL_INSTRUMENT_SPOT)
+    if (!is_cash && (market->quotes[legs[leg].instrument].is_stuck ||
+                     market->parameters->instruments[legs[leg].instrument].kind !=
+                         PL_INSTRUMENT_SPOT))
         return 0; /* a derivative is closed, not taken out */
     pl_i128 low = 0, high = pl_max(0, held); /* low is safe */
     while (low < high) {

@@ -108,6 +108,8 @@ static bool is_there_with(const struct pl_goal *goal, enum pl_cure_kind kind, ui
 static bool suits(enum pl_cure_kind kind, const struct pl_leg *leg)
 {
     const struct pl_instrument *rules = &world.parameters.instruments[leg->instrument];
+    if (world.market.quotes[leg->instrument].is_stuck)
+        return false;
     if (kind == PL_CURE_ADD)
         return leg->lots > 0 && rules->kind == PL_INSTRUMENT_SPOT;
     if (kind == PL_CURE_REPAY)
@@ -225,7 +227,8 @@ static void check_withdrawal(const struct pl_goal *goal, uint32_t i)
     const struct pl_leg *leg = &world.portfolio.legs[i];
     bool is_spot = world.parameters.instruments[leg->instrument].kind == PL_INSTRUMENT_SPOT;
     pl_i128 lots = pl_withdrawable(&world.market, &world.portfolio, goal, i);
-    if (leg->lots <= 0 || !is_spot || !is_there(&world.portfolio, goal)) {
+    bool is_stuck = world.market.quotes[leg->instrument].is_stuck;
+    if (leg->lots <= 0 || !is_spot || is_stuck || !is_there(&world.portfolio, goal)) {
         if (lots != 0)
             fail_with("leg %u: %s lots may be taken out", i, world_text_i128(lots));
         return;

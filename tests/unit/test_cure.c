@@ -210,6 +210,23 @@ static void withdrawals_stop_at_the_line(void **state)
     build_assert_i128(pl_withdrawable(&build.market, &portfolio, &initial, LONG_LEG), 0, "A");
 }
 
+/* What is on a halted chain can be neither traded nor moved. */
+static void what_is_stuck_does_nothing(void **state)
+{
+    (void)state;
+    struct pl_cure cure;
+    hold(10, 20, 0, 300);
+    build.market.quotes[asset].is_stuck = true;
+    assert_none(PL_CURE_REDUCE, LONG_LEG);
+    assert_none(PL_CURE_ADD, LONG_LEG);
+    assert_false(pl_cure_by_swap(&build.market, &portfolio, &initial, SHORT_LEG, LONG_LEG, &cure));
+    assert_cure(PL_CURE_ADD, UINT32_MAX, 0, 0, 100);
+    build.market.quotes[debt].is_stuck = true;
+    assert_none(PL_CURE_REPAY, SHORT_LEG);
+    hold(10, 20, 0, 500);
+    build_assert_i128(pl_withdrawable(&build.market, &portfolio, &initial, LONG_LEG), 0, "A");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +238,7 @@ int main(void)
         cmocka_unit_test_setup(a_health_is_a_goal_too, set_up),
         cmocka_unit_test_setup(a_health_is_not_rounded, set_up),
         cmocka_unit_test_setup(withdrawals_stop_at_the_line, set_up),
+        cmocka_unit_test_setup(what_is_stuck_does_nothing, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
