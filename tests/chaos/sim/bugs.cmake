@@ -198,7 +198,7 @@ sim_bug(stuck_lends lib/exposure/market.c "V,I4" 1000
   [==[]==])
 
 # A halt of the chain, and nobody looks at the holders.
-sim_bug(halt_unseen lib/exposure/market.c "V,I11,I4" 1000
+sim_bug(halt_unseen lib/exposure/market.c "I8,V,I11,I4" 1000
   [==[        if (!has_changed && quotes_are_equal(&quote, &market->quotes[i]))]==]
   [==[        quote.is_stuck = has_changed ? market->quotes[i].is_stuck : quote.is_stuck;
         if (quotes_are_equal(&quote, &market->quotes[i]))]==])
