@@ -55,6 +55,8 @@ enum {
     PL_SALE_LEGS_MAX = 16,     /* legs of one plan                         */
     PL_SALE_EVALUATIONS_MAX = 1 << 20, /* after which a plan is trimmed no further */
     PL_DOUBTS_MAX = 8,         /* reasons of uncertainty that are listed   */
+    PL_TOLD_MAX = 5,           /* states that alerts tell of               */
+    PL_CURES_MAX = 3,          /* cures that an alert names                */
     PL_ORDER_ID_BYTES = 16,
 };
 
@@ -134,6 +136,8 @@ struct pl_policy {
     int32_t alert_hysteresis_ppm;
     int64_t watermark_age_ms_max;
     int64_t halt_ramp_ms;        /* 0: a halt leaves the end and maintenance tiers alone           */
+    int64_t call_interval_ms_min; /* between two alerts of entering one state; 0: all are told     */
+    int64_t grace_ms;            /* of a margin call; 0: calls have no deadline                    */
 };
 
 /* One parameter set, indexed by instrument number. About 5 MB: lives in static or mapped memory. */
@@ -322,6 +326,9 @@ struct pl_pending {
     int64_t reported_ms;         /* time of the terminal report                                    */
 };
 
+/* An alert of KIND_STATE: that `state` was entered. */
+struct pl_told { enum pl_state state; int64_t told_ms; };
+
 /* The decided state of an account; the default (state OK, whole_since_ms -1, all else 0) is stored
  * nowhere. */
 struct pl_account_state {
@@ -331,8 +338,13 @@ struct pl_account_state {
     uint32_t revision;           /* plans of the present episode so far                            */
     int64_t whole_since_ms;      /* -1: initial margin is not whole, or not restricted             */
     int64_t revision_after_ms;
+    int64_t called_ms;           /* since when initial margin is called for; 0: no call, or a policy
+                                    without grace                                                  */
+    int64_t due_ms;              /* when the call's grace ends; 0: no call, or told that it did    */
     uint64_t version;
-    uint32_t doubt_count, pending_count;
+    uint32_t doubt_count, pending_count, told_count;
+    struct pl_told told[PL_TOLD_MAX]; /* the last alert of each state, newest last: what readers
+                                    believe; none where the policy has no interval                 */
     struct pl_doubt doubts[PL_DOUBTS_MAX];
     struct pl_pending pending[PL_PENDING_MAX];
 };
@@ -491,6 +503,99 @@ enum { PL_TERMS_MAX = 5 * PL_LEGS_MAX + PL_FACTORS_MAX + 2 };
 uint32_t pl_explain(const struct pl_market *market, const struct pl_portfolio *portfolio,
                     enum pl_tier tier, struct pl_term *terms, uint32_t capacity);
 
+/* ==== ratios and requirements (lib/exposure/ratio.c) ========================================= */
+
+/* An exact quotient; denominator 0: there is none. */
+struct pl_ratio { pl_i128 numerator, denominator; };
+
+/*
+ * How a verdict looks from the collateral's side (RISK 1.11). Nothing decides by it: an excess does.
+ *
+ *   V+  values and cash above 0         V-  values and cash below 0, as a size;  E = V+ - V-
+ *   collateral  V+ / V-
+ *   over        V+ / V- - 1
+ *   health      the risk-adjusted ratio at the maintenance tier, N / D, with
+ *               D = sum (10^6 + haircut_short) |n_i| over n_i < 0, + 10^6 |cash| of a cash below 0
+ *               (a leg with a negative weight adds nothing), and N = D + A: what is left of the
+ *               collateral after its haircuts, factors, concentration and dependency, so that
+ *               health >= 1 exactly where A >= 0
+ *
+ * A derivative's notional counts on its side, its cost in the cash. No debt, no ratio. Where the
+ * verdict is not certain each is a lower bound: V+ and A at their least, and V- and D at the end
+ * that makes the quotient less; none where nothing bounds it, nor where a number left the range.
+ */
+struct pl_ratios {
+    pl_i128 collateral_vu;       /* V+, a lower bound                                              */
+    pl_i128 debt_vu;             /* V-, an upper bound; PL_EXCESS_UNBOUNDED: none                  */
+    struct pl_ratio collateral, over, health;
+    pl_i128 requirement[PL_TIER_COUNT]; /* 10^6 E - A, both at their least; PL_EXCESS_UNBOUNDED:
+                                           one of them has no bound                                */
+    pl_i128 shortfall[PL_TIER_COUNT];   /* max(0, -A) at the worst, or PL_EXCESS_UNBOUNDED         */
+    pl_i128 top_up_vu[PL_TIER_COUNT];   /* the least cash that cures it: shortfall / 10^6 rounded up,
+                                           or PL_EXCESS_UNBOUNDED                                  */
+};
+
+/* `verdict` is that of the portfolio in this market. */
+void pl_ratios_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                  const struct pl_verdict *verdict, struct pl_ratios *ratios);
+
+/* In parts per million, rounded down: against the account. False where there is none. */
+[[nodiscard]] bool pl_ratio_ppm(const struct pl_ratio *ratio, pl_i128 *ppm);
+
+/* ==== cures (lib/exposure/cure.c) ============================================================ */
+
+/* What is to be reached: an excess of `tier` that is not negative or, with health_ppm > 0, a health
+ * (pl_ratios) of at least health_ppm, PL_PPM .. 100 PL_PPM; below PL_PPM it would not be concave. */
+struct pl_goal { enum pl_tier tier; int32_t health_ppm; };
+
+enum pl_cure_kind {
+    PL_CURE_ADD = 1,             /* bring in cash or a long spot, valued at its mark               */
+    PL_CURE_REPAY,               /* buy back a short out of the account's cash, at its limit       */
+    PL_CURE_REDUCE,              /* sell a long at its limit                                       */
+    PL_CURE_SWAP,                /* sell a long at its limit and buy back a short for it at its    */
+};
+
+struct pl_cure {
+    enum pl_cure_kind kind;
+    uint32_t instrument;         /* UINT32_MAX: cash                                               */
+    int64_t lots;                /* > 0; of cash 0                                                 */
+    int64_t ticks;               /* the limit; ADD: the mark, cash 0                               */
+    uint32_t sold;               /* SWAP: what pays for `instrument`, and how much of it           */
+    int64_t sold_lots, sold_ticks;
+    pl_i128 cost_vu;             /* ADD: what is brought in; else what the limits give up against
+                                    the marks                                                      */
+};
+
+/*
+ * The least lots of leg `leg` (ADD: also UINT32_MAX for cash) with which the portfolio, which must be
+ * certain, reaches the goal: one lot less does not. By bisection on the exact excess, which is
+ * concave. False when no quantity of it does, when the kind does not suit the leg (its sign; ADD: a
+ * derivative), its limit is no price, its chain or bridge is halted, or the goal is reached already. Limits are those of
+ * pl_plan_sale; the liquidity order plays no part, since the account decides.
+ */
+bool pl_cure_by(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                const struct pl_goal *goal, enum pl_cure_kind kind, uint32_t leg,
+                struct pl_cure *cure);
+/* The same of a swap: the least lots of the short `leg`, each paid for by selling as few lots of the
+ * long `sold` as fetch its price. What is left of the last lot sold stays as cash. */
+bool pl_cure_by_swap(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                     const struct pl_goal *goal, uint32_t leg, uint32_t sold,
+                     struct pl_cure *cure);
+/*
+ * For an alert: cash to add, and the cheapest of each of REPAY and REDUCE, in this order, those
+ * that there are; of equal costs the one whose instrument id comes first. None unless the portfolio
+ * is certain.
+ */
+uint32_t pl_cures_of(const struct pl_market *market, const struct pl_names *names,
+                     const struct pl_portfolio *portfolio, const struct pl_goal *goal,
+                     struct pl_cure cures[PL_CURES_MAX]);
+
+/* The most lots of a long leg, or VU of cash (leg UINT32_MAX), that may be taken out so that the goal
+ * is still reached; 0 for any other leg or one that is stuck, where the goal is not reached, or the
+ * portfolio is uncertain. */
+pl_i128 pl_withdrawable(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                        const struct pl_goal *goal, uint32_t leg);
+
 /* ==== plan (lib/exposure/plan.c) ============================================================= */
 
 struct pl_sale_leg {
@@ -560,16 +665,18 @@ void pl_effective_portfolio(const struct pl_book *book, uint32_t index,
                             struct pl_portfolio *portfolio);
 
 enum pl_alert_kind { PL_ALERT_STATE = 1, PL_ALERT_UNCERTAIN, PL_ALERT_CERTAIN,
-                     PL_ALERT_ORDER_OVERDUE, PL_ALERT_OUT_OF_RANGE };
+                     PL_ALERT_ORDER_OVERDUE, PL_ALERT_OUT_OF_RANGE, PL_ALERT_CALL_EXPIRED };
 
 struct pl_alert {
     enum pl_alert_kind kind;
     enum pl_state left, entered;
-    int64_t since_ms;
+    int64_t since_ms;            /* since when `left` had lasted; where what came between was held
+                                    back, when it was told                                         */
+    int64_t due_ms;              /* of the call; 0: none. Of CALL_EXPIRED: the one that passed     */
     uint8_t order_id[PL_ORDER_ID_BYTES];
 };
 
-enum { PL_DECISION_ALERTS_MAX = 4 + PL_PENDING_MAX };
+enum { PL_DECISION_ALERTS_MAX = 5 + PL_PENDING_MAX };
 
 /* What becomes of one account in one step. */
 struct pl_decision {
@@ -582,6 +689,9 @@ struct pl_decision {
     uint32_t alert_count;
     struct pl_alert alerts[PL_DECISION_ALERTS_MAX];
     struct pl_verdict verdict;
+    struct pl_ratios ratios;     /* of the verdict; where has_changed                              */
+    uint32_t cure_count;         /* of initial margin; where there are alerts                      */
+    struct pl_cure cures[PL_CURES_MAX];
     struct pl_sale sale;
 };
 
@@ -596,6 +706,12 @@ struct pl_decision {
  * LIQUIDATING ends when the end tier is not below 0 and nothing is pending any more. BANKRUPT is an
  * account below maintenance whose plan says so; it ends when maintenance is whole and nothing is
  * pending. An account without holdings is in doubt as one with a gap is.
+ *
+ * Margin calls. Entering RESTRICTED or worse is a call; a policy with grace gives it a deadline, and
+ * once, when that has passed and initial margin is certainly not whole, one CALL_EXPIRED tells so. A
+ * change of state is told by one STATE alert, from what was told last. With call_interval_ms_min an
+ * alert of entering OK, ALERT or RESTRICTED waits until that much time has passed since the last one
+ * of the same state, and is told then if it still holds; LIQUIDATING and BANKRUPT never wait.
  * `prior` is the committed state with this step's executions folded in and `committed` the one
  * without, to tell whether anything changed.
  */

@@ -22,7 +22,7 @@ enum {
     QUEUE_ROWS_MAX = 8192,
     PIPELINE_ROWS_MAX = 128,
     RECONNECT_PAUSE_MS = 1000,
-    FIELDS_MAX = 32,
+    FIELDS_MAX = 50,
     FIELD_BYTES = 52,
 };
 
@@ -277,6 +277,38 @@ static const char *state_name(enum pl_state state)
     return "?";
 }
 
+/* A bound that nothing gives, and a ratio without debt, have no cell. */
+static void put_bound(struct row *row, const char *name, pl_i128 value, unsigned decimals)
+{
+    if (pl_abs(value) < PL_EXCESS_UNBOUNDED)
+        put_number(row, name, value, decimals);
+}
+
+static void put_ratio(struct row *row, const char *name, const struct pl_ratio *ratio)
+{
+    pl_i128 ppm;
+    if (pl_ratio_ppm(ratio, &ppm))
+        put_number(row, name, ppm, 6);
+}
+
+static void put_ratios(struct row *row, const struct pl_ratios *ratios)
+{
+    static const char *const requirements[PL_TIER_COUNT] = {
+        "alert_requirement_usd", "initial_requirement_usd", "end_requirement_usd",
+        "maintenance_requirement_usd" };
+    static const char *const top_ups[PL_TIER_COUNT] = {
+        "alert_top_up_usd", "initial_top_up_usd", "end_top_up_usd", "maintenance_top_up_usd" };
+    put_bound(row, "collateral_usd", ratios->collateral_vu, 12);
+    put_bound(row, "debt_usd", ratios->debt_vu, 12);
+    put_ratio(row, "collateral_ratio", &ratios->collateral);
+    put_ratio(row, "over_collateral_ratio", &ratios->over);
+    put_ratio(row, "health_factor", &ratios->health);
+    for (unsigned tier = 0; tier < PL_TIER_COUNT; tier++) {
+        put_bound(row, requirements[tier], ratios->requirement[tier], 18);
+        put_bound(row, top_ups[tier], ratios->top_up_vu[tier], 12);
+    }
+}
+
 bool pl_cache_put_exposure(struct pl_cache *cache, const struct pl_exposure *exposure)
 {
     struct row *row = begin_row(cache);
@@ -295,6 +327,8 @@ bool pl_cache_put_exposure(struct pl_cache *cache, const struct pl_exposure *exp
     put_number(row, "gross_usd", exposure->gross_vu, 12);
     put_number(row, "initial_excess_usd", exposure->excess[PL_TIER_INITIAL], 18);
     put_number(row, "maintenance_excess_usd", exposure->excess[PL_TIER_MAINTENANCE], 18);
+    if (!exposure->is_out_of_range)
+        put_ratios(row, &exposure->ratios);
     end_row(cache);
     return true;
 }

@@ -37,9 +37,10 @@ struct pl_exposure {
     int64_t clock_ms;
     uint64_t holdings_version, parameter_epoch;
     enum pl_state state;
-    bool is_uncertain;
+    bool is_uncertain, is_out_of_range;
     pl_i128 equity_vu, gross_vu;
     pl_i128 excess[PL_TIER_COUNT]; /* lower bounds                                             */
+    struct pl_ratios ratios;
     uint32_t pending_count;
 };
 

@@ -401,6 +401,57 @@ static void sell(const struct pl_market *market, const struct pl_names *names,
         add_pending(market, &sale->legs[i], state);
 }
 
+/* ---- margin calls ---------------------------------------------------------------------------- */
+
+/* A call is made on entering RESTRICTED or worse, and over when that is left. It keeps the grace that
+ * it was made with: a new policy moves no deadline. */
+static void call_margin(const struct pl_market *market, enum pl_state left,
+                        struct pl_account_state *state)
+{
+    int64_t grace_ms = market->parameters->policy.grace_ms;
+    if (state->state < PL_STATE_RESTRICTED) {
+        state->called_ms = state->due_ms = 0;
+    } else if (left < PL_STATE_RESTRICTED && grace_ms > 0) {
+        state->called_ms = market->now_ms;
+        state->due_ms = later(market->now_ms, grace_ms);
+    }
+}
+
+/* The deadline that has passed with initial margin certainly not whole; it is told once. 0: none. */
+static int64_t take_expired(const struct pl_market *market, const struct pl_account *account,
+                            const struct pl_verdict *verdict, struct pl_account_state *state)
+{
+    int64_t due_ms = state->due_ms;
+    if (due_ms == 0 || market->now_ms < due_ms || is_blind(account, verdict) ||
+        verdict->excess[PL_TIER_INITIAL].high >= 0)
+        return 0;
+    state->due_ms = 0;
+    return due_ms;
+}
+
+bool pl_is_told_lately(const struct pl_market *market, const struct pl_account_state *state)
+{
+    if (state->state >= PL_STATE_LIQUIDATING) return false;
+    for (uint32_t i = 0; i < state->told_count; i++)
+        if (state->told[i].state == state->state)
+            return market->now_ms < later(state->told[i].told_ms,
+                                          market->parameters->policy.call_interval_ms_min);
+    return false;
+}
+
+/* Remembers that the state is told, as long as the policy asks how long ago that was. */
+static void note_told(const struct pl_market *market, struct pl_account_state *state)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < state->told_count; i++)
+        if (state->told[i].state != state->state) state->told[kept++] = state->told[i];
+    state->told_count = 0;
+    if (market->parameters->policy.call_interval_ms_min == 0) return;
+    pl_assert(kept < PL_TOLD_MAX);
+    state->told[kept] = (struct pl_told){.state = state->state, .told_ms = market->now_ms};
+    state->told_count = kept + 1;
+}
+
 /* ---- what is told --------------------------------------------------------------------------- */
 
 static struct pl_alert *add_alert(struct pl_decision *decision, enum pl_alert_kind kind)
@@ -426,16 +477,27 @@ static bool was_overdue(const struct pl_account_state *prior, const struct pl_pe
     return false;
 }
 
+/* The state, if it is not what was told last and there is no reason to wait. */
+static void tell_state(const struct pl_market *market, const struct pl_account_state *prior,
+                       struct pl_decision *decision)
+{
+    struct pl_account_state *state = &decision->state;
+    const struct pl_told *last = prior->told_count > 0 ? &prior->told[prior->told_count - 1] : NULL;
+    enum pl_state left = last ? last->state : prior->state;
+    if (state->state == left || pl_is_told_lately(market, state)) return;
+    struct pl_alert *alert = add_alert(decision, PL_ALERT_STATE);
+    alert->left = left;
+    alert->entered = state->state;
+    alert->since_ms = prior->state == left ? prior->since_ms : last->told_ms;
+    note_told(market, state);
+}
+
 /* Alerts are the differences between the last state and the next one, so each is told once. */
-static void tell(const struct pl_account_state *prior, struct pl_decision *decision)
+static void tell(const struct pl_market *market, const struct pl_account_state *prior,
+                 int64_t expired_ms, struct pl_decision *decision)
 {
     const struct pl_account_state *state = &decision->state;
-    if (state->state != prior->state) {
-        struct pl_alert *alert = add_alert(decision, PL_ALERT_STATE);
-        alert->left = prior->state;
-        alert->entered = state->state;
-        alert->since_ms = prior->since_ms;
-    }
+    tell_state(market, prior, decision);
     if (prior->doubt_count == 0 && state->doubt_count > 0) add_alert(decision, PL_ALERT_UNCERTAIN);
     if (prior->doubt_count > 0 && state->doubt_count == 0) add_alert(decision, PL_ALERT_CERTAIN);
     if (has_doubt(state, PL_DOUBT_OUT_OF_RANGE) && !has_doubt(prior, PL_DOUBT_OUT_OF_RANGE))
@@ -446,6 +508,9 @@ static void tell(const struct pl_account_state *prior, struct pl_decision *decis
             memcpy(add_alert(decision, PL_ALERT_ORDER_OVERDUE)->order_id, pending->order_id,
                    PL_ORDER_ID_BYTES);
     }
+    for (uint32_t i = 0; i < decision->alert_count; i++)
+        decision->alerts[i].due_ms = state->due_ms;
+    if (expired_ms > 0) add_alert(decision, PL_ALERT_CALL_EXPIRED)->due_ms = expired_ms;
 }
 
 static bool pendings_are_equal(const struct pl_pending *a, const struct pl_pending *b)
@@ -465,7 +530,11 @@ static bool states_are_equal(const struct pl_account_state *a, const struct pl_a
                     a->episode == b->episode && a->revision == b->revision &&
                     a->whole_since_ms == b->whole_since_ms &&
                     a->revision_after_ms == b->revision_after_ms &&
-                    a->doubt_count == b->doubt_count && a->pending_count == b->pending_count;
+                    a->called_ms == b->called_ms && a->due_ms == b->due_ms &&
+                    a->told_count == b->told_count && a->doubt_count == b->doubt_count &&
+                    a->pending_count == b->pending_count;
+    for (uint32_t i = 0; is_equal && i < a->told_count; i++)
+        is_equal = a->told[i].state == b->told[i].state && a->told[i].told_ms == b->told[i].told_ms;
     for (uint32_t i = 0; is_equal && i < a->doubt_count; i++)
         is_equal = a->doubts[i].instrument == b->doubts[i].instrument &&
                    a->doubts[i].reason == b->doubts[i].reason;
@@ -483,7 +552,7 @@ static void begin(uint32_t index, const struct pl_account_state *prior,
 {
     decision->index = index;
     decision->has_changed = decision->has_sale = false;
-    decision->rank = decision->alert_count = 0;
+    decision->rank = decision->alert_count = decision->cure_count = 0;
     memcpy(&decision->state, prior,
            offsetof(struct pl_account_state, pending) +
                prior->pending_count * sizeof prior->pending[0]);
@@ -512,8 +581,15 @@ void pl_decide(const struct pl_market *market, const struct pl_names *names,
     if (!is_halted && is_sale_due(market, account, &decision->verdict, state)) /* G8 */
         sell(market, names, &portfolio, decision);
     if (state->state != prior->state) state->since_ms = market->now_ms;
+    call_margin(market, prior->state, state);
+    int64_t expired_ms = take_expired(market, account, &decision->verdict, state);
 
-    tell(prior, decision);
+    tell(market, prior, expired_ms, decision);
     decision->has_changed = !states_are_equal(committed, state);
+    if (decision->has_changed)
+        pl_ratios_of(market, &portfolio, &decision->verdict, &decision->ratios);
+    const struct pl_goal goal = {.tier = PL_TIER_INITIAL};
+    if (decision->alert_count > 0 && decision->verdict.certainty != PL_OUT_OF_RANGE)
+        decision->cure_count = pl_cures_of(market, names, &portfolio, &goal, decision->cures);
     state->version = committed->version + decision->has_changed;
 }

@@ -350,6 +350,8 @@ static enum pl_err check_set(const struct pl_parameters *parameters)
         {"policy default alert_hysteresis_ppm", policy->alert_hysteresis_ppm, 0, PL_PPM},
         {"policy default watermark_age_ms_max", policy->watermark_age_ms_max, 1, INT64_MAX},
         {"policy default halt_ramp_ms", policy->halt_ramp_ms, 0, INT64_MAX},
+        {"policy default call_interval_ms_min", policy->call_interval_ms_min, 0, INT64_MAX},
+        {"policy default grace_ms", policy->grace_ms, 0, INT64_MAX},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
         enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);

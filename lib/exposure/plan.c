@@ -105,8 +105,8 @@ static int64_t sellable_lots(const struct pl_leg *leg)
 
 /* Limit price against us, the second of the two roundings there are. False when it is no price:
  * below one tick, or beyond all ticks. */
-static bool limit_of(const struct pl_quote *quote, const struct pl_instrument *instrument,
-                     enum pl_side side, int64_t *limit_ticks)
+bool pl_limit_of(const struct pl_quote *quote, const struct pl_instrument *instrument,
+                 enum pl_side side, int64_t *limit_ticks)
 {
     pl_i128 ticks =
         side == PL_SIDE_SELL
@@ -131,7 +131,7 @@ static bool item_of(const struct pl_market *market, const struct pl_leg *leg, st
     item->side = leg->lots > 0 ? PL_SIDE_SELL : PL_SIDE_BUY;
     item->lots = 0;
     item->lots_max = sellable_lots(leg);
-    if (item->lots_max == 0 || !limit_of(quote, instrument, item->side, &item->limit_ticks))
+    if (item->lots_max == 0 || !pl_limit_of(quote, instrument, item->side, &item->limit_ticks))
         return false;
     item->limit_vu = (pl_i128)item->limit_ticks * instrument->multiplier;
     return true;

@@ -5,7 +5,7 @@
  * of it in motion, by the same exact evaluation that decides.
  */
 #include "lib/base/assert.h"
-#include "lib/plimsoll.h"
+#include "lib/exposure/terms.h"
 
 /* ---- timers --------------------------------------------------------------------------------- */
 
@@ -14,6 +14,10 @@
 static bool is_due(const struct pl_market *market, const struct pl_account_state *state)
 {
     if (state->state >= PL_STATE_LIQUIDATING || state->pending_count > 0) return true;
+    if (state->due_ms > 0 && market->now_ms >= state->due_ms) return true;
+    if (state->told_count > 0 && state->told[state->told_count - 1].state != state->state &&
+        !pl_is_told_lately(market, state))
+        return true;
     return state->state == PL_STATE_RESTRICTED && state->whole_since_ms >= 0 &&
            market->now_ms - state->whole_since_ms >= market->parameters->policy.restricted_hold_ms;
 }

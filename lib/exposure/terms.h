@@ -56,4 +56,29 @@ static inline pl_i128 pl_concentration(const struct pl_instrument *instrument, e
     return charge;
 }
 
+/* An interval; a side without bound counts as 0 in its number. */
+struct span {
+    pl_i128 low, high;
+    bool has_no_low, has_no_high;
+};
+
+/* What is open about a leg: its value in VU, and the charge for its price interval at both ends. */
+struct reach {
+    struct span value;
+    pl_i128 unc_low, unc_high;
+};
+
+struct reach pl_reach_of(const struct pl_market *market, const struct pl_leg *leg); /* verdict.c */
+
+/* The limit price of a sale or purchase, rounded against us; false when it is no price: below one
+ * tick, or beyond all ticks (plan.c). */
+bool pl_limit_of(const struct pl_quote *quote, const struct pl_instrument *instrument,
+                 enum pl_side side, int64_t *limit_ticks);
+
+/* D of pl_ratios, of a certain portfolio (ratio.c). */
+pl_i128 pl_weighted_debt(const struct pl_market *market, const struct pl_portfolio *portfolio);
+
+/* Whether an alert of this state would come too soon after the last one of the same (decide.c). */
+bool pl_is_told_lately(const struct pl_market *market, const struct pl_account_state *state);
+
 #endif

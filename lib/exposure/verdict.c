@@ -26,18 +26,6 @@
 
 enum end { END_LOW, END_HIGH };
 
-/* An interval; a side without bound counts as 0 in its number. */
-struct span {
-    pl_i128 low, high;
-    bool has_no_low, has_no_high;
-};
-
-/* What is open about a leg: its value in VU, and the charge for its price interval at both ends. */
-struct reach {
-    struct span value;
-    pl_i128 unc_low, unc_high;
-};
-
 struct scope {
     const struct pl_market *market;
     const struct pl_portfolio *portfolio;
@@ -58,7 +46,7 @@ static pl_i128 unc_of(const struct pl_quote *quote, int64_t lots)
 }
 
 /* A product of lots and the value of one lot is at most 2^126. */
-static struct reach reach_of(const struct pl_market *market, const struct pl_leg *leg)
+struct reach pl_reach_of(const struct pl_market *market, const struct pl_leg *leg)
 {
     const struct pl_quote *quote = &market->quotes[leg->instrument];
     int64_t least = leg->lots < leg->final_lots ? leg->lots : leg->final_lots;
@@ -98,7 +86,7 @@ static bool scope_init(struct scope *scope, const struct pl_market *market,
     for (uint32_t i = 0; i < portfolio->leg_count; i++) {
         pl_assert(portfolio->legs[i].instrument < PL_INSTRUMENTS_MAX);
         struct reach *reach = &scope->reaches[i];
-        *reach = reach_of(market, &portfolio->legs[i]);
+        *reach = pl_reach_of(market, &portfolio->legs[i]);
         gross += pl_max(pl_abs(reach->value.low), pl_abs(reach->value.high));
         if (gross > PL_VALUE_VU_MAX)
             return false;

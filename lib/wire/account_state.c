@@ -121,6 +121,28 @@ static enum pl_err read_times(const Plimsoll__V1__AccountState *from,
                : pl_field_time(NULL, PL_SCALAR(from, revision_after_ms), &state->revision_after_ms);
 }
 
+/* What margin calls have told, and their timers; all may be absent. */
+static enum pl_err read_calls(const Plimsoll__V1__AccountState *from,
+                              struct pl_account_state *state)
+{
+    enum pl_err err = pl_field_count(NULL, "told", from->n_told, PL_TOLD_MAX, &state->told_count);
+    if (!err && from->has_called_ms)
+        err = pl_field_time(NULL, PL_SCALAR(from, called_ms), &state->called_ms);
+    if (!err && from->has_due_ms)
+        err = pl_field_time(NULL, PL_SCALAR(from, due_ms), &state->due_ms);
+    for (uint32_t i = 0; !err && i < state->told_count; i++) {
+        const struct pl_place place = {NULL, "told", (int)i};
+        const Plimsoll__V1__AccountState__Told *told = from->told[i];
+        uint32_t entered = 0;
+        err = pl_field_enum(&place, PL_SCALAR(told, state),
+                            &plimsoll__v1__margin_call__state__descriptor, &entered);
+        state->told[i].state = (enum pl_state)entered;
+        if (!err)
+            err = pl_field_time(&place, PL_SCALAR(told, told_ms), &state->told[i].told_ms);
+    }
+    return err;
+}
+
 enum pl_err pl_wire_state_decode(struct pl_wire *wire, struct pl_names *names,
                                  struct pl_bytes_view key, struct pl_bytes_view value,
                                  struct pl_account_state *state)
@@ -146,6 +168,8 @@ enum pl_err pl_wire_state_decode(struct pl_wire *wire, struct pl_names *names,
         err = pl_field_u32(NULL, PL_SCALAR(from, revision), 0, UINT32_MAX, &state->revision);
     if (!err)
         err = pl_field_u64(NULL, PL_SCALAR(from, version), 1, UINT64_MAX, &state->version);
+    if (!err)
+        err = read_calls(from, state);
     if (!err)
         err = read_doubts(from, names, state);
     if (!err)
@@ -183,6 +207,23 @@ build_pending(struct pl_wire *wire, const struct pl_names *names, const struct p
     return to;
 }
 
+static void build_calls(struct pl_wire *wire, const struct pl_account_state *state,
+                        Plimsoll__V1__AccountState *to)
+{
+    if (state->called_ms > 0)
+        PL_PUT(to, called_ms, state->called_ms);
+    if (state->due_ms > 0)
+        PL_PUT(to, due_ms, state->due_ms);
+    to->told = pl_wire_take(wire, state->told_count * sizeof(*to->told));
+    for (uint32_t i = 0; i < state->told_count; i++) {
+        Plimsoll__V1__AccountState__Told *told = pl_wire_take(wire, sizeof(*told));
+        plimsoll__v1__account_state__told__init(told);
+        PL_PUT(told, state, (Plimsoll__V1__MarginCall__State)state->told[i].state);
+        PL_PUT(told, told_ms, state->told[i].told_ms);
+        to->told[to->n_told++] = told;
+    }
+}
+
 enum pl_err pl_wire_state_encode(struct pl_wire *wire, const struct pl_names *names,
                                  const struct pl_id *account, const struct pl_account_state *state,
                                  struct pl_bytes_view *value)
@@ -205,5 +246,6 @@ enum pl_err pl_wire_state_encode(struct pl_wire *wire, const struct pl_names *na
     for (uint32_t i = 0; i < state->pending_count; i++)
         to.pending[to.n_pending++] = build_pending(wire, names, &state->pending[i]);
     PL_PUT(&to, version, state->version);
+    build_calls(wire, state, &to);
     return pl_wire_pack(wire, PL_TOPIC_ACCOUNTS, &to.base, value);
 }

@@ -13,11 +13,14 @@
 #include "lib/wire/wire.h"
 
 static_assert((int)PL_ALERT_STATE == (int)PLIMSOLL__V1__MARGIN_CALL__KIND__KIND_STATE &&
-                  (int)PL_ALERT_OUT_OF_RANGE ==
-                      (int)PLIMSOLL__V1__MARGIN_CALL__KIND__KIND_OUT_OF_RANGE,
+                  (int)PL_ALERT_CALL_EXPIRED ==
+                      (int)PLIMSOLL__V1__MARGIN_CALL__KIND__KIND_CALL_EXPIRED,
               "alert kind");
+static_assert((int)PL_CURE_ADD == (int)PLIMSOLL__V1__MARGIN_CALL__CURE__KIND__KIND_ADD &&
+                  (int)PL_CURE_REDUCE == (int)PLIMSOLL__V1__MARGIN_CALL__CURE__KIND__KIND_REDUCE,
+              "cure kind");
 
-enum { EXCESS_EXPONENT = -18, VALUE_EXPONENT = -12 };
+enum { EXCESS_EXPONENT = -18, VALUE_EXPONENT = -12, RATIO_EXPONENT = -6 };
 
 Plimsoll__V1__MarginCall__Doubt **pl_build_doubts(struct pl_wire *wire,
                                                   const struct pl_names *names,
@@ -61,6 +64,53 @@ static void build_verdict(struct pl_wire *wire, const struct pl_verdict *verdict
     to->excess_maintenance = build_bound(wire, excess[PL_TIER_MAINTENANCE].low, EXCESS_EXPONENT);
 }
 
+/* Rounded down, against the account. */
+static Plimsoll__V1__Amount *build_ratio(struct pl_wire *wire, const struct pl_ratio *ratio)
+{
+    pl_i128 ppm;
+    return pl_ratio_ppm(ratio, &ppm) ? pl_build_amount(wire, ppm, RATIO_EXPONENT) : NULL;
+}
+
+static void build_ratios(struct pl_wire *wire, const struct pl_ratios *ratios,
+                         Plimsoll__V1__MarginCall *to)
+{
+    const pl_i128 *requirement = ratios->requirement;
+    to->collateral = build_bound(wire, ratios->collateral_vu, VALUE_EXPONENT);
+    to->debt = build_bound(wire, ratios->debt_vu, VALUE_EXPONENT);
+    to->collateral_ratio = build_ratio(wire, &ratios->collateral);
+    to->over_collateral_ratio = build_ratio(wire, &ratios->over);
+    to->health_factor = build_ratio(wire, &ratios->health);
+    to->requirement_alert = build_bound(wire, requirement[PL_TIER_ALERT], EXCESS_EXPONENT);
+    to->requirement_initial = build_bound(wire, requirement[PL_TIER_INITIAL], EXCESS_EXPONENT);
+    to->requirement_end = build_bound(wire, requirement[PL_TIER_END], EXCESS_EXPONENT);
+    to->requirement_maintenance =
+        build_bound(wire, requirement[PL_TIER_MAINTENANCE], EXCESS_EXPONENT);
+    to->top_up = build_bound(wire, ratios->top_up_vu[PL_TIER_INITIAL], VALUE_EXPONENT);
+}
+
+static void build_cures(struct pl_wire *wire, const struct pl_wire_context *context,
+                        const struct pl_decision *decision, Plimsoll__V1__MarginCall *to)
+{
+    const struct pl_parameters *parameters = context->market->parameters;
+    to->cures = pl_wire_take(wire, decision->cure_count * sizeof(*to->cures));
+    for (uint32_t i = 0; i < decision->cure_count; i++) {
+        const struct pl_cure *from = &decision->cures[i];
+        Plimsoll__V1__MarginCall__Cure *cure = pl_wire_take(wire, sizeof(*cure));
+        plimsoll__v1__margin_call__cure__init(cure);
+        to->cures[to->n_cures++] = cure;
+        PL_PUT(cure, kind, (Plimsoll__V1__MarginCall__Cure__Kind)from->kind);
+        cure->cost = pl_build_amount(wire, from->cost_vu, VALUE_EXPONENT);
+        if (from->instrument == UINT32_MAX)
+            continue;
+        const struct pl_instrument *instrument = &parameters->instruments[from->instrument];
+        cure->instrument = pl_build_id(&context->names->ids[from->instrument]);
+        PL_PUT(cure, lots, (uint64_t)from->lots);
+        PL_PUT(cure, lot_decimals, instrument->lot_decimals);
+        cure->limit_price = pl_build_decimal(wire, from->ticks,
+                                             -(int32_t)instrument->tick_decimals);
+    }
+}
+
 enum pl_err pl_wire_alert_encode(struct pl_wire *wire, const struct pl_wire_context *context,
                                  const struct pl_decision *decision, uint32_t alert,
                                  struct pl_bytes_view *value)
@@ -79,13 +129,20 @@ enum pl_err pl_wire_alert_encode(struct pl_wire *wire, const struct pl_wire_cont
     PL_PUT(&to, created_ms, context->market->now_ms);
     PL_PUT(&to, since_ms, from->since_ms);
     /* Out of range means that there are no numbers. */
-    if (decision->verdict.certainty != PL_OUT_OF_RANGE)
+    if (decision->verdict.certainty != PL_OUT_OF_RANGE) {
         build_verdict(wire, &decision->verdict, &to);
+        build_ratios(wire, &decision->ratios, &to);
+        build_cures(wire, context, decision, &to);
+    }
     to.n_doubts = state->doubt_count;
     to.doubts = pl_build_doubts(wire, context->names, state->doubts, state->doubt_count);
     if (from->kind == PL_ALERT_ORDER_OVERDUE)
         to.order_id = pl_build_uuid(wire, from->order_id);
     PL_PUT(&to, holdings_version, context->account->version);
     PL_PUT(&to, parameter_epoch, context->market->parameters->epoch);
+    if (state->called_ms > 0)
+        PL_PUT(&to, called_ms, state->called_ms);
+    if (from->due_ms > 0)
+        PL_PUT(&to, due_ms, from->due_ms);
     return pl_wire_pack(wire, PL_TOPIC_ALERTS, &to.base, value);
 }

@@ -25,6 +25,7 @@ int cli_replay(int argc, char **argv);         /* replay_command.c          */
 int cli_explain(int argc, char **argv);        /* explain.c                 */
 int cli_risk(int argc, char **argv);           /* risk.c                    */
 int cli_what_if(int argc, char **argv);        /* what_if.c                 */
+int cli_optimise(int argc, char **argv);       /* optimise.c                */
 int cli_export(int argc, char **argv);         /* export_command.c          */
 
 /* ---- shared by the subcommands (main.c) ---- */

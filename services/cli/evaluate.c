@@ -298,7 +298,7 @@ static enum pl_err fill_book(struct evaluation *evaluation)
 static json_t *ratio(pl_i128 dividend, pl_i128 divisor)
 {
     /* Both at most 2^100; 2^127 / 10^9 is 2^97. */
-    while (dividend > (pl_i128)1 << 96 || divisor > (pl_i128)1 << 96) {
+    while (pl_abs(dividend) > (pl_i128)1 << 96 || divisor > (pl_i128)1 << 96) {
         dividend /= 10;
         divisor /= 10;
     }
@@ -308,34 +308,40 @@ static json_t *ratio(pl_i128 dividend, pl_i128 divisor)
 }
 
 /* Ratios are for display: no decision rests on a quotient. */
-static json_t *print_ratios(const struct evaluation *evaluation, uint32_t index,
-                            const struct pl_verdict *verdict)
+static json_t *print_ratios(const struct pl_verdict *verdict, const struct pl_ratios *ratios)
 {
-    const struct pl_account *account = pl_book_at(evaluation->book, index);
-    const struct pl_leg *legs = pl_book_legs(evaluation->book, index);
-    pl_i128 assets = 0, debts = 0, weighted_assets = 0, weighted_debts = 0;
-    for (uint32_t i = 0; i < account->leg_count; i++) {
-        const struct pl_instrument *instrument =
-            &evaluation->parameters->instruments[legs[i].instrument];
-        pl_i128 value = (pl_i128)legs[i].lots * evaluation->market->quotes[legs[i].instrument].lot_vu;
-        unsigned tier = PL_TIER_MAINTENANCE;
-        if (value >= 0) {
-            assets += value;
-            weighted_assets += value * (PL_PPM - instrument->haircut_long.at[tier]);
-        } else {
-            debts -= value;
-            weighted_debts -= value * (PL_PPM + instrument->haircut_short.at[tier]);
-        }
-    }
-    assets += pl_max(account->cash_vu, 0);
-    weighted_assets += pl_max(account->cash_vu, 0) * PL_PPM;
-    debts += pl_max(-account->cash_vu, 0);
-    weighted_debts += pl_max(-account->cash_vu, 0) * PL_PPM;
-    pl_i128 requirement = PL_PPM * verdict->equity_vu.low -
-                          verdict->excess[PL_TIER_MAINTENANCE].low;
-    return json_pack("{s:o, s:o, s:o}", "collateralization", ratio(assets, debts),
-                     "risk_adjusted", ratio(weighted_assets, weighted_debts), "margin",
-                     ratio(verdict->equity_vu.low * PL_PPM, requirement));
+    pl_i128 requirement = ratios->requirement[PL_TIER_MAINTENANCE];
+    bool has_margin = requirement < PL_EXCESS_UNBOUNDED && verdict->certainty != PL_OUT_OF_RANGE;
+    return json_pack(
+        "{s:o, s:o, s:o, s:o}", "collateralization",
+        ratio(ratios->collateral.numerator, ratios->collateral.denominator),
+        "over_collateralization", ratio(ratios->over.numerator, ratios->over.denominator),
+        "risk_adjusted", ratio(ratios->health.numerator, ratios->health.denominator), "margin",
+        has_margin ? ratio(verdict->equity_vu.low * PL_PPM, requirement) : json_null());
+}
+
+static json_t *print_by_tier(const pl_i128 amounts[PL_TIER_COUNT], unsigned decimals)
+{
+    json_t *object = json_object();
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++)
+        json_object_set_new(object, explain_tier_name(tier),
+                            explain_bound(amounts[tier], decimals));
+    return object;
+}
+
+static json_t *print_cures(const struct evaluation *evaluation, const struct pl_verdict *verdict,
+                           const struct pl_portfolio *portfolio)
+{
+    const struct pl_goal goal = { .tier = PL_TIER_INITIAL };
+    struct pl_cure cures[PL_CURES_MAX];
+    uint32_t count = verdict->certainty == PL_OUT_OF_RANGE
+                         ? 0 : pl_cures_of(evaluation->market, evaluation->names, portfolio, &goal,
+                                           cures);
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < count; i++)
+        json_array_append_new(array, explain_cure(evaluation->names, evaluation->parameters,
+                                                  &cures[i]));
+    return array;
 }
 
 static int by_cost(const void *left, const void *right)
@@ -398,11 +404,16 @@ static int print_account(const struct evaluation *evaluation, uint32_t index)
         state.pending_count -= decision.sale.leg_count;
     pl_effective_portfolio(evaluation->book, index, &state, evaluation->market, legs, &portfolio);
     const struct pl_verdict *verdict = &decision.verdict;
+    struct pl_ratios ratios;
+    pl_ratios_of(evaluation->market, &portfolio, verdict, &ratios);
     json_t *line = json_pack(
         "{s:s, s:s, s:s, s:o, s:o, s:o}", "account", pl_book_at(evaluation->book, index)->id.text,
         "state", explain_state_name(decision.state.state), "verdict",
         certainties[verdict->certainty], "equity_usd", explain_bound(verdict->equity_vu.low, 12),
-        "excess_usd", print_excess(verdict), "ratios", print_ratios(evaluation, index, verdict));
+        "excess_usd", print_excess(verdict), "ratios", print_ratios(verdict, &ratios));
+    json_object_set_new(line, "requirement_usd", print_by_tier(ratios.requirement, 18));
+    json_object_set_new(line, "top_up_usd", print_by_tier(ratios.top_up_vu, 12));
+    json_object_set_new(line, "cures", print_cures(evaluation, verdict, &portfolio));
     json_object_set_new(line, "worst_terms", print_terms(evaluation, &portfolio));
     json_object_set_new(line, "doubts", explain_doubts(evaluation->names, decision.state.doubts,
                                                        decision.state.doubt_count));

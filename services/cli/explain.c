@@ -79,23 +79,29 @@ static int parse(struct command *command, int argc, char **argv)
 
 /* ---- the answer ----------------------------------------------------------------------------- */
 
-/* The document of one moment, from the directory or from what Kafka has of it. */
-static enum pl_err ask(const struct command *command, struct when at, json_t **document)
+enum pl_err explain_ask(const struct cli_kafka *kafka, const char *directory,
+                        const struct explain_question *asked, json_t **document)
 {
     struct bundle *bundle = NULL;
-    struct explain_question question = command->question;
-    question.at = at;
-    question.is_partial = !command->directory;
-    struct export_request request = { .kafka = &command->kafka, .from = at, .to = at,
+    struct explain_question question = *asked;
+    question.is_partial = !directory;
+    struct export_request request = { .kafka = kafka, .from = question.at, .to = question.at,
                                       .partition = -1, .account = question.account.text,
                                       .progress = PROGRESS_NONE };
-    if (at.kind == WHEN_OPEN) /* to the log's end, but not from its beginning */
+    if (question.at.kind == WHEN_OPEN) /* to the log's end, but not from its beginning */
         request.from = (struct when){ WHEN_TIME, pl_now_ms() };
-    enum pl_err err = cli_open_bundle(&bundle, command->directory, &request);
+    enum pl_err err = cli_open_bundle(&bundle, directory, &request);
     if (!err)
         err = explain_bundle(bundle, &question, document);
     bundle_close(&bundle);
     return err;
+}
+
+static enum pl_err ask(const struct command *command, struct when at, json_t **document)
+{
+    struct explain_question question = command->question;
+    question.at = at;
+    return explain_ask(&command->kafka, command->directory, &question, document);
 }
 
 /* Of a live cluster only the moment's records were copied: an earlier sale takes another look. */

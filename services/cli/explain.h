@@ -8,6 +8,7 @@
  *   explain_records.c   bundle to scene: which entry, what was published, the rebuilt state
  *   explain_facts.c     scene to document: holdings, prices, terms, thresholds, orders
  *   explain_plan.c      the sale: which legs, and what else could have been sold
+ *   optimise_facts.c    what would bring the account to a goal: plimsoll optimise
  *   explain_answer.c    one sentence and one word: why, or why not
  *   explain_text.c      document to text
  *
@@ -23,10 +24,13 @@
  *   watermark                   time_ms, age_ms, age_ms_max: how far the positions were in
  *   state                       state, left (before this entry), since_ms, episode, revision,
  *                               version, whole_since_ms, restricted_until_ms, revision_after_ms,
- *                               doubts[] {of, reason}
+ *                               doubts[] {of, reason}, called_ms, due_ms
  *   holdings                    version, event_time_ms, age_ms, gap, tainted, cash_usd,
  *                               final_cash_usd, sources[], legs[], not_final[]
- *   verdict                     certainty, equity_usd, gross_usd, doubts[], tiers[]
+ *   verdict                     certainty, equity_usd, gross_usd, doubts[], ratios, tiers[]
+ *   verdict.ratios              collateral_usd, debt_usd, collateral_ratio, over_collateral_ratio,
+ *                               health_factor (null: no debt), top_up_usd by tier, cures[] {kind,
+ *                               instrument, quantity, price, cost_usd}, as in an alert
  *   verdict.tiers[]             tier, excess_usd, equity_usd less requirement_usd is the excess at
  *                               best, to_leave_usd (alert: the line of the hysteresis),
  *                               terms[] {term, of, excess_usd, rate_ppm}: they add up to the excess
@@ -37,6 +41,7 @@
  *   plan                        that sale (explain_plan.c); null also where the records that it was
  *                               made of are not at hand
  *   history[], alerts[]         what was published about the account up to this entry
+ *   optimise                    optimise_facts.c; where the question has a goal
  */
 #ifndef PL_SERVICES_CLI_EXPLAIN_H
 #define PL_SERVICES_CLI_EXPLAIN_H
@@ -54,6 +59,7 @@ struct explain_question {
     struct pl_id account;
     struct when at;
     bool is_partial;             /* the bundle has records of no other account */
+    const struct pl_goal *goal;  /* what to do to reach it; NULL: not asked */
 };
 
 /*
@@ -83,6 +89,7 @@ struct explain_scene {
     uint64_t sale_sequence;      /* of the last entry that sold of the account; 0: none */
     const json_t *plan;          /* that one's, if it is an earlier one; NULL: not at hand */
     const json_t *history, *alerts; /* NULL: none */
+    const struct pl_goal *goal;  /* as in the question */
 };
 
 /* What one entry made of one account. */
@@ -114,6 +121,15 @@ int64_t explain_reserved_lots(const struct pl_pending *pending);
 /* explain_plan.c. The plan of this entry, null where it sold nothing; a new reference. */
 json_t *explain_plan(const struct explain_view *view);
 
+/* optimise_facts.c. The cheapest ways to the scene's goal, and what may be taken out. */
+json_t *optimise_facts(const struct explain_view *view);
+
+/* explain.c. The document of one moment, from the directory or, where it is NULL, from what Kafka has
+ * of it. */
+struct cli_kafka;
+enum pl_err explain_ask(const struct cli_kafka *kafka, const char *directory,
+                        const struct explain_question *question, json_t **document);
+
 /* explain_answer.c */
 enum explain_reason { EXPLAIN_SOLD, EXPLAIN_HEALTHY, EXPLAIN_UNCERTAIN, EXPLAIN_OUT_OF_RANGE,
                       EXPLAIN_HOLDINGS, EXPLAIN_HALTED, EXPLAIN_OVERDUE, EXPLAIN_PAUSE,
@@ -134,6 +150,8 @@ json_t *explain_bounds(const struct pl_bounds *bounds, unsigned decimals);
 json_t *explain_doubts(const struct pl_names *names, const struct pl_doubt *doubts, uint32_t count);
 json_t *explain_sale_leg(const struct pl_names *names, const struct pl_parameters *parameters,
                          const struct pl_sale_leg *leg);
+json_t *explain_cure(const struct pl_names *names, const struct pl_parameters *parameters,
+                     const struct pl_cure *cure);
 const char *explain_tier_name(enum pl_tier tier);
 const char *explain_state_name(enum pl_state state);
 const char *explain_term_name(enum pl_term_kind kind);

@@ -202,7 +202,7 @@ static json_t *state_facts(const struct explain_view *view)
     int64_t hold_ms = view->scene->venue->parameters->policy.restricted_hold_ms;
     bool is_whole = state->whole_since_ms >= 0;
     return json_pack(
-        "{s:s, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "state",
+        "{s:s, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "state",
         explain_state_name(state->state), "left", explain_state_name(view->committed.state),
         "since_ms", time_or_null(state->since_ms), "episode", (json_int_t)state->episode,
         "revision", (json_int_t)state->revision, "version", (json_int_t)state->version,
@@ -210,7 +210,8 @@ static json_t *state_facts(const struct explain_view *view)
         "restricted_until_ms",
         is_whole ? json_integer(state->whole_since_ms + hold_ms) : json_null(),
         "revision_after_ms", time_or_null(state->revision_after_ms), "doubts",
-        explain_doubts(view->scene->venue->names, state->doubts, state->doubt_count));
+        explain_doubts(view->scene->venue->names, state->doubts, state->doubt_count), "called_ms",
+        time_or_null(state->called_ms), "due_ms", time_or_null(state->due_ms));
 }
 
 /* ---- holdings ------------------------------------------------------------------------------- */
@@ -392,6 +393,70 @@ static json_t *tier_facts(const struct explain_view *view, enum pl_tier tier)
     return facts;
 }
 
+json_t *explain_cure(const struct pl_names *names, const struct pl_parameters *parameters,
+                     const struct pl_cure *cure)
+{
+    static const char *const kinds[] = { "?", "add", "repay", "reduce", "swap" };
+    bool is_cash = cure->instrument == UINT32_MAX;
+    json_t *facts = json_pack("{s:s, s:s, s:n, s:n, s:o}", "kind", kinds[cure->kind],
+                              "instrument", is_cash ? "cash" : names->ids[cure->instrument].text,
+                              "quantity", "price", "cost_usd", explain_decimal(cure->cost_vu, 12));
+    if (is_cash)
+        return facts;
+    const struct pl_instrument *instrument = &parameters->instruments[cure->instrument];
+    json_object_set_new(facts, "quantity",
+                        explain_decimal(cure->lots, instrument->lot_decimals));
+    json_object_set_new(facts, "price", explain_decimal(cure->ticks, instrument->tick_decimals));
+    if (cure->kind != PL_CURE_SWAP)
+        return facts;
+    const struct pl_instrument *sold = &parameters->instruments[cure->sold];
+    json_object_set_new(facts, "sold", json_string(names->ids[cure->sold].text));
+    json_object_set_new(facts, "sold_quantity",
+                        explain_decimal(cure->sold_lots, sold->lot_decimals));
+    json_object_set_new(facts, "sold_price",
+                        explain_decimal(cure->sold_ticks, sold->tick_decimals));
+    return facts;
+}
+
+/* As an alert of this moment would name them. */
+static json_t *cures_facts(const struct explain_view *view)
+{
+    const struct venue *venue = view->scene->venue;
+    const struct pl_goal goal = { .tier = PL_TIER_INITIAL };
+    struct pl_cure cures[PL_CURES_MAX];
+    uint32_t count = pl_cures_of(venue->market, venue->names, &view->portfolio, &goal, cures);
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < count; i++)
+        json_array_append_new(array, explain_cure(venue->names, venue->parameters, &cures[i]));
+    return array;
+}
+
+static json_t *ratio_facts(const struct pl_ratio *ratio)
+{
+    pl_i128 ppm;
+    return pl_ratio_ppm(ratio, &ppm) ? explain_decimal(ppm, 6) : json_null();
+}
+
+/* As an alert has them: lower bounds, rounded down. */
+static json_t *ratios_facts(const struct explain_view *view)
+{
+    const struct pl_verdict *verdict = &view->decision.verdict;
+    struct pl_ratios ratios;
+    if (verdict->certainty == PL_OUT_OF_RANGE)
+        return json_null();
+    pl_ratios_of(view->scene->venue->market, &view->portfolio, verdict, &ratios);
+    json_t *top_ups = json_object();
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++)
+        json_object_set_new(top_ups, explain_tier_name(tier),
+                            explain_bound(ratios.top_up_vu[tier], 12));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "collateral_usd",
+                     explain_bound(ratios.collateral_vu, 12), "debt_usd",
+                     explain_bound(ratios.debt_vu, 12), "collateral_ratio",
+                     ratio_facts(&ratios.collateral), "over_collateral_ratio",
+                     ratio_facts(&ratios.over), "health_factor", ratio_facts(&ratios.health),
+                     "top_up_usd", top_ups, "cures", cures_facts(view));
+}
+
 static json_t *verdict_facts(const struct explain_view *view)
 {
     static const char *const certainties[] = { "certain", "uncertain", "out_of_range" };
@@ -399,12 +464,12 @@ static json_t *verdict_facts(const struct explain_view *view)
     json_t *tiers = json_array();
     for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++)
         json_array_append_new(tiers, tier_facts(view, tier));
-    return json_pack("{s:s, s:o, s:o, s:o, s:o}", "certainty", certainties[verdict->certainty],
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "certainty", certainties[verdict->certainty],
                      "equity_usd", explain_bounds(&verdict->equity_vu, 12), "gross_usd",
                      explain_decimal(verdict->gross_vu, 12), "doubts",
                      explain_doubts(view->scene->venue->names, verdict->doubts,
                                     verdict->doubt_count),
-                     "tiers", tiers);
+                     "ratios", ratios_facts(view), "tiers", tiers);
 }
 
 /* ---- thresholds ----------------------------------------------------------------------------- */
@@ -468,14 +533,16 @@ static json_t *threshold_facts(const struct explain_view *view)
         if (venue->parameters->instruments[view->legs[i].instrument].is_listed)
             json_array_append_new(instruments, instrument_facts(venue, view->legs[i].instrument));
     return json_pack(
-        "{s:I, s:{s:I, s:I, s:I, s:I, s:i, s:I}, s:o}", "epoch",
+        "{s:I, s:{s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:I}, s:o}", "epoch",
         (json_int_t)venue->parameters->epoch, "policy", "order_valid_ms",
         (json_int_t)policy->order_valid_ms, "order_overdue_ms",
         (json_int_t)policy->order_overdue_ms, "revision_pause_ms",
         (json_int_t)policy->revision_pause_ms, "restricted_hold_ms",
         (json_int_t)policy->restricted_hold_ms, "alert_hysteresis_ppm",
         policy->alert_hysteresis_ppm, "watermark_age_ms_max",
-        (json_int_t)policy->watermark_age_ms_max, "instruments", instruments);
+        (json_int_t)policy->watermark_age_ms_max, "call_interval_ms_min",
+        (json_int_t)policy->call_interval_ms_min, "grace_ms", (json_int_t)policy->grace_ms,
+        "instruments", instruments);
 }
 
 /* ---- orders in flight ------------------------------------------------------------------------ */
@@ -557,6 +624,8 @@ json_t *explain_document(const struct explain_scene *scene)
         "pending", "sale_sequence", "plan");
     if (is_seen)
         set_verdict(&view, document);
+    if (is_seen && scene->goal)
+        json_object_set_new(document, "optimise", optimise_facts(&view));
     json_object_set_new(document, "history", given_or_empty(scene->history));
     json_object_set_new(document, "alerts", given_or_empty(scene->alerts));
     return document;

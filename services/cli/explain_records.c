@@ -251,7 +251,8 @@ static enum pl_err rebuild(const struct inquiry *inquiry, uint64_t sequence, str
 static struct explain_scene scene_of(const struct inquiry *inquiry, struct replay *replay)
 {
     return (struct explain_scene){
-        .account = inquiry->question->account, .entry = replay_entry(replay),
+        .account = inquiry->question->account, .goal = inquiry->question->goal,
+        .entry = replay_entry(replay),
         .journal_offset = inquiry->journal_offset, .venue = replay_venue(replay),
         .ledger = replay_ledger(replay), .halts = { inquiry->halts[0], inquiry->halts[1] },
         .record = inquiry->has_record ? &inquiry->record : NULL,

@@ -145,6 +145,12 @@ static void print_state(FILE *file, const json_t *document)
     if (json_is_integer(json_object_get(state, "whole_since_ms")))
         fprintf(file, "            initial margin whole since %s, restricted until %s\n",
                 when(state, "whole_since_ms"), when(state, "restricted_until_ms"));
+    if (json_is_integer(json_object_get(state, "called_ms")))
+        fprintf(file, "            initial margin called since %s", when(state, "called_ms"));
+    if (json_is_integer(json_object_get(state, "due_ms")))
+        fprintf(file, ", due %s", when(state, "due_ms"));
+    if (json_is_integer(json_object_get(state, "called_ms")))
+        fputc('\n', file);
     print_doubts(file, "            in doubt: ", json_object_get(state, "doubts"));
 }
 
@@ -249,6 +255,31 @@ static void print_tier(FILE *file, const json_t *tier)
     }
 }
 
+static void print_cures(FILE *file, const json_t *cures)
+{
+    const json_t *cure;
+    size_t i;
+    json_array_foreach(cures, i, cure)
+        if (json_is_string(json_object_get(cure, "quantity")))
+            fprintf(file, "            or %s %s %s at %s or better, which costs %s USD\n",
+                    strcmp(word(cure, "kind"), "repay") == 0 ? "buy back" : "sell",
+                    number(cure, "quantity"), word(cure, "instrument"), number(cure, "price"),
+                    number(cure, "cost_usd"));
+}
+
+static void print_ratios(FILE *file, const json_t *ratios)
+{
+    const json_t *top_ups = json_object_get(ratios, "top_up_usd");
+    if (!json_is_object(ratios))
+        return;
+    fprintf(file, "ratios      collateral %s over debt %s USD: %s, over-collateral %s\n",
+            number(ratios, "collateral_usd"), number(ratios, "debt_usd"),
+            number(ratios, "collateral_ratio"), number(ratios, "over_collateral_ratio"));
+    fprintf(file, "            health factor %s; cash that makes initial margin whole %s USD\n",
+            number(ratios, "health_factor"), number(top_ups, "initial"));
+    print_cures(file, json_object_get(ratios, "cures"));
+}
+
 static void print_verdict(FILE *file, const json_t *verdict)
 {
     char text[160];
@@ -256,6 +287,7 @@ static void print_verdict(FILE *file, const json_t *verdict)
     fprintf(file, "\nverdict     %s, equity %s, gross value %s USD\n", word(verdict, "certainty"),
             range(verdict, "equity_usd", text), number(verdict, "gross_usd"));
     print_doubts(file, "            in doubt: ", json_object_get(verdict, "doubts"));
+    print_ratios(file, json_object_get(verdict, "ratios"));
     for (size_t i = json_array_size(tiers); i-- > 0;) /* the line that decides first */
         print_tier(file, json_array_get(tiers, i));
 }
@@ -325,6 +357,11 @@ static void print_thresholds(FILE *file, const json_t *thresholds)
             percent(whole(policy, "alert_hysteresis_ppm")));
     fprintf(file, "%15spositions in at most %s before\n", "",
             span(policy, "watermark_age_ms_max"));
+    if (whole(policy, "call_interval_ms_min") > 0)
+        fprintf(file, "%15sthe same alert not again within %s\n", "",
+                span(policy, "call_interval_ms_min"));
+    if (whole(policy, "grace_ms") > 0)
+        fprintf(file, "%15sa margin call expires after %s\n", "", span(policy, "grace_ms"));
 }
 
 /* ---- orders --------------------------------------------------------------------------------- */

@@ -19,6 +19,8 @@ static const struct {
     { "explain", "why an account was liquidated, or was not, at any time", cli_explain },
     { "risk", "distance to liquidation, tail losses, and a book under a falling market", cli_risk },
     { "what-if", "an account after trades, transfers, other prices or parameters", cli_what_if },
+    { "optimise", "the cheapest ways of an account to a target, and what it may take out",
+      cli_optimise },
     { "verify", "check that nothing of the journal and what it speaks of is missing or changed",
       cli_verify },
     { "replay", "decide everything anew and compare with what was published", cli_replay },

@@ -132,6 +132,7 @@ struct staged_state {
     struct pl_account_state state;
     struct pl_digest digest;  /* of the output that says so */
     struct pl_verdict verdict;
+    struct pl_ratios ratios;
 };
 
 /* One step's outputs, in produce order, and states. Values are borrowed from the venue's wire, all else

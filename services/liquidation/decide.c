@@ -137,6 +137,7 @@ static void stage_state(const struct pl_decision *decision, struct staging *stag
     pl_assert(staging->state_count < staging->state_capacity);
     staging->states[staging->state_count++] = (struct staged_state){
         .index = decision->index, .state = decision->state, .verdict = decision->verdict,
+        .ratios = decision->ratios,
         .digest = pl_wire_digest(record->key, record->value) };
 }
 

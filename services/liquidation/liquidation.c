@@ -262,7 +262,8 @@ static void forget_staged(struct liquidation *service)
 static struct pl_exposure exposure_of(const struct liquidation *service,
                                       const struct partition *partition, uint32_t index,
                                       const struct pl_account_state *state,
-                                      const struct pl_verdict *verdict)
+                                      const struct pl_verdict *verdict,
+                                      const struct pl_ratios *ratios)
 {
     const struct pl_account *account = pl_book_at(partition->ledger.book, index);
     struct pl_exposure exposure = {
@@ -271,6 +272,7 @@ static struct pl_exposure exposure_of(const struct liquidation *service,
         .clock_ms = service->now_ms, .holdings_version = account->version,
         .parameter_epoch = service->venue.parameters->epoch, .state = state->state,
         .is_uncertain = verdict->certainty != PL_CERTAIN || state->doubt_count > 0,
+        .is_out_of_range = verdict->certainty == PL_OUT_OF_RANGE, .ratios = *ratios,
         .equity_vu = verdict->equity_vu.low, .gross_vu = verdict->gross_vu,
         .pending_count = state->pending_count };
     for (unsigned tier = 0; tier < PL_TIER_COUNT; tier++)
@@ -287,9 +289,16 @@ static void show_unchanged(void *context, const struct pl_decision *decision)
     const struct ledger *ledger = &onlooker->partition->ledger;
     if (ledger->touched_count == 0 && ledger->changed_mask == 0)
         return;
+    static struct pl_leg legs[PL_LEGS_MAX]; /* scratch */
+    const struct pl_market *market = onlooker->service->venue.market;
+    struct pl_portfolio portfolio;
+    struct pl_ratios ratios;
+    pl_effective_portfolio(ledger->book, decision->index, &decision->state, market, legs,
+                           &portfolio);
+    pl_ratios_of(market, &portfolio, &decision->verdict, &ratios);
     const struct pl_exposure exposure =
         exposure_of(onlooker->service, onlooker->partition, decision->index, &decision->state,
-                    &decision->verdict);
+                    &decision->verdict, &ratios);
     pl_cache_put_exposure(onlooker->service->cache, &exposure);
 }
 
@@ -551,8 +560,9 @@ static enum pl_err settle(struct liquidation *service, struct partition *partiti
     if (err)
         return err;
     for (uint32_t i = 0; i < partition->staged_count; i++) {
-        const struct pl_exposure exposure = exposure_of(service, partition, states[i].index,
-                                                        &states[i].state, &states[i].verdict);
+        const struct pl_exposure exposure =
+            exposure_of(service, partition, states[i].index, &states[i].state, &states[i].verdict,
+                        &states[i].ratios);
         pl_cache_put_exposure(service->cache, &exposure);
     }
     partition->holdings_next = journal_coordinate(&partition->entry, PL_TOPIC_HOLDINGS)->offset;

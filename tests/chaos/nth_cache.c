@@ -44,7 +44,9 @@ static void put_row(struct pl_cache *cache, unsigned account, unsigned round)
     struct pl_exposure exposure = { .sequence = round, .clock_ms = 1, .holdings_version = round,
                                     .state = PL_STATE_OK,
                                     .equity_vu = (pl_i128)(account * 100 + round) *
-                                                 1000000000000 };
+                                                 1000000000000,
+                                    .ratios = { .debt_vu = PL_EXCESS_UNBOUNDED,
+                                                .health = { account + 2, 3 } } };
     exposure.account.size_bytes =
         (uint8_t)snprintf(exposure.account.text, sizeof(exposure.account.text), "a%u", account);
     (void)pl_cache_put_exposure(cache, &exposure);
@@ -124,9 +126,10 @@ static bool file_has(const char *path, const char *text)
 /* Which round a row is of, by its own word; 0 for no row, -1 for one that is somebody else's. */
 static int round_of(redisContext *context, const char *prefix, unsigned account)
 {
-    redisReply *reply = redisCommand(context, "HMGET %s:exposure:a%u account order equity_usd",
-                                     prefix, account);
-    char expected_account[16], expected_order[64], expected_equity[32];
+    redisReply *reply = redisCommand(context, "HMGET %s:exposure:a%u account order equity_usd "
+                                     "health_factor debt_usd collateral_ratio", prefix, account);
+    char expected_account[16], expected_order[64], expected_equity[32], expected_health[64];
+    pl_decimal_print((account + 2) * 1000000 / 3, 6, expected_health); /* rounded down */
     int round = -1;
     bool is_absent = reply && reply->type == REDIS_REPLY_ARRAY &&
                      reply->element[0]->type == REDIS_REPLY_NIL;
@@ -136,7 +139,10 @@ static int round_of(redisContext *context, const char *prefix, unsigned account)
         snprintf(expected_equity, sizeof(expected_equity), "%u", account * 100 + (unsigned)r);
         if (strcmp(reply->element[0]->str, expected_account) == 0 &&
             strcmp(reply->element[1]->str, expected_order) == 0 &&
-            strncmp(reply->element[2]->str, expected_equity, strlen(expected_equity)) == 0)
+            strncmp(reply->element[2]->str, expected_equity, strlen(expected_equity)) == 0 &&
+            strcmp(reply->element[3]->str, expected_health) == 0 &&
+            reply->element[4]->type == REDIS_REPLY_NIL && /* no bound, no cell */
+            reply->element[5]->type == REDIS_REPLY_NIL)
             round = r;
     }
     if (reply)

@@ -162,12 +162,35 @@ const struct test_record test_records[TEST_RECORD_COUNT] = {
         "'excess_end':{'mantissa':'-2000000000000000000001','exponent':-18},"
         "'excess_maintenance':{'mantissa':'-1000000000000000000000','exponent':-18},"
         "'doubts':[{'instrument':'ETH','reason':'REASON_STALE'},{'reason':'REASON_GAP'}],"
-        "'holdings_version':'7','parameter_epoch':'5'}",
+        "'holdings_version':'7','parameter_epoch':'5',"
+        "'collateral':{'mantissa':'30000000000000001','exponent':-12},"
+        "'debt':{'mantissa':'17655000000000001','exponent':-12},"
+        "'collateral_ratio':{'mantissa':'1699235','exponent':-6},"
+        "'over_collateral_ratio':{'mantissa':'699235','exponent':-6},"
+        "'health_factor':{'mantissa':'-333334','exponent':-6},"
+        "'requirement_alert':{'mantissa':'16345000000000000000000','exponent':-18},"
+        "'requirement_initial':{'mantissa':'15345000000000000000000','exponent':-18},"
+        "'requirement_end':{'mantissa':'14345000000000000000001','exponent':-18},"
+        "'requirement_maintenance':{'mantissa':'13345000000000000000000','exponent':-18},"
+        "'top_up':{'mantissa':'3000000000000000','exponent':-12},"
+        "'cures':[{'kind':'KIND_ADD','cost':{'mantissa':'3000000000000000','exponent':-12}},"
+        "{'kind':'KIND_REPAY','instrument':'ETH','lots':'120000','lot_decimals':5,"
+        "'limit_price':{'mantissa':'252491','exponent':-2},"
+        "'cost':{'mantissa':'15000000000','exponent':-12}}],"
+        "'called_ms':'1621432740000','due_ms':'1621432860000'}",
         "0a05616c69636512001801200228043080a6b4a7982f38a0d1b0a7982f421a0a163330303030303030303030"
         "303030303030303030303010234a150a1131323334353030303030303030303030301017521b0a172d343030"
         "3030303030303030303030303030303030303010235a1b0a172d333030303030303030303030303030303030"
         "303030301023621b0a172d3230303030303030303030303030303030303030303110236a1b0a172d31303030"
-        "303030303030303030303030303030303030102372070a03455448100272021006800107880105" },
+        "303030303030303030303030303030303030102372070a03455448100272021006800107880105a201150a11"
+        "33303030303030303030303030303030311017aa01150a1131373635353030303030303030303030311017b2"
+        "010b0a0731363939323335100bba010a0a06363939323335100bc2010b0a072d333333333334100bca011b0a"
+        "1731363334353030303030303030303030303030303030301023d2011b0a1731353334353030303030303030"
+        "303030303030303030301023da011b0a1731343334353030303030303030303030303030303030311023e201"
+        "1b0a1731333334353030303030303030303030303030303030301023ea01140a103330303030303030303030"
+        "30303030301017f20118080132140a10333030303030303030303030303030301017f2012608021203455448"
+        "18c0a90720052a060896e91e1003320f0a0b31353030303030303030301017f801a0d1b0a7982f8002e0fab7"
+        "a7982f" },
     [TEST_RECORD_ACCOUNTS] = {
         PL_TOPIC_ACCOUNTS, "alice",
         "{'account':'alice','state':'STATE_LIQUIDATING','since_ms':'1621432800000','episode':'3',"

@@ -84,9 +84,13 @@ static void draw_state(struct pl_account_state *state)
         .state = (enum pl_state)(1 + below(5)), .since_ms = (int64_t)below(1000000),
         .episode = below(9), .revision = below(9), .whole_since_ms = (int64_t)below(3) - 1,
         .revision_after_ms = (int64_t)below(1000), .version = 1 + below(1000),
-        .doubt_count = below(PL_DOUBTS_MAX + 1), .pending_count = below(PL_PENDING_MAX + 1)};
+        .called_ms = (int64_t)below(1000), .due_ms = (int64_t)below(1000),
+        .told_count = below(PL_TOLD_MAX + 1), .doubt_count = below(PL_DOUBTS_MAX + 1),
+        .pending_count = below(PL_PENDING_MAX + 1)};
     for (uint32_t i = 0; i < state->doubt_count; i++)
         state->doubts[i] = (struct pl_doubt){below(PL_INSTRUMENTS_MAX), PL_DOUBT_STALE};
+    for (uint32_t i = 0; i < state->told_count; i++)
+        state->told[i] = (struct pl_told){(enum pl_state)(1 + i), (int64_t)below(1000)};
     for (uint32_t i = 0; i < state->pending_count; i++) {
         state->pending[i].ordered_lots = (int64_t)test_random_u64(&rng);
         state->pending[i].order_id[i % PL_ORDER_ID_BYTES] = (uint8_t)below(256);
@@ -128,6 +132,13 @@ static void assert_states_equal(const struct pl_account_state *a, const struct p
     assert_int_equal(a->whole_since_ms, b->whole_since_ms);
     assert_int_equal(a->revision_after_ms, b->revision_after_ms);
     assert_int_equal(a->version, b->version);
+    assert_int_equal(a->called_ms, b->called_ms);
+    assert_int_equal(a->due_ms, b->due_ms);
+    assert_int_equal(a->told_count, b->told_count);
+    for (uint32_t i = 0; i < a->told_count; i++) {
+        assert_int_equal(a->told[i].state, b->told[i].state);
+        assert_int_equal(a->told[i].told_ms, b->told[i].told_ms);
+    }
     assert_int_equal(a->doubt_count, b->doubt_count);
     assert_int_equal(a->pending_count, b->pending_count);
     for (uint32_t i = 0; i < a->doubt_count; i++)

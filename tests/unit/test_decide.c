@@ -147,7 +147,8 @@ static const char *const states[] = {"?", "ok", "alert", "restricted", "liquidat
 
 static void say_alerts(void)
 {
-    static const char *const kinds[] = {"?", "state", "uncertain", "certain", "overdue", "range"};
+    static const char *const kinds[] = {"?", "state", "uncertain", "certain", "overdue", "range",
+                                        "expired"};
     for (uint32_t i = 0; i < decision.alert_count; i++) {
         const struct pl_alert *alert = &decision.alerts[i];
         if (alert->kind != PL_ALERT_STATE) say(" !%s", kinds[alert->kind]);
@@ -353,6 +354,181 @@ static void test_alert_has_hysteresis(void **state)
     expect("ok !alert>ok");
     price(eth, 2150);
     expect("-");
+}
+
+/* 7 p - 13800 is 1 % of 10 p exactly at 2000: on the line is over it. */
+static void test_alert_ends_on_its_line(void **state)
+{
+    (void)state;
+    hold_cash(-13800);
+    publish();
+    price(eth, 1971);
+    expect("alert !ok>alert");
+    price(eth, 1999.99);
+    expect("-");
+    price(eth, 2000);
+    expect("ok !alert>ok");
+}
+
+/* One alert when the grace is over, none while initial margin is whole, and a new call after it. */
+static void test_a_call_expires_once(void **state)
+{
+    (void)state;
+    build.parameters.policy.grace_ms = 10000;
+    price(eth, 1950);
+    expect("restricted !ok>restricted");
+    int64_t due_ms = build.now_ms + 10000;
+    assert_int_equal(decision.state.called_ms, build.now_ms);
+    assert_int_equal(decision.state.due_ms, due_ms);
+    assert_int_equal(decision.alerts[0].due_ms, due_ms);
+    wait_ms(9999);
+    expect("-");
+    wait_ms(1);
+    expect("restricted !expired");
+    assert_int_equal(decision.alerts[0].due_ms, due_ms);
+    assert_int_equal(decision.state.called_ms, due_ms - 10000);
+    assert_int_equal(decision.state.due_ms, 0);
+    wait_ms(10000);
+    expect("-");
+    price(eth, 2300);
+    expect("restricted");
+    wait_ms(60000);
+    expect("ok !restricted>ok");
+    assert_int_equal(decision.state.called_ms, 0);
+    assert_int_equal(decision.alerts[0].due_ms, 0);
+    price(eth, 1950);
+    expect("restricted !ok>restricted");
+    price(eth, 2000); /* whole to the unit */
+    expect("restricted");
+    wait_ms(20000);
+    expect("-");
+    price(eth, 1999.99);
+    expect("restricted !expired");
+}
+
+/* A policy that comes or goes moves no deadline. */
+static void test_a_call_keeps_its_grace(void **state)
+{
+    (void)state;
+    price(eth, 1950);
+    expect("restricted !ok>restricted");
+    build.parameters.policy.grace_ms = 10000;
+    wait_ms(20000);
+    expect("-");
+    assert_int_equal(decision.state.due_ms, 0);
+    price(eth, 2300);
+    expect("restricted");
+    wait_ms(60000);
+    expect("ok !restricted>ok");
+    price(eth, 1950);
+    expect("restricted !ok>restricted");
+    build.parameters.policy.grace_ms = 0;
+    wait_ms(10000);
+    expect("restricted !expired");
+}
+
+/* While nothing is known nothing is told of it. */
+static void test_a_blind_call_waits(void **state)
+{
+    (void)state;
+    build.parameters.policy.grace_ms = 10000;
+    price(eth, 1950);
+    expect("restricted !ok>restricted");
+    holdings.has_gap = true;
+    publish();
+    expect("restricted ?account:gap !uncertain");
+    wait_ms(10000);
+    expect("-");
+    holdings.has_gap = false;
+    publish();
+    expect("restricted !certain !expired");
+}
+
+/* The same state is not told again too soon; what still holds then is told then. */
+static void test_flapping_is_held_back(void **state)
+{
+    (void)state;
+    build.parameters.policy.call_interval_ms_min = 5000;
+    price(eth, 2100);
+    expect("alert !ok>alert");
+    wait_ms(1000);
+    price(eth, 2200);
+    expect("ok !alert>ok");
+    price(eth, 2100);
+    expect("alert");
+    price(eth, 2200);
+    expect("ok");
+    wait_ms(3999);
+    price(eth, 2100);
+    expect("alert");
+    int64_t since_ms = decision.state.since_ms;
+    wait_ms(1);
+    expect("alert !ok>alert"); /* left since it was told that it was OK: 4 s ago */
+    assert_int_equal(decision.alerts[0].since_ms, build.now_ms - 4000);
+    assert_int_equal(decision.state.since_ms, since_ms);
+    price(eth, 2200);
+    expect("ok");
+    wait_ms(500);
+    price(eth, 2100); /* back where readers think that it is */
+    expect("alert");
+    wait_ms(10000);
+    expect("-");
+}
+
+/* A state not told lately is told at once, and what sells never waits. */
+static void test_getting_worse_is_told_at_once(void **state)
+{
+    (void)state;
+    build.parameters.policy.call_interval_ms_min = 5000;
+    price(eth, 2100);
+    expect("alert !ok>alert");
+    price(eth, 1950);
+    expect("restricted !alert>restricted");
+    price(eth, 1600);
+    expect("liquidating 1.1 !restricted>liquidating sell 724 ETH@158400 [724/0/0 open]");
+    report(1, 0, true);
+    price(eth, 2300);
+    expect("ok !liquidating>ok");
+    price(eth, 2100);
+    expect("alert");
+    price(eth, 1600);
+    expect("liquidating 2.1 !ok>liquidating sell 724 ETH@158400 [724/0/0 open]");
+}
+
+/* An interval that is gone holds nothing back. */
+static void test_a_policy_without_interval_tells(void **state)
+{
+    (void)state;
+    build.parameters.policy.call_interval_ms_min = 5000;
+    price(eth, 2100);
+    expect("alert !ok>alert");
+    price(eth, 2200);
+    expect("ok !alert>ok");
+    price(eth, 2100);
+    expect("alert");
+    build.parameters.policy.call_interval_ms_min = 0;
+    expect("alert !ok>alert");
+    assert_int_equal(decision.state.told_count, 0);
+    price(eth, 2200);
+    expect("ok !alert>ok");
+}
+
+/* A call's alert says what would end it: 375 USD, or 0.81 ETH at 1930.50, 468 of gain for each. */
+static void test_a_call_names_its_cures(void **state)
+{
+    (void)state;
+    price(eth, 1950);
+    expect("restricted !ok>restricted");
+    assert_int_equal(decision.cure_count, 2);
+    assert_int_equal(decision.cures[0].kind, PL_CURE_ADD);
+    build_assert_i128(decision.cures[0].cost_vu, 375 * BUILD_USD, "cash");
+    assert_int_equal(decision.cures[1].kind, PL_CURE_REDUCE);
+    assert_int_equal(decision.cures[1].instrument, eth);
+    assert_int_equal(decision.cures[1].lots, 81); /* 375 / (1930.50 - 1462.50) = 0.8013 */
+    assert_int_equal(decision.cures[1].ticks, 193050);
+    price(eth, 2100);
+    expect("restricted");
+    assert_int_equal(decision.cure_count, 0);
 }
 
 /* Whole without a break, even one of knowledge. */
@@ -913,6 +1089,14 @@ int main(void)
         scenario(test_life_of_an_episode),
         scenario(test_equality_is_safe),
         scenario(test_alert_has_hysteresis),
+        scenario(test_alert_ends_on_its_line),
+        scenario(test_a_call_expires_once),
+        scenario(test_a_call_keeps_its_grace),
+        scenario(test_a_blind_call_waits),
+        scenario(test_flapping_is_held_back),
+        scenario(test_getting_worse_is_told_at_once),
+        scenario(test_a_policy_without_interval_tells),
+        scenario(test_a_call_names_its_cures),
         scenario(test_restricted_holds),
         scenario(test_reject_then_revision),
         scenario(test_pending_is_reserved),

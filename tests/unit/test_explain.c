@@ -668,6 +668,50 @@ static void test_the_liquidity_order_decides_between_equals(void **state)
     json_decref(made);
 }
 
+/* ---- what could be done --------------------------------------------------------------------- */
+
+/* -3500 at the initial tier: 384 for each ETH sold at 1584 of which 75 % counted. */
+static void test_ways_to_a_goal(void **state)
+{
+    static const struct pl_goal initial = { .tier = PL_TIER_INITIAL };
+    static const struct pl_goal health = { .health_ppm = 1250000 };
+    (void)state;
+    json_t *plain = document();
+    assert_null(json_object_get(plain, "optimise"));
+    json_decref(plain);
+    scene.goal = &initial;
+    json_t *made = document();
+    const json_t *answer = json_object_get(made, "optimise");
+    const json_t *cash = json_array_get(json_object_get(answer, "top_up"), 0);
+    const json_t *sale = json_array_get(json_object_get(answer, "reduce"), 0);
+    assert_string_equal(word(answer, "goal"), "initial");
+    assert_true(json_is_false(json_object_get(answer, "reached")));
+    assert_string_equal(word(cash, "instrument"), "cash");
+    assert_string_equal(word(cash, "cost_usd"), "3500.000000000000");
+    assert_string_equal(word(sale, "instrument"), "ETH");
+    assert_string_equal(word(sale, "quantity"), "9.12");
+    assert_string_equal(word(sale, "price"), "1584.00");
+    assert_string_equal(word(sale, "cost_usd"), "145.920000000000");
+    assert_int_equal(json_array_size(json_object_get(answer, "withdrawals")), 0);
+    json_decref(made);
+    scene.goal = &health;
+    made = document(); /* 19800 and so much cash over 20000 of debt, at first less of it */
+    answer = json_object_get(made, "optimise");
+    assert_string_equal(word(answer, "goal"), "1.250000");
+    assert_string_equal(word(json_array_get(json_object_get(answer, "top_up"), 0), "cost_usd"),
+                        "4160.000000000000"); /* 19800 = 1.25 (20000 - 4160) */
+    json_decref(made);
+    hold_cash(-10000);
+    publish();
+    made = document();
+    answer = json_object_get(made, "optimise");
+    assert_true(json_is_true(json_object_get(answer, "reached")));
+    assert_true(json_array_size(json_object_get(answer, "withdrawals")) > 0);
+    assert_int_equal(json_array_size(json_object_get(answer, "top_up")), 0);
+    json_decref(made);
+    scene.goal = NULL;
+}
+
 /* ---- golden --------------------------------------------------------------------------------- */
 
 /* A file of tests/unit/explain/: what a risk desk and a program read. */
@@ -802,6 +846,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_liquidity_order_decides_between_equals, begin,
                                         end),
         cmocka_unit_test_setup_teardown(test_an_open_episode_tells_its_last_plan, begin, end),
+        cmocka_unit_test_setup_teardown(test_ways_to_a_goal, begin, end),
         cmocka_unit_test_setup_teardown(test_a_sale_is_told_whole, begin, end),
         cmocka_unit_test_setup_teardown(test_everything_has_its_field, begin, end),
         cmocka_unit_test(test_what_may_still_be_executed_is_reserved),

@@ -157,6 +157,8 @@ BREAK(order_valid, policy()->order_valid_ms = 0)
 BREAK(order_overdue, policy()->order_overdue_ms = -1)
 BREAK(revision_pause, policy()->revision_pause_ms = -1)
 BREAK(restricted_hold, policy()->restricted_hold_ms = -1)
+BREAK(interval, policy()->call_interval_ms_min = -1)
+BREAK(grace, policy()->grace_ms = -1)
 BREAK(hysteresis, policy()->alert_hysteresis_ppm = PL_PPM + 1)
 BREAK(watermark, policy()->watermark_age_ms_max = 0)
 
@@ -231,6 +233,8 @@ static void each_rule_refuses_by_name(void **state)
         {order_overdue, "policy default order_overdue_ms: -1 is below 0"},
         {revision_pause, "policy default revision_pause_ms: -1 is below 0"},
         {restricted_hold, "policy default restricted_hold_ms: -1 is below 0"},
+        {interval, "policy default call_interval_ms_min: -1 is below 0"},
+        {grace, "policy default grace_ms: -1 is below 0"},
         {hysteresis, "policy default alert_hysteresis_ppm: 1000001 is outside 0..1000000"},
         {watermark, "policy default watermark_age_ms_max: 0 is below 1"},
     };

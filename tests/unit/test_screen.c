@@ -17,7 +17,7 @@
 #include "tests/support/build.h"
 #include "tests/support/world.h"
 
-enum { ACCOUNTS = 24, WORLDS = 160, STEPS = 60, KINDS = 6, LEGS = 10 };
+enum { ACCOUNTS = 24, WORLDS = 160, STEPS = 60, STATES = 6, KINDS = 7, LEGS = 10 };
 
 static struct world world;
 static struct pl_book *book;
@@ -34,7 +34,7 @@ static struct account {
 } accounts[ACCOUNTS];
 
 static struct {
-    uint64_t decisions, candidates, changes, sales, in_state[KINDS], alerts[KINDS];
+    uint64_t decisions, candidates, changes, sales, in_state[STATES], alerts[KINDS], held_back;
 } met;
 
 /* ---- a book --------------------------------------------------------------------------------- */
@@ -68,6 +68,14 @@ static void draw(struct account *account)
     holdings->has_gap = world_chance(&world, 24);
 }
 
+/* Margin calls with and without an interval and a grace. */
+static void draw_calls(void)
+{
+    struct pl_policy *policy = &world.parameters.policy;
+    policy->call_interval_ms_min = world_chance(&world, 3) ? 0 : world_between(&world, 1, 20000);
+    policy->grace_ms = world_chance(&world, 3) ? 0 : world_between(&world, 1, 8000);
+}
+
 static void begin_world(uint64_t seed)
 {
     static const struct pl_book_limits limits = {ACCOUNTS, ACCOUNTS * PL_LEGS_MAX,
@@ -85,6 +93,7 @@ static void begin_world(uint64_t seed)
     world.parameters.policy.order_overdue_ms = 3000;
     world.parameters.policy.revision_pause_ms = 500;
     world.parameters.policy.restricted_hold_ms = 4000;
+    draw_calls();
     world_mark(&world);
     for (uint32_t i = 0; i < ACCOUNTS; i++) {
         char text[16];
@@ -197,6 +206,7 @@ static void happen(void)
     if (world_chance(&world, 16)) is_halted = !is_halted;
     if (world_chance(&world, 80)) {
         world.parameters.policy.alert_hysteresis_ppm = (int32_t)world_below(&world, 50000);
+        draw_calls();
         world.parameters.epoch++;
     }
     pl_market_update(&world.market, &world.parameters, world.marks, world.now_ms);
@@ -222,6 +232,9 @@ static void count(void)
     met.changes++;
     met.sales += decision.has_sale;
     met.in_state[decision.state.state]++;
+    const struct pl_account_state *state = &decision.state;
+    met.held_back += state->told_count > 0 &&
+                     state->told[state->told_count - 1].state != state->state;
     for (uint32_t i = 0; i < decision.alert_count; i++)
         met.alerts[decision.alerts[i].kind]++;
 }
@@ -287,12 +300,16 @@ static void test_search_misses_nobody(void **state)
            (unsigned long long)(worlds * (STEPS + 1)), (unsigned long long)met.decisions,
            (unsigned long long)met.candidates, (unsigned long long)met.changes,
            (unsigned long long)met.sales);
-    for (uint32_t kind = 1; kind < KINDS; kind++) {
-        printf("state %u: %llu, alert %u: %llu\n", kind, (unsigned long long)met.in_state[kind],
-               kind, (unsigned long long)met.alerts[kind]);
-        assert_true(met.in_state[kind] > 0 && met.alerts[kind] > 0);
+    for (uint32_t s = 1; s < STATES; s++) {
+        printf("state %u: %llu\n", s, (unsigned long long)met.in_state[s]);
+        assert_true(met.in_state[s] > 0);
     }
-    assert_true(met.sales > 0 && met.candidates < met.decisions);
+    for (uint32_t kind = 1; kind < KINDS; kind++) {
+        printf("alert %u: %llu\n", kind, (unsigned long long)met.alerts[kind]);
+        assert_true(met.alerts[kind] > 0);
+    }
+    printf("held back %llu\n", (unsigned long long)met.held_back);
+    assert_true(met.held_back > 0 && met.sales > 0 && met.candidates < met.decisions);
 }
 
 /* A step in which nothing changed asks for nobody; one in which all may have changes for those that

@@ -71,6 +71,25 @@ static void absent_is_not_zero(void **state)
     assert_int_equal(back.whole_since_ms, 0);
 }
 
+/* What margin calls told comes back in its order. */
+static void calls_go_there_and_back(void **state)
+{
+    static const struct pl_account_state decided = {
+        .state = PL_STATE_RESTRICTED, .version = 3, .whole_since_ms = -1, .called_ms = 5,
+        .due_ms = 65, .told_count = 2,
+        .told = { { PL_STATE_OK, 3 }, { PL_STATE_RESTRICTED, 5 } } };
+    static struct pl_account_state back;
+    struct pl_wire *wire = test_wire();
+    struct pl_bytes_view value;
+    struct pl_id account;
+    (void)state;
+    assert_int_equal(pl_id_set(&account, "alice", 5), PL_OK);
+    assert_int_equal(pl_wire_state_encode(wire, test_names(), &account, &decided, &value), PL_OK);
+    assert_int_equal(pl_wire_state_decode(wire, test_names(), test_key("alice"), value, &back),
+                     PL_OK);
+    assert_memory_equal(&back, &decided, sizeof(back));
+}
+
 static void bad_states_are_refused(void **state)
 {
     static const char *const required[] = {
@@ -96,6 +115,11 @@ static void bad_states_are_refused(void **state)
         { "pending.0.limit_price.exponent", "-13", PL_REJECT_RANGE,
           "field pending[0].limit_price" },
         { "pending.0.limit_price.mantissa", "-1", PL_REJECT_RANGE, "field pending[0].limit_price" },
+        { "called_ms", "-1", PL_REJECT_RANGE, "field called_ms" },
+        { "due_ms", "-1", PL_REJECT_RANGE, "field due_ms" },
+        { "told", "[{'state':'STATE_OK'}]", PL_REJECT_MISSING, "field told[0].told_ms is missing" },
+        { "told", "[{'told_ms':'1'}]", PL_REJECT_MISSING, "field told[0].state is missing" },
+        { "told", "[{},{},{},{},{},{}]", PL_REJECT_SIZE, "told" },
         { "pending.1.progress", "'PROGRESS_UNSPECIFIED'", PL_REJECT_UNKNOWN, "PROGRESS_OVERDUE" },
     };
     (void)state;
@@ -144,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_state_goes_there_and_back),
         cmocka_unit_test(absent_is_not_zero),
+        cmocka_unit_test(calls_go_there_and_back),
         cmocka_unit_test(bad_states_are_refused),
         cmocka_unit_test(lists_are_bounded),
         cmocka_unit_test(limits_may_touch_their_bounds),

@@ -125,6 +125,21 @@ static void decide(void)
     verdict->excess[PL_TIER_INITIAL].low = -3000 * usd;
     verdict->excess[PL_TIER_END].low = -2000 * usd - 1;
     verdict->excess[PL_TIER_MAINTENANCE].low = -1000 * usd;
+    /* 30000.000000000001 over 17655.000000000001; -1/3 is rounded down too. */
+    const pl_i128 collateral = (pl_i128)30000000000000001, debt = (pl_i128)17655000000000001;
+    decision.ratios = (struct pl_ratios){
+        .collateral_vu = collateral, .debt_vu = debt, .collateral = { collateral, debt },
+        .over = { collateral - debt, debt }, .health = { -1, 3 },
+        .requirement = { 16345 * usd, 15345 * usd, 14345 * usd + 1, 13345 * usd } };
+    decision.ratios.top_up_vu[PL_TIER_INITIAL] = (pl_i128)3000000000000000;
+    decision.cure_count = 2;
+    decision.cures[0] = (struct pl_cure){ .kind = PL_CURE_ADD, .instrument = UINT32_MAX,
+                                          .cost_vu = (pl_i128)3000000000000000 };
+    decision.cures[1] = (struct pl_cure){ .kind = PL_CURE_REPAY, .instrument = ETH,
+                                          .lots = 120000, .ticks = 252491,
+                                          .cost_vu = 15000000000 };
+    decision.state.called_ms = NOW_MS - 60000;
+    decision.alerts[0].due_ms = NOW_MS + 60000;
 }
 
 static void assert_record(struct pl_bytes_view value, enum test_record_kind kind)
@@ -264,7 +279,16 @@ static void alerts_say_only_what_is_known(void **state)
     decision.verdict.excess[PL_TIER_INITIAL].low = 5;
     decision.verdict.excess[PL_TIER_ALERT].low = -PL_EXCESS_UNBOUNDED;
     decision.alerts[0] = (struct pl_alert){ .kind = PL_ALERT_ORDER_OVERDUE, .order_id = { 1 } };
+    decision.ratios.debt_vu = decision.ratios.requirement[PL_TIER_END] = PL_EXCESS_UNBOUNDED;
+    decision.ratios.collateral.denominator = decision.state.called_ms = 0;
     json_t *json = alert_of(&context);
+    assert_null(json_object_get(json, "debt"));
+    assert_null(json_object_get(json, "requirement_end"));
+    assert_non_null(json_object_get(json, "requirement_initial"));
+    assert_null(json_object_get(json, "collateral_ratio"));
+    assert_non_null(json_object_get(json, "health_factor"));
+    assert_null(json_object_get(json, "called_ms"));
+    assert_null(json_object_get(json, "due_ms"));
     assert_string_equal(mantissa_of(json, "shortfall"), "0");
     assert_string_equal(mantissa_of(json, "excess_initial"), "5");
     assert_null(json_object_get(json, "excess_alert"));
@@ -280,6 +304,8 @@ static void alerts_say_only_what_is_known(void **state)
     json = alert_of(&context);
     assert_null(json_object_get(json, "equity"));
     assert_null(json_object_get(json, "excess_end"));
+    assert_null(json_object_get(json, "collateral"));
+    assert_null(json_object_get(json, "cures"));
     json_decref(json);
 }
 

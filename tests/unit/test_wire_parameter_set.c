@@ -58,6 +58,23 @@ static void a_set_says_what_it_says(void **state)
     assert_int_equal(set->policy.order_valid_ms, 30000);
     assert_int_equal(set->policy.watermark_age_ms_max, 10000);
     assert_int_equal(set->policy.alert_hysteresis_ppm, 10000);
+    /* A set that says nothing of margin calls switches off what one before it asked for. */
+    assert_int_equal(set->policy.call_interval_ms_min, 0);
+    assert_int_equal(set->policy.grace_ms, 0);
+}
+
+static void calls_may_have_an_interval_and_a_grace(void **state)
+{
+    static struct pl_parameters set;
+    (void)state;
+    json_t *json = test_changed(TEST_RECORD_PARAMETERS, "policies.0.grace_ms", "'60000'");
+    json_t *policy = json_array_get(json_object_get(json, "policies"), 0);
+    json_object_set_new(policy, "call_interval_ms_min", json_string("5000"));
+    assert_int_equal(pl_wire_parameters_decode(test_wire(), test_names(),
+                                               test_encode(PL_TOPIC_PARAMETERS, json), &set),
+                     PL_OK);
+    assert_int_equal(set.policy.call_interval_ms_min, 5000);
+    assert_int_equal(set.policy.grace_ms, 60000);
 }
 
 static void bad_sets_are_refused(void **state)
@@ -116,6 +133,8 @@ static void bad_sets_are_refused(void **state)
         { "policies.0.liquidity_order.0", "'SOL'", PL_REJECT_UNKNOWN,
           "field policies[0].liquidity_order[0]: SOL is not among the instruments" },
         { "policies.0.order_valid_ms", "-1", PL_REJECT_RANGE, "order_valid_ms" },
+        { "policies.0.call_interval_ms_min", "-1", PL_REJECT_RANGE, "call_interval_ms_min" },
+        { "policies.0.grace_ms", "-1", PL_REJECT_RANGE, "grace_ms" },
         /* The rules themselves are lib/exposure's; one row shows that they are asked. */
         { "instruments.0.haircut_long.maintenance", "50001", PL_REJECT_PARAMETERS, "V6" },
         { "instruments.0.lot_decimals", "18", PL_REJECT_PARAMETERS, "V7" },
@@ -230,6 +249,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_set_says_what_it_says),
+        cmocka_unit_test(calls_may_have_an_interval_and_a_grace),
         cmocka_unit_test(bad_sets_are_refused),
         cmocka_unit_test(lists_are_bounded),
         cmocka_unit_test(the_largest_set_fits),

@@ -76,14 +76,16 @@ void auditor_verdict_init(struct verdict *verdict)
 {
     for (int t = 0; t < PL_TIER_COUNT; t++)
         mpz_inits(verdict->low[t], verdict->high[t], verdict->loose_high[t], NULL);
-    mpz_inits(verdict->equity_low, verdict->gross, NULL);
+    mpz_inits(verdict->equity_low, verdict->gross, verdict->collateral_low, verdict->debt_high,
+              verdict->weighted_low, verdict->weighted_high, NULL);
 }
 
 void auditor_verdict_clear(struct verdict *verdict)
 {
     for (int t = 0; t < PL_TIER_COUNT; t++)
         mpz_clears(verdict->low[t], verdict->high[t], verdict->loose_high[t], NULL);
-    mpz_clears(verdict->equity_low, verdict->gross, NULL);
+    mpz_clears(verdict->equity_low, verdict->gross, verdict->collateral_low, verdict->debt_high,
+               verdict->weighted_low, verdict->weighted_high, NULL);
 }
 
 void auditor_set_i128(mpz_t number, pl_i128 value)
@@ -233,9 +235,16 @@ int64_t auditor_saleable(const struct portfolio *portfolio, const struct leg *le
                          int64_t *limit_ticks)
 {
     const struct rules *rules = auditor_rules_of(portfolio->set, leg->instrument);
+    return rules && rules->rank != 0 ? auditor_tradable(portfolio, leg, limit_ticks) : 0;
+}
+
+int64_t auditor_tradable(const struct portfolio *portfolio, const struct leg *leg,
+                         int64_t *limit_ticks)
+{
+    const struct rules *rules = auditor_rules_of(portfolio->set, leg->instrument);
     const struct quote *quote = &portfolio->quotes[leg->instrument];
-    if (!rules || rules->rank == 0 || leg->is_unlisted || quote->status != PL_MARK_LIVE ||
-        quote->is_stuck || leg->lots == 0 || leg->final_lots == 0 || (leg->lots > 0) != (leg->final_lots > 0))
+    if (!rules || leg->is_unlisted || quote->status != PL_MARK_LIVE || quote->is_stuck ||
+        leg->lots == 0 || leg->final_lots == 0 || (leg->lots > 0) != (leg->final_lots > 0))
         return 0;
     bool is_sell = leg->lots > 0;
     mpz_set_si(scratch.part, quote->ticks);
@@ -573,12 +582,42 @@ static void collect_totals(const struct portfolio *portfolio, struct verdict *ve
     }
 }
 
+/* A value, or the cash, on the side of 0 where it stands. */
+static void add_side(struct verdict *verdict, const mpz_t low, const mpz_t high, int64_t weight)
+{
+    if (mpz_sgn(low) > 0)
+        mpz_add(verdict->collateral_low, verdict->collateral_low, low);
+    if (mpz_sgn(low) < 0) {
+        mpz_sub(verdict->debt_high, verdict->debt_high, low);
+        add_times(verdict->weighted_high, low, -weight);
+    }
+    if (mpz_sgn(high) < 0)
+        add_times(verdict->weighted_low, high, -weight);
+}
+
+static void collect_sides(const struct portfolio *portfolio, struct verdict *verdict)
+{
+    mpz_set_ui(verdict->collateral_low, 0);
+    mpz_set_ui(verdict->debt_high, 0);
+    mpz_set_ui(verdict->weighted_low, 0);
+    mpz_set_ui(verdict->weighted_high, 0);
+    add_side(verdict, scratch.cash[0], scratch.cash[1], PL_PPM);
+    for (int i = 0; i < portfolio->leg_count; i++) {
+        const struct rules *rules = auditor_rules_of(portfolio->set,
+                                                     portfolio->legs[i].instrument);
+        int64_t weight = PL_PPM + (rules ? rules->haircut_short.at[PL_TIER_MAINTENANCE] : 0);
+        add_side(verdict, scratch.ends[i].value[0], scratch.ends[i].value[1],
+                 weight > 0 ? weight : 0);
+    }
+}
+
 void auditor_evaluate(const struct portfolio *portfolio, struct verdict *verdict)
 {
     verdict->is_loose = false;
     verdict->is_out_of_range = !fill_scene(portfolio, &verdict->is_certain);
     collect_doubts(portfolio, verdict);
     collect_totals(portfolio, verdict);
+    collect_sides(portfolio, verdict);
     for (int t = 0; t < PL_TIER_COUNT; t++) {
         if (verdict->is_out_of_range) {
             mpz_neg(verdict->low[t], scratch.unbounded);

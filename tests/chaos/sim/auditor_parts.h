@@ -9,6 +9,7 @@
  *   auditor_letters.c its dead letters
  *   auditor_margin.c  margin excess and sales, by GMP
  *   auditor_rules.c   what an account's next state and alerts have to be
+ *   auditor_calls.c   timers, ratios and cures of its margin calls
  *   auditor_sale.c    what its orders have to be
  *
  * Of plimsoll.h only the limits and the names of tiers, states and reasons are used, which are
@@ -167,7 +168,7 @@ struct set {
     int rule_count; /* rules of instruments numbered below */
     struct rules *rules;
     int64_t order_valid_ms, order_overdue_ms, revision_pause_ms, restricted_hold_ms;
-    int64_t hysteresis, watermark_age_ms_max, halt_ramp_ms;
+    int64_t hysteresis, watermark_age_ms_max, halt_ramp_ms, call_interval_ms_min, grace_ms;
 };
 
 /* The rules of an instrument; NULL where it is not listed. */
@@ -248,6 +249,8 @@ struct verdict {
     mpz_t low[PL_TIER_COUNT], high[PL_TIER_COUNT];
     mpz_t loose_high[PL_TIER_COUNT]; /* of a loose verdict: the greatest any reading allows     */
     mpz_t equity_low, gross;
+    mpz_t collateral_low, debt_high;   /* values above 0 and below it, as a size              */
+    mpz_t weighted_low, weighted_high; /* debts with their premium at maintenance, VU ppm      */
     int doubt_count;
     struct pl_doubt doubts[PL_DOUBTS_MAX]; /* instrument: our number, or UINT32_MAX             */
 };
@@ -267,7 +270,10 @@ void auditor_value_at(mpz_t value, int64_t lots, int64_t mantissa, int exponent,
 /* Executes a sale leg (negative lots: takes it back). */
 void auditor_execute(struct portfolio *portfolio, int instrument, bool is_sell, int64_t lots,
                      int64_t limit_ticks);
-/* Lots that may be sold of a leg, and at which limit; 0: none. */
+/* Lots of a leg that may be traded, and at which limit; 0: none. */
+int64_t auditor_tradable(const struct portfolio *portfolio, const struct leg *leg,
+                         int64_t *limit_ticks);
+/* The same if it may be sold by force. */
 int64_t auditor_saleable(const struct portfolio *portfolio, const struct leg *leg,
                          int64_t *limit_ticks);
 /* floor(mantissa * 10^(exponent + decimals)), at most INT64_MAX. */
@@ -285,13 +291,20 @@ struct pending {
     int64_t ordered, executed, applied, limit, valid_until_ms, reported_ms;
 };
 
+struct told_state {
+    enum pl_state state;
+    int64_t told_ms;
+};
+
 /* An AccountState, or what it has to be. */
 struct state {
     enum pl_state state;
     int64_t since_ms, whole_since_ms, revision_after_ms;
     uint64_t episode, version;
     uint32_t revision;
-    int doubt_count, pending_count;
+    int64_t called_ms, due_ms;
+    int doubt_count, pending_count, told_count;
+    struct told_state told[PL_TOLD_MAX];
     struct pl_doubt doubts[PL_DOUBTS_MAX];
     struct pending pending[PL_PENDING_MAX];
 };
@@ -360,6 +373,22 @@ bool auditor_judge(const struct scene *scene, struct account *account, bool is_h
  * way. */
 bool auditor_is_forsaken(const struct scene *scene, struct account *account, bool is_halted,
                          char why[128]);
+/* ---- margin calls (auditor_calls.c) ---------------------------------------------------------- */
+
+/* The timers of a call, after the state has moved on from `left`. */
+void auditor_call(const struct scene *scene, enum pl_state left, struct state *next);
+/* The deadline whose passing has to be told; 0: none. Clears it. */
+int64_t auditor_expire(const struct scene *scene, const struct account *account,
+                       const struct verdict *verdict, struct state *next);
+/* Whether entering the present state has to be told now; remembers it. */
+bool auditor_tell(const struct scene *scene, const struct state *prior, struct state *next,
+                  enum pl_state *left, int64_t *since_ms);
+bool auditor_are_ratios_right(const struct verdict *verdict, const Plimsoll__V1__MarginCall *alert);
+/* `state` is what it was when the verdict was made. */
+bool auditor_are_cures_right(const struct scene *scene, const struct account *account,
+                             const struct verdict *verdict, const struct state *state,
+                             const Plimsoll__V1__MarginCall *alert);
+
 /* ---- sales (auditor_sale.c) ------------------------------------------------------------------ */
 
 /* Whether anything may be sold, whatever the plan. */

@@ -52,7 +52,7 @@ bool auditor_read_state(struct names *names, const Plimsoll__V1__AccountState *f
 {
     if (!from->has_state || !from->has_since_ms || !from->has_episode || !from->has_revision ||
         !from->has_revision_after_ms || !from->has_version || from->n_doubts > PL_DOUBTS_MAX ||
-        from->n_pending > PL_PENDING_MAX)
+        from->n_pending > PL_PENDING_MAX || from->n_told > PL_TOLD_MAX)
         return false; /* I10: both lists are bounded */
     memset(state, 0, sizeof(*state));
     state->state = (enum pl_state)from->state;
@@ -62,6 +62,12 @@ bool auditor_read_state(struct names *names, const Plimsoll__V1__AccountState *f
     state->episode = from->episode;
     state->revision = from->revision;
     state->version = from->version;
+    state->called_ms = from->has_called_ms ? from->called_ms : 0;
+    state->due_ms = from->has_due_ms ? from->due_ms : 0;
+    state->told_count = (int)from->n_told;
+    for (int i = 0; i < state->told_count; i++)
+        state->told[i] = (struct told_state){(enum pl_state)from->told[i]->state,
+                                             from->told[i]->told_ms};
     state->doubt_count = (int)from->n_doubts;
     for (int i = 0; i < state->doubt_count; i++) {
         const char *instrument = from->doubts[i]->instrument;
@@ -422,6 +428,9 @@ static const char *difference(const struct state *is, const struct state *must, 
         {"revision", is->revision, must->revision},
         {"whole_since_ms", is->whole_since_ms, must->whole_since_ms},
         {"revision_after_ms", is->revision_after_ms, must->revision_after_ms},
+        {"called_ms", is->called_ms, must->called_ms},
+        {"due_ms", is->due_ms, must->due_ms},
+        {"told", is->told_count, must->told_count},
         {"doubts", is->doubt_count, must->doubt_count},
         {"pending orders", is->pending_count, must->pending_count},
     };
@@ -429,6 +438,14 @@ static const char *difference(const struct state *is, const struct state *must, 
         if (fields[i].is != fields[i].must) {
             snprintf(text, 192, "%s is %" PRId64 ", expected %" PRId64, fields[i].name,
                      fields[i].is, fields[i].must);
+            return text;
+        }
+    for (int i = 0; i < is->told_count; i++)
+        if (is->told[i].state != must->told[i].state ||
+            is->told[i].told_ms != must->told[i].told_ms) {
+            snprintf(text, 192, "told %d is state %d at %" PRId64 ", expected %d at %" PRId64, i,
+                     (int)is->told[i].state, is->told[i].told_ms, (int)must->told[i].state,
+                     must->told[i].told_ms);
             return text;
         }
     for (int i = 0; i < is->doubt_count; i++)
@@ -456,8 +473,16 @@ static const char *difference(const struct state *is, const struct state *must, 
 struct told {
     int kind;
     enum pl_state left, entered;
-    int64_t since_ms;
+    int64_t since_ms, due_ms;
     const uint8_t *order_id;
+};
+
+/* What a decision has to tell besides what its states show. */
+struct news {
+    bool has_state;
+    enum pl_state left;
+    int64_t since_ms, expired_ms;
+    const struct state *judged; /* what the verdict was made of */
 };
 
 static bool has_reason(const struct state *state, enum pl_doubt_reason reason)
@@ -477,13 +502,13 @@ static bool was_overdue(const struct state *prior, const uint8_t *order_id)
 }
 
 /* Everything that has to be told of a change, each once. */
-static int to_tell(const struct state *prior, const struct state *next,
+static int to_tell(const struct state *prior, const struct state *next, const struct news *news,
                    struct told told[PL_DECISION_ALERTS_MAX])
 {
     int count = 0;
-    if (next->state != prior->state)
-        told[count++] = (struct told){PL_ALERT_STATE, prior->state, next->state, prior->since_ms,
-                                      NULL};
+    if (news->has_state)
+        told[count++] = (struct told){.kind = PL_ALERT_STATE, .left = news->left,
+                                      .entered = next->state, .since_ms = news->since_ms};
     if (prior->doubt_count == 0 && next->doubt_count > 0)
         told[count++] = (struct told){.kind = PL_ALERT_UNCERTAIN};
     if (prior->doubt_count > 0 && next->doubt_count == 0)
@@ -495,6 +520,10 @@ static int to_tell(const struct state *prior, const struct state *next,
             !was_overdue(prior, next->pending[i].order_id))
             told[count++] = (struct told){.kind = PL_ALERT_ORDER_OVERDUE,
                                           .order_id = next->pending[i].order_id};
+    for (int i = 0; i < count; i++)
+        told[i].due_ms = next->due_ms;
+    if (news->expired_ms > 0)
+        told[count++] = (struct told){.kind = PL_ALERT_CALL_EXPIRED, .due_ms = news->expired_ms};
     return count;
 }
 
@@ -526,7 +555,8 @@ static bool are_numbers_right(const struct verdict *verdict, const Plimsoll__V1_
 static bool is_alert_right(const struct told *told, const Plimsoll__V1__MarginCall *alert)
 {
     uint8_t order_id[PL_ORDER_ID_BYTES];
-    if (!alert->has_kind || (int)alert->kind != told->kind)
+    if (!alert->has_kind || (int)alert->kind != told->kind || alert->due_ms != told->due_ms ||
+        alert->has_due_ms != (told->due_ms > 0))
         return false;
     if (told->kind == PL_ALERT_STATE &&
         ((int)alert->left != (int)told->left || (int)alert->entered != (int)told->entered ||
@@ -538,10 +568,11 @@ static bool is_alert_right(const struct told *told, const Plimsoll__V1__MarginCa
 
 static bool check_alerts(const struct scene *scene, const struct account *account,
                          const struct verdict *verdict, const struct state *prior,
-                         const struct state *next, const struct decision *decision)
+                         const struct state *next, const struct news *news,
+                         const struct decision *decision)
 {
     struct told told[PL_DECISION_ALERTS_MAX];
-    int count = to_tell(prior, next, told);
+    int count = to_tell(prior, next, news, told);
     if (count != decision->alert_count)
         return auditor_find(scene->finding, V_ALERT, "account %s: %d alerts, expected %d",
                             account->id, decision->alert_count, count);
@@ -565,7 +596,17 @@ static bool check_alerts(const struct scene *scene, const struct account *accoun
                                 "account %s: alert %d is not of this entry's "
                                 "clock, holdings or parameters",
                                 account->id, i + 1);
-        if (!verdict->is_loose && !are_numbers_right(verdict, alert))
+        if (alert->called_ms != next->called_ms ||
+            alert->has_called_ms != (next->called_ms > 0))
+            return auditor_find(scene->finding, V_ALERT,
+                                "account %s: alert %d: called since %" PRId64, account->id, i + 1,
+                                alert->called_ms);
+        if (!auditor_are_cures_right(scene, account, verdict, news->judged, alert))
+            return auditor_find(scene->finding, V_ALERT,
+                                "account %s: alert %d names other cures than the cheapest that do",
+                                account->id, i + 1);
+        if (!verdict->is_loose &&
+            !(are_numbers_right(verdict, alert) && auditor_are_ratios_right(verdict, alert)))
             return auditor_find(scene->finding, V_ALERT,
                                 "account %s: alert %d has other numbers than "
                                 "the naive evaluation",
@@ -667,7 +708,7 @@ static bool check_state(const struct scene *scene, const struct account *account
 bool auditor_judge(const struct scene *scene, struct account *account, bool is_halted,
                    struct decision *decision)
 {
-    struct state prior, next, committed = {.state = PL_STATE_OK, .whole_since_ms = -1};
+    struct state prior, next, judged, committed = {.state = PL_STATE_OK, .whole_since_ms = -1};
     if (account->has_state)
         committed = account->state;
     prior_of(scene, account, &prior);
@@ -683,6 +724,7 @@ bool auditor_judge(const struct scene *scene, struct account *account, bool is_h
         scene->counts->below++;
     if (verdict->is_loose)
         return judge_loosely(scene, account, is_halted, verdict, &next, decision);
+    judged = next;
     move(scene, account, verdict, &next);
     list_doubts(account, verdict, &next);
     if (next.episode != committed.episode)
@@ -705,10 +747,14 @@ bool auditor_judge(const struct scene *scene, struct account *account, bool is_h
     }
     if (next.state != prior.state)
         next.since_ms = scene->now_ms;
+    struct news news = {.judged = &judged};
+    auditor_call(scene, prior.state, &next);
+    news.expired_ms = auditor_expire(scene, account, verdict, &next);
+    news.has_state = auditor_tell(scene, &prior, &next, &news.left, &news.since_ms);
     if (!decision->message)
         return check_missing(scene, account, &committed, &next);
     return check_state(scene, account, &committed, &next, decision) &&
-           check_alerts(scene, account, verdict, &prior, &next, decision);
+           check_alerts(scene, account, verdict, &prior, &next, &news, decision);
 }
 
 bool auditor_is_forsaken(const struct scene *scene, struct account *account, bool is_halted,

@@ -238,7 +238,8 @@ static bool read_policy(const struct reader *reader, const Plimsoll__V1__Paramet
         !auditor_is_time(policy->has_restricted_hold_ms, policy->restricted_hold_ms) ||
         !policy->has_alert_hysteresis_ppm || policy->alert_hysteresis_ppm < 0 ||
         !auditor_is_time(policy->has_watermark_age_ms_max, policy->watermark_age_ms_max) ||
-        (policy->has_halt_ramp_ms && policy->halt_ramp_ms < 0))
+        (policy->has_halt_ramp_ms && policy->halt_ramp_ms < 0) ||
+        policy->call_interval_ms_min < 0 || policy->grace_ms < 0) /* may be absent: 0 */
         return false;
     set->halt_ramp_ms = policy->has_halt_ramp_ms ? policy->halt_ramp_ms : 0;
     set->order_valid_ms = policy->order_valid_ms;
@@ -247,6 +248,8 @@ static bool read_policy(const struct reader *reader, const Plimsoll__V1__Paramet
     set->restricted_hold_ms = policy->restricted_hold_ms;
     set->hysteresis = policy->alert_hysteresis_ppm;
     set->watermark_age_ms_max = policy->watermark_age_ms_max;
+    set->call_interval_ms_min = policy->call_interval_ms_min;
+    set->grace_ms = policy->grace_ms;
     for (size_t i = 0; i < policy->n_liquidity_order; i++) {
         if (!auditor_is_id(policy->liquidity_order[i]))
             return false;

@@ -164,6 +164,26 @@ sim_bug(shadow_in_force services/liquidation/shadow.c "V,I4,I12" 500
   [==[    enum pl_err err = pl_wire_parameters_decode(service->venue.wire, service->venue.names,
                                                 record->value, service->venue.parameters);]==])
 
+# ---- margin calls ----
+
+# G3: nobody looks when a call's grace is over, or when an alert that was held back may be told.
+sim_bug(forgotten_deadline lib/exposure/screen.c "I8,V" 1000
+  [==[    if (state->due_ms > 0 && market->now_ms >= state->due_ms) return true;]==] "")
+sim_bug(never_told lib/exposure/screen.c "I8,V" 2000
+  [==[        !pl_is_told_lately(market, state))]==]
+  [==[        !pl_is_told_lately(market, state) && state->state == PL_STATE_BANKRUPT)]==])
+
+# An account is sold and nobody is told, because it was sold a moment ago.
+sim_bug(silent_liquidation lib/exposure/decide.c "V" 1000
+  [==[    if (state->state >= PL_STATE_LIQUIDATING) return false;
+    for]==] [==[    for]==])
+
+sim_bug(flattered_ratio lib/exposure/ratio.c "V alert" 100
+  [==[    *ppm = pl_div_floor(]==] [==[    *ppm = pl_div_ceil(]==])
+
+sim_bug(dear_cure lib/exposure/cure.c "V alert" 1000
+  [==[        return a->cost_vu < b->cost_vu;]==] [==[        return a->cost_vu > b->cost_vu;]==])
+
 # G8
 sim_bug(halt_ignored services/liquidation/apply.c "V,I4" 1000
   [==[    bool is_halted = venue->is_halted || venue->control_damaged;]==]
@@ -190,7 +210,7 @@ sim_bug(stuck_lends lib/exposure/market.c "V,I4" 1000
   [==[]==])
 
 # A halt of the chain, and nobody looks at the holders.
-sim_bug(halt_unseen lib/exposure/market.c "V,I11,I4" 1000
+sim_bug(halt_unseen lib/exposure/market.c "I8,V,I11,I4" 1000
   [==[        if (!has_changed && quotes_are_equal(&quote, &market->quotes[i]))]==]
   [==[        quote.is_stuck = has_changed ? market->quotes[i].is_stuck : quote.is_stuck;
         if (quotes_are_equal(&quote, &market->quotes[i]))]==])

@@ -552,6 +552,46 @@ static bool alert_numbers_wrong(struct subject *subject)
     return has_numbers;
 }
 
+static bool health_rounded_up(struct subject *subject)
+{
+    bool has_health = false;
+    if (subject->alerts > 0)
+        EDIT(first_of(subject, PL_TOPIC_ALERTS), Plimsoll__V1__MarginCall, alert,
+             has_health = alert->health_factor;
+             if (has_health) {
+                 char *last = alert->health_factor->mantissa;
+                 last += strlen(last) - 1;
+                 *last = *last == '9' ? '8' : (char)(*last + 1);
+             });
+    return has_health;
+}
+
+static bool cure_of_one_lot_less(struct subject *subject)
+{
+    bool has_lots = false;
+    if (subject->alerts > 0)
+        EDIT(first_of(subject, PL_TOPIC_ALERTS), Plimsoll__V1__MarginCall, alert,
+             for (size_t i = 0; i < alert->n_cures && !has_lots; i++) {
+                 has_lots = alert->cures[i]->has_lots;
+                 if (has_lots)
+                     alert->cures[i]->lots--;
+             });
+    return has_lots;
+}
+
+static bool cure_not_named(struct subject *subject)
+{
+    bool has_cure = false;
+    if (subject->alerts > 0)
+        EDIT(
+            first_of(subject, PL_TOPIC_ALERTS), Plimsoll__V1__MarginCall, alert,
+            has_cure = alert->n_cures > 0;
+            if (has_cure) {
+                protobuf_c_message_free_unpacked(&alert->cures[--alert->n_cures]->base, NULL);
+            });
+    return has_cure;
+}
+
 const struct damage test_sale_damages[] = {
     {"a plan's id is another's", "I3 ", plan_id_of_another, false, "plan id"},
     {"an order's id is another's", "I3 ", order_id_of_another, false, "order id"},
@@ -602,6 +642,9 @@ const struct damage test_sale_damages[] = {
     {"an alert of another kind", "V alert", alert_of_another_kind, false, "is of kind"},
     {"an alert of another time", "V alert", alert_of_another_time, false, "clock"},
     {"an alert has other numbers", "V alert", alert_numbers_wrong, false, "other numbers"},
+    {"a health factor is rounded up", "V alert", health_rounded_up, false, "other numbers"},
+    {"a cure of one lot less", "V alert", cure_of_one_lot_less, false, "other cures"},
+    {"a cure is not named", "V alert", cure_not_named, false, "other cures"},
     {"decisions stand in another order", "V order", decisions_swapped, false, "stands before"},
 };
 const size_t test_sale_damage_count = TEST_COUNT(test_sale_damages);

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an account could do to reach a goal by itself: bring in, buy back, sell, swap; and what it
+ * could take out and still be there. For alerts and people: nothing is sold by it.
+ *
+ * The excess is concave in the lots of one leg (plan.c), so the quantities that reach the goal form
+ * an interval, and bisection finds its least lot exactly. That holds of a health too: A - (h - 1) D
+ * is concave for h >= 1, since D is convex.
+ */
+#include <string.h>
+
+#include "lib/base/assert.h"
+#include "lib/exposure/terms.h"
+
+/* The portfolio with so many lots moved. */
+struct trial {
+    const struct pl_market *market;
+    const struct pl_portfolio *before;
+    struct pl_goal goal;
+    struct pl_portfolio after;
+    struct pl_leg legs[PL_LEGS_MAX];
+
+    enum pl_cure_kind kind;
+    uint32_t leg, sold; /* indexes in the portfolio */
+    int64_t lots_max;
+    pl_i128 price_vu, sold_price_vu; /* of one lot */
+};
+
+/* ---- the goal ------------------------------------------------------------------------------- */
+
+/*
+ * At least 0 where the goal is reached; far below it where a number leaves the exact range. A health
+ * of h needs A >= (h - 1) D; A is whole, so the right side may be rounded up. D < 2^104, and its two
+ * parts by 10^6 times h - 1 < 2^27 stay below 2^112.
+ */
+static pl_i128 beyond_goal(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                           const struct pl_goal *goal)
+{
+    pl_i128 excess;
+    enum pl_tier tier = goal->health_ppm > 0 ? PL_TIER_MAINTENANCE : goal->tier;
+    if (!pl_evaluate(market, portfolio, tier, &excess))
+        return -PL_EXCESS_UNBOUNDED;
+    if (goal->health_ppm == 0)
+        return excess;
+    pl_assert(goal->health_ppm >= PL_PPM && goal->health_ppm <= 100 * PL_PPM);
+    pl_i128 debt = pl_weighted_debt(market, portfolio), part = goal->health_ppm - PL_PPM;
+    return excess - part * (debt / PL_PPM) - pl_div_ceil(part * (debt % PL_PPM), PL_PPM);
+}
+
+/* ---- trials --------------------------------------------------------------------------------- */
+
+static void trial_init(struct trial *trial, const struct pl_market *market,
+                       const struct pl_portfolio *portfolio, const struct pl_goal *goal)
+{
+    pl_assert(portfolio->leg_count <= PL_LEGS_MAX);
+    trial->market = market;
+    trial->before = portfolio;
+    trial->goal = *goal;
+    trial->after = *portfolio;
+    trial->after.legs = trial->legs;
+    memcpy(trial->legs, portfolio->legs, portfolio->leg_count * sizeof trial->legs[0]);
+}
+
+static void move_leg(struct trial *trial, uint32_t leg, int64_t lots)
+{
+    trial->legs[leg].lots = trial->before->legs[leg].lots + lots;
+    trial->legs[leg].final_lots = trial->legs[leg].lots;
+}
+
+/* How many lots of the long leg pay for so many of the short one, rounded up. */
+static int64_t lots_to_sell(const struct trial *trial, int64_t lots)
+{
+    return (int64_t)pl_div_ceil(lots * trial->price_vu, trial->sold_price_vu);
+}
+
+static pl_i128 beyond_with(struct trial *trial, int64_t lots)
+{
+    pl_i128 cash = 0;
+    switch (trial->kind) {
+    case PL_CURE_ADD:
+        move_leg(trial, trial->leg, lots);
+        break;
+    case PL_CURE_REPAY:
+        move_leg(trial, trial->leg, lots);
+        cash = -lots * trial->price_vu;
+        break;
+    case PL_CURE_REDUCE:
+        move_leg(trial, trial->leg, -lots);
+        cash = lots * trial->price_vu;
+        break;
+    case PL_CURE_SWAP:
+        move_leg(trial, trial->leg, lots);
+        move_leg(trial, trial->sold, -lots_to_sell(trial, lots));
+        cash = lots_to_sell(trial, lots) * trial->sold_price_vu - lots * trial->price_vu;
+        break;
+    }
+    trial->after.cash_vu = trial->after.final_cash_vu = trial->before->cash_vu + cash;
+    return beyond_goal(trial->market, &trial->after, &trial->goal);
+}
+
+/* The lots that help most. */
+static int64_t best_lots(struct trial *trial)
+{
+    int64_t low = 0, high = trial->lots_max;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (beyond_with(trial, middle + 1) > beyond_with(trial, middle))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return high;
+}
+
+/* The least lots that reach the goal; 0 where none do. No lots do not: that was looked at before. */
+static int64_t least_lots(struct trial *trial)
+{
+    int64_t low = 0, high = trial->lots_max;
+    if (beyond_with(trial, high) < 0)
+        high = best_lots(trial);
+    if (beyond_with(trial, high) < 0)
+        return 0;
+    while (high - low > 1) {
+        int64_t middle = low + (high - low) / 2;
+        if (beyond_with(trial, middle) >= 0)
+            high = middle;
+        else
+            low = middle;
+    }
+    return high;
+}
+
+/* ---- one leg -------------------------------------------------------------------------------- */
+
+static int64_t size_of(int64_t lots)
+{
+    return lots == INT64_MIN ? INT64_MAX : lots < 0 ? -lots : lots;
+}
+
+/* What a short or long leg costs or fetches at its limit. */
+static bool set_limit(const struct pl_market *market, const struct pl_leg *leg, int64_t *ticks,
+                      pl_i128 *price_vu)
+{
+    const struct pl_instrument *instrument = &market->parameters->instruments[leg->instrument];
+    enum pl_side side = leg->lots > 0 ? PL_SIDE_SELL : PL_SIDE_BUY;
+    if (!pl_limit_of(&market->quotes[leg->instrument], instrument, side, ticks))
+        return false;
+    *price_vu = (pl_i128)*ticks * instrument->multiplier;
+    return true;
+}
+
+/* So many lots as keep the account in range: what is beyond does not count as reached. */
+static int64_t room_for(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                        const struct pl_leg *leg)
+{
+    pl_i128 room = PL_VALUE_VU_MAX;
+    for (uint32_t i = 0; i < portfolio->leg_count; i++)
+        room -= pl_abs((pl_i128)portfolio->legs[i].lots *
+                       market->quotes[portfolio->legs[i].instrument].lot_vu);
+    pl_i128 lots = pl_max(0, room) / market->quotes[leg->instrument].lot_vu;
+    return (int64_t)pl_min(lots, INT64_MAX - leg->lots);
+}
+
+static bool cash_cure(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                      const struct pl_goal *goal, struct pl_cure *cure)
+{
+    struct pl_portfolio after = *portfolio;
+    pl_i128 low = 0, high = 1;
+    /* Cash below 0 is debt, so a health does not rise in one line with it: looked for like lots. */
+    while (high <= PL_CASH_VU_MAX) {
+        after.cash_vu = after.final_cash_vu = portfolio->cash_vu + high;
+        if (beyond_goal(market, &after, goal) >= 0)
+            break;
+        low = high;
+        high *= 2;
+    }
+    if (high > PL_CASH_VU_MAX)
+        return false;
+    while (high - low > 1) {
+        pl_i128 middle = low + (high - low) / 2;
+        after.cash_vu = after.final_cash_vu = portfolio->cash_vu + middle;
+        if (beyond_goal(market, &after, goal) >= 0)
+            high = middle;
+        else
+            low = middle;
+    }
+    *cure = (struct pl_cure){.kind = PL_CURE_ADD, .instrument = UINT32_MAX, .cost_vu = high};
+    return true;
+}
+
+/* Fills kind, leg, price and room of the trial; false when the kind does not suit the leg. */
+static bool aim(struct trial *trial, enum pl_cure_kind kind, uint32_t leg, int64_t *ticks)
+{
+    const struct pl_market *market = trial->market;
+    const struct pl_leg *held = &trial->before->legs[leg];
+    const struct pl_quote *quote = &market->quotes[held->instrument];
+    trial->kind = kind;
+    trial->leg = leg;
+    if (quote->is_stuck || held->lots == 0 ||
+        (held->lots < 0) != (kind == PL_CURE_REPAY || kind == PL_CURE_SWAP))
+        return false;
+    if (kind == PL_CURE_ADD) {
+        *ticks = quote->ticks;
+        trial->price_vu = quote->lot_vu;
+        trial->lots_max = room_for(market, trial->before, held);
+        return market->parameters->instruments[held->instrument].kind == PL_INSTRUMENT_SPOT;
+    }
+    trial->lots_max = size_of(held->lots);
+    return set_limit(market, held, ticks, &trial->price_vu);
+}
+
+bool pl_cure_by(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                const struct pl_goal *goal, enum pl_cure_kind kind, uint32_t leg,
+                struct pl_cure *cure)
+{
+    struct trial trial;
+    int64_t ticks = 0;
+    pl_i128 now = beyond_goal(market, portfolio, goal);
+    pl_assert(kind != PL_CURE_SWAP && (leg < portfolio->leg_count || leg == UINT32_MAX));
+    if (now >= 0 || now <= -PL_EXCESS_UNBOUNDED)
+        return false;
+    if (leg == UINT32_MAX)
+        return kind == PL_CURE_ADD && cash_cure(market, portfolio, goal, cure);
+    trial_init(&trial, market, portfolio, goal);
+    if (!aim(&trial, kind, leg, &ticks))
+        return false;
+    int64_t lots = least_lots(&trial);
+    if (lots == 0)
+        return false;
+    uint32_t instrument = portfolio->legs[leg].instrument;
+    pl_i128 mark_vu = market->quotes[instrument].lot_vu;
+    pl_i128 cost_vu = kind == PL_CURE_ADD     ? mark_vu
+                      : kind == PL_CURE_REPAY ? trial.price_vu - mark_vu
+                                              : mark_vu - trial.price_vu;
+    *cure = (struct pl_cure){.kind = kind, .instrument = instrument, .lots = lots, .ticks = ticks,
+                             .cost_vu = lots * cost_vu};
+    return true;
+}
+
+bool pl_cure_by_swap(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                     const struct pl_goal *goal, uint32_t leg, uint32_t sold,
+                     struct pl_cure *cure)
+{
+    struct trial trial;
+    int64_t ticks, sold_ticks;
+    pl_assert(leg < portfolio->leg_count && sold < portfolio->leg_count);
+    const struct pl_leg *held = &portfolio->legs[sold];
+    pl_i128 now = beyond_goal(market, portfolio, goal);
+    trial_init(&trial, market, portfolio, goal);
+    if (now >= 0 || now <= -PL_EXCESS_UNBOUNDED || held->lots <= 0 ||
+        market->quotes[held->instrument].is_stuck ||
+        !aim(&trial, PL_CURE_SWAP, leg, &ticks) ||
+        !set_limit(market, held, &sold_ticks, &trial.sold_price_vu))
+        return false;
+    trial.sold = sold;
+    pl_i128 affordable = held->lots * trial.sold_price_vu / trial.price_vu;
+    trial.lots_max = (int64_t)pl_min(trial.lots_max, affordable);
+    int64_t lots = least_lots(&trial);
+    if (lots == 0)
+        return false;
+    int64_t sold_lots = lots_to_sell(&trial, lots);
+    uint32_t bought = portfolio->legs[leg].instrument;
+    *cure = (struct pl_cure){
+        .kind = PL_CURE_SWAP, .instrument = bought, .lots = lots, .ticks = ticks,
+        .sold = held->instrument, .sold_lots = sold_lots, .sold_ticks = sold_ticks,
+        .cost_vu = lots * (trial.price_vu - market->quotes[bought].lot_vu) +
+                   sold_lots * (market->quotes[held->instrument].lot_vu - trial.sold_price_vu)};
+    return true;
+}
+
+/* ---- the cheapest --------------------------------------------------------------------------- */
+
+static bool is_cheaper(const struct pl_names *names, const struct pl_cure *a,
+                       const struct pl_cure *b)
+{
+    if (a->cost_vu != b->cost_vu)
+        return a->cost_vu < b->cost_vu;
+    return pl_id_compare(&names->ids[a->instrument], &names->ids[b->instrument]) < 0;
+}
+
+uint32_t pl_cures_of(const struct pl_market *market, const struct pl_names *names,
+                     const struct pl_portfolio *portfolio, const struct pl_goal *goal,
+                     struct pl_cure cures[PL_CURES_MAX])
+{
+    static const enum pl_cure_kind kinds[] = {PL_CURE_REPAY, PL_CURE_REDUCE};
+    uint32_t count = 0;
+    if (!pl_portfolio_is_certain(market, portfolio))
+        return 0;
+    if (pl_cure_by(market, portfolio, goal, PL_CURE_ADD, UINT32_MAX, &cures[0]))
+        count = 1;
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        bool has_one = false;
+        for (uint32_t i = 0; i < portfolio->leg_count; i++) {
+            struct pl_cure cure;
+            if (!pl_cure_by(market, portfolio, goal, kinds[k], i, &cure) ||
+                (has_one && !is_cheaper(names, &cure, &cures[count])))
+                continue;
+            cures[count] = cure;
+            has_one = true;
+        }
+        count += has_one;
+    }
+    pl_assert(count <= PL_CURES_MAX);
+    return count;
+}
+
+/* ---- what may be taken out ------------------------------------------------------------------ */
+
+pl_i128 pl_withdrawable(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                        const struct pl_goal *goal, uint32_t leg)
+{
+    struct pl_portfolio after = *portfolio;
+    struct pl_leg legs[PL_LEGS_MAX];
+    pl_assert(portfolio->leg_count <= PL_LEGS_MAX);
+    pl_assert(leg < portfolio->leg_count || leg == UINT32_MAX);
+    if (!pl_portfolio_is_certain(market, portfolio) || beyond_goal(market, portfolio, goal) < 0)
+        return 0;
+    memcpy(legs, portfolio->legs, portfolio->leg_count * sizeof legs[0]);
+    after.legs = legs;
+    bool is_cash = leg == UINT32_MAX;
+    pl_i128 held = is_cash ? portfolio->cash_vu : portfolio->legs[leg].lots;
+    if (!is_cash && (market->quotes[legs[leg].instrument].is_stuck ||
+                     market->parameters->instruments[legs[leg].instrument].kind !=
+                         PL_INSTRUMENT_SPOT))
+        return 0; /* a derivative is closed, not taken out */
+    pl_i128 low = 0, high = pl_max(0, held); /* low is safe */
+    while (low < high) {
+        pl_i128 middle = high - (high - low) / 2;
+        if (is_cash)
+            after.cash_vu = after.final_cash_vu = held - middle;
+        else
+            legs[leg].lots = legs[leg].final_lots = (int64_t)(held - middle);
+        if (beyond_goal(market, &after, goal) >= 0)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
