@@ -145,10 +145,10 @@ static int32_t rise(const struct step *step, struct pl_haircut_move *move)
         return step->target;
     if (move->since_ms == 0 || !step->was_rising)
         *move = (struct pl_haircut_move){step->current, step->news->now_ms};
-    const int64_t line = grid_down(
+    const int64_t line =
         move->from_ppm + progress(step->news->policy->haircut_rise_ppm_per_hour, HOUR_MS,
-                                  step->news->now_ms - move->since_ms));
-    return line < step->target ? larger(step->current, (int32_t)line) : step->target;
+                                  step->news->now_ms - move->since_ms);
+    return line < step->target ? larger(step->current, (int32_t)grid_down(line)) : step->target;
 }
 
 static int32_t fall(const struct step *step, struct pl_haircut_move *move)
@@ -160,21 +160,26 @@ static int32_t fall(const struct step *step, struct pl_haircut_move *move)
     /* In this order nothing overflows: a hold is any number above 0. */
     const int64_t falling_ms = passed_ms > policy->haircut_hold_ms
                                    ? passed_ms - policy->haircut_hold_ms : 0;
-    const int64_t line = grid_up(
-        move->from_ppm - progress(policy->haircut_fall_ppm_per_day, DAY_MS, falling_ms));
-    return line > step->target ? smaller(step->current, (int32_t)line) : step->target;
+    const int64_t line =
+        move->from_ppm - progress(policy->haircut_fall_ppm_per_day, DAY_MS, falling_ms);
+    return line > step->target ? smaller(step->current, (int32_t)grid_up(line)) : step->target;
 }
 
 static int32_t release(const struct step *step, struct pl_haircut_move *move)
 {
-    int32_t next = step->target;
     if (step->target > step->current)
-        next = rise(step, move);
-    else if (step->target < step->current)
-        next = fall(step, move);
-    if (next == step->target)
+        return rise(step, move);
+    return step->target < step->current ? fall(step, move) : step->target;
+}
+
+/* What the move is where the tier now stands, lifted perhaps by the tier below: that may end a rise
+ * above its target, and then a fall begins; one that has begun goes on underneath. */
+static void settle(const struct step *step, int32_t value, struct pl_haircut_move *move)
+{
+    if (value == step->target)
         *move = (struct pl_haircut_move){0};
-    return next;
+    else if (value > step->target && step->target >= step->current)
+        *move = (struct pl_haircut_move){value, step->news->now_ms};
 }
 
 /* ---- deriving ------------------------------------------------------------------------------- */
@@ -252,6 +257,7 @@ static void move_tiers(const struct pl_instrument *last, const struct pl_haircut
             .is_instant = tier == PL_TIER_INITIAL || tier == PL_TIER_ALERT};
         below = larger(below, release(&step, move));
         next->haircut_long.at[tier] = below;
+        settle(&step, below, move);
         const int64_t at_ms = arrival_ms(news->policy, move, step.target);
         if (at_ms > haircut->target_at_ms)
             haircut->target_at_ms = at_ms;

@@ -160,6 +160,7 @@ static enum pl_err apply_effective(struct price_service *service, const struct p
     if (err)
         return err;
     parameters->is_astray = false;
+    parameters->send_mono_ms = 0; /* what was on its way has come */
     parameters->effective_value = keep(parameters->effective_block, record->value);
     adopt(service);
     return recover_base(service);
