@@ -172,16 +172,6 @@ static int32_t release(const struct step *step, struct pl_haircut_move *move)
     return step->target < step->current ? fall(step, move) : step->target;
 }
 
-/* What the move is where the tier now stands, lifted perhaps by the tier below: that may end a rise
- * above its target, and then a fall begins; one that has begun goes on underneath. */
-static void settle(const struct step *step, int32_t value, struct pl_haircut_move *move)
-{
-    if (value == step->target)
-        *move = (struct pl_haircut_move){0};
-    else if (value > step->target && step->target >= step->current)
-        *move = (struct pl_haircut_move){value, step->news->now_ms};
-}
-
 /* ---- deriving ------------------------------------------------------------------------------- */
 
 static void set_targets(struct pl_instrument *next)
@@ -257,7 +247,9 @@ static void move_tiers(const struct pl_instrument *last, const struct pl_haircut
             .is_instant = tier == PL_TIER_INITIAL || tier == PL_TIER_ALERT};
         below = larger(below, release(&step, move));
         next->haircut_long.at[tier] = below;
-        settle(&step, below, move);
+        /* Only there is it at rest: a tier that the one below holds up goes on falling underneath. */
+        if (below == step.target)
+            *move = (struct pl_haircut_move){0};
         const int64_t at_ms = arrival_ms(news->policy, move, step.target);
         if (at_ms > haircut->target_at_ms)
             haircut->target_at_ms = at_ms;

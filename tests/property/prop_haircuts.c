@@ -119,18 +119,6 @@ static void naive_move(struct naive_tier *tier, bool is_strict, int64_t target,
         tier->value = sink(tier, target, policy, now);
 }
 
-/* The tier below may have lifted it: past its target a fall begins, one that has begun goes on. */
-static void naive_settle(struct naive_tier *tier, int64_t target, int64_t now)
-{
-    if (tier->value > target && tier->direction >= 0) {
-        tier->from = tier->value;
-        tier->since = now;
-        tier->direction = -1;
-    }
-    if (tier->value == target)
-        tier->direction = 0;
-}
-
 /* ---- the walk ------------------------------------------------------------------------------- */
 
 static const enum pl_tier upward[] = {PL_TIER_MAINTENANCE, PL_TIER_END, PL_TIER_INITIAL,
@@ -209,7 +197,8 @@ static void look(struct pl_instrument *now, const struct pl_instrument *base,
                    next.haircut.target.at[tier], news->policy, news->now_ms);
         own->value = own->value > beneath ? own->value : beneath;
         beneath = own->value;
-        naive_settle(own, next.haircut.target.at[tier], news->now_ms);
+        if (own->value == next.haircut.target.at[tier])
+            own->direction = 0; /* only now: held up by the tier below it goes on falling */
         if (next.haircut_long.at[tier] != own->value)
             fail_msg("tier %d: %d is not %lld", (int)tier, next.haircut_long.at[tier],
                      (long long)own->value);

@@ -254,6 +254,28 @@ static void falls_late_and_slowly(void **state)
     assert_int_equal(now.haircut.target_at_ms, 0);
 }
 
+/* The announced time is never too early. */
+static void arrival_is_rounded_up(void **state)
+{
+    (void)state;
+    static const struct pl_policy odd = {.haircut_rise_ppm_per_hour = 7000, .haircut_hold_ms = 1,
+                                         .haircut_fall_ppm_per_day = 7000};
+    struct pl_instrument now = {0}, next = base();
+    struct pl_haircut_news news = {&odd, 50000, 50000, T0};
+    (void)pl_haircut_derive(NULL, &news, &next);
+    now = next;
+    /* 130,000 ppm at 7,000 an hour: 66,857,142 ms and six sevenths. */
+    assert_int_equal(now.haircut.target_at_ms, T0 + 66857143);
+    news.now_ms = T0 + 66857142;
+    next = base();
+    (void)pl_haircut_derive(&now, &news, &next);
+    assert_true(next.haircut_long.at[PL_TIER_MAINTENANCE] < 140000);
+    news.now_ms++;
+    next = base();
+    (void)pl_haircut_derive(&now, &news, &next);
+    assert_int_equal(next.haircut_long.at[PL_TIER_MAINTENANCE], 140000);
+}
+
 /* An outage of the marks leaves the last volatility in force. */
 static void unknown_volatility_changes_nothing(void **state)
 {
@@ -320,6 +342,7 @@ int main(void)
         cmocka_unit_test(cap_and_grid),
         cmocka_unit_test(rises_at_once_or_by_ramp),
         cmocka_unit_test(falls_late_and_slowly),
+        cmocka_unit_test(arrival_is_rounded_up),
         cmocka_unit_test(unknown_volatility_changes_nothing),
         cmocka_unit_test(the_desk_is_obeyed_at_once),
         cmocka_unit_test(a_clock_may_go_back),
