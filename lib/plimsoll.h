@@ -114,6 +114,15 @@ struct pl_haircut_model {
 
 struct pl_haircut_move { int32_t from_ppm; int64_t since_ms; }; /* since_ms 0: at its target       */
 
+/* How the initial tier's haircut moved in the present span of time and in the one before, to judge how
+ * procyclical a model is; nothing is derived from it. */
+enum pl_haircut_span { PL_HAIRCUT_DAY, PL_HAIRCUT_MONTH, PL_HAIRCUT_YEAR, PL_HAIRCUT_SPANS };
+struct pl_haircut_window {
+    int64_t since_ms;            /* 0: not followed yet                                            */
+    int32_t low_ppm, high_ppm, before_low_ppm, before_high_ppm;
+    int32_t rise_ppm;            /* the haircut above the lowest of both                           */
+};
+
 /* Where an effective set's haircut_long comes from and goes to. */
 struct pl_haircut {
     bool is_present;
@@ -124,6 +133,7 @@ struct pl_haircut {
     uint32_t volatility_fast_ppm, volatility_slow_ppm; /* 0: not known yet                         */
     struct pl_tier_ppm close_out, buffer, stress, floor;
     int32_t liquidity_ppm;
+    struct pl_haircut_window windows[PL_HAIRCUT_SPANS];
 };
 
 struct pl_instrument {
@@ -166,7 +176,7 @@ struct pl_policy {
     int64_t haircut_hold_ms, haircut_interval_ms;
 };
 
-/* One parameter set, indexed by instrument number. About 5 MB: lives in static or mapped memory. */
+/* One parameter set, indexed by instrument number. About 6 MB: lives in static or mapped memory. */
 struct pl_parameters {
     uint64_t epoch;
     uint64_t base_epoch;         /* of the base set that an effective one comes from; 0: not said   */

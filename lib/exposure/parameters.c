@@ -412,6 +412,15 @@ static enum pl_err check_derived(const struct checked *checked)
         if (err)
             return refused(err, checked, "", "haircut", tier_names[tier]);
     }
+    for (int i = 0; i < PL_HAIRCUT_SPANS; i++) {
+        const struct pl_haircut_window *window = &haircut->windows[i];
+        enum pl_err err = check_range(window->low_ppm, -COEFFICIENTS_PPM_MAX, window->high_ppm);
+        if (!err)
+            err = check_range(window->before_low_ppm, -COEFFICIENTS_PPM_MAX,
+                              window->before_high_ppm);
+        if (err)
+            return refused(err, checked, "", "haircut windows", "");
+    }
     return refused(check_nested(&haircut->base, false), checked, "V6", "haircut.base_haircut", "");
 }
 

@@ -256,6 +256,40 @@ static void move_tiers(const struct pl_instrument *last, const struct pl_haircut
     }
 }
 
+/* ---- how procyclical it is ------------------------------------------------------------------ */
+
+/* `stood` is what held since the last derivation that was published: haircuts change with a set only. */
+static void follow_window(struct pl_haircut_window *window, int64_t length_ms, int32_t stood,
+                          int32_t value, int64_t now_ms)
+{
+    if (window->since_ms == 0)
+        *window = (struct pl_haircut_window){now_ms, stood, stood, stood, stood, 0};
+    const int64_t spans = now_ms > window->since_ms ? (now_ms - window->since_ms) / length_ms : 0;
+    if (spans > 0) {
+        window->before_low_ppm = spans == 1 ? window->low_ppm : stood;
+        window->before_high_ppm = spans == 1 ? window->high_ppm : stood;
+        window->low_ppm = window->high_ppm = stood;
+        window->since_ms += spans * length_ms;
+    }
+    window->low_ppm = smaller(window->low_ppm, value);
+    window->high_ppm = larger(window->high_ppm, value);
+    window->rise_ppm = value - smaller(window->low_ppm, window->before_low_ppm);
+}
+
+static void follow_windows(const struct pl_instrument *last, int64_t now_ms,
+                           struct pl_instrument *next)
+{
+    const int64_t lengths_ms[PL_HAIRCUT_SPANS] = {
+        [PL_HAIRCUT_DAY] = DAY_MS, [PL_HAIRCUT_MONTH] = 30 * DAY_MS,
+        [PL_HAIRCUT_YEAR] = 365 * DAY_MS};
+    const int32_t value = next->haircut_long.at[PL_TIER_INITIAL];
+    const int32_t stood = last ? last->haircut_long.at[PL_TIER_INITIAL] : value;
+    for (int i = 0; i < PL_HAIRCUT_SPANS; i++) {
+        next->haircut.windows[i] = last ? last->haircut.windows[i] : (struct pl_haircut_window){0};
+        follow_window(&next->haircut.windows[i], lengths_ms[i], stood, value, now_ms);
+    }
+}
+
 static bool differ(const struct pl_tier_ppm *a, const struct pl_tier_ppm *b)
 {
     for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++)
@@ -279,6 +313,7 @@ bool pl_haircut_derive(const struct pl_instrument *last, const struct pl_haircut
     }
     set_targets(next);
     move_tiers(last, news, next);
+    follow_windows(last, news->now_ms, next);
     return !last || differ(&next->haircut_long, &last->haircut_long) ||
            differ(&haircut->target, &last->haircut.target) ||
            differ(&haircut->base, &last->haircut.base);

@@ -16,6 +16,7 @@
 typedef Plimsoll__V1__ParameterSet__TierPpm tier_message;
 typedef Plimsoll__V1__ParameterSet__Haircut haircut_message;
 typedef Plimsoll__V1__ParameterSet__Haircut__Move move_message;
+typedef Plimsoll__V1__ParameterSet__Haircut__Window window_message;
 
 static tier_message *build_tiers(struct pl_wire *wire, const struct pl_tier_ppm *tiers)
 {
@@ -39,6 +40,21 @@ static move_message *build_move(struct pl_wire *wire, const struct pl_haircut_mo
     return to;
 }
 
+static window_message *build_window(struct pl_wire *wire, const struct pl_haircut_window *window)
+{
+    if (window->since_ms == 0)
+        return NULL;
+    window_message *to = pl_wire_take(wire, sizeof(*to));
+    plimsoll__v1__parameter_set__haircut__window__init(to);
+    PL_PUT(to, since_ms, window->since_ms);
+    PL_PUT(to, low_ppm, window->low_ppm);
+    PL_PUT(to, high_ppm, window->high_ppm);
+    PL_PUT(to, before_low_ppm, window->before_low_ppm);
+    PL_PUT(to, before_high_ppm, window->before_high_ppm);
+    PL_PUT(to, rise_ppm, window->rise_ppm);
+    return to;
+}
+
 static haircut_message *build_haircut(struct pl_wire *wire, const struct pl_haircut *haircut)
 {
     haircut_message *to = pl_wire_take(wire, sizeof(*to));
@@ -58,6 +74,9 @@ static haircut_message *build_haircut(struct pl_wire *wire, const struct pl_hair
     to->stress = build_tiers(wire, &haircut->stress);
     to->floor = build_tiers(wire, &haircut->floor);
     PL_PUT(to, liquidity_ppm, haircut->liquidity_ppm);
+    to->day = build_window(wire, &haircut->windows[PL_HAIRCUT_DAY]);
+    to->month = build_window(wire, &haircut->windows[PL_HAIRCUT_MONTH]);
+    to->year = build_window(wire, &haircut->windows[PL_HAIRCUT_YEAR]);
     return to;
 }
 

@@ -195,6 +195,28 @@ static enum pl_err read_move(const struct pl_place *parent, const char *name,
                                     &move->since_ms);
 }
 
+static enum pl_err read_window(const struct pl_place *parent, const char *name,
+                               const Plimsoll__V1__ParameterSet__Haircut__Window *from,
+                               struct pl_haircut_window *window)
+{
+    const struct pl_place place = {parent, name, -1};
+    if (!from)
+        return PL_OK;
+    enum pl_err err = pl_field_i64(&place, PL_SCALAR(from, since_ms), 1, INT64_MAX,
+                                   &window->since_ms);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, low_ppm), &window->low_ppm);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, high_ppm), &window->high_ppm);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, before_low_ppm), &window->before_low_ppm);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, before_high_ppm), &window->before_high_ppm);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, rise_ppm), &window->rise_ppm);
+    return err;
+}
+
 static enum pl_err read_haircut(const Plimsoll__V1__ParameterSet__Haircut *from,
                                 struct pl_haircut *haircut)
 {
@@ -230,6 +252,12 @@ static enum pl_err read_haircut(const Plimsoll__V1__ParameterSet__Haircut *from,
         err = read_tiers(&place, "floor", from->floor, &haircut->floor);
     if (!err)
         err = read_ppm(&place, PL_SCALAR(from, liquidity_ppm), &haircut->liquidity_ppm);
+    if (!err)
+        err = read_window(&place, "day", from->day, &haircut->windows[PL_HAIRCUT_DAY]);
+    if (!err)
+        err = read_window(&place, "month", from->month, &haircut->windows[PL_HAIRCUT_MONTH]);
+    if (!err)
+        err = read_window(&place, "year", from->year, &haircut->windows[PL_HAIRCUT_YEAR]);
     return err;
 }
 

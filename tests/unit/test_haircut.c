@@ -276,6 +276,38 @@ static void arrival_is_rounded_up(void **state)
     assert_int_equal(next.haircut_long.at[PL_TIER_MAINTENANCE], 140000);
 }
 
+static void assert_window(const struct pl_instrument *now, enum pl_haircut_span span,
+                          const int32_t expect[5])
+{
+    const struct pl_haircut_window *window = &now->haircut.windows[span];
+    assert_int_equal(window->low_ppm, expect[0]);
+    assert_int_equal(window->high_ppm, expect[1]);
+    assert_int_equal(window->before_low_ppm, expect[2]);
+    assert_int_equal(window->before_high_ppm, expect[3]);
+    assert_int_equal(window->rise_ppm, expect[4]);
+}
+
+/* The initial tier: 30,000 first, 182,500 an hour later, and so it stands for 40 days. */
+static void windows_tell_how_it_moved(void **state)
+{
+    (void)state;
+    struct pl_instrument now = {0};
+    (void)derive(&now, 0, 0);
+    assert_window(&now, PL_HAIRCUT_DAY, (int32_t[]){30000, 30000, 30000, 30000, 0});
+    (void)derive(&now, 50000, HOUR);
+    assert_window(&now, PL_HAIRCUT_DAY, (int32_t[]){30000, 182500, 30000, 30000, 152500});
+    (void)derive(&now, 50000, DAY + HOUR);
+    assert_window(&now, PL_HAIRCUT_DAY, (int32_t[]){182500, 182500, 30000, 182500, 152500});
+    assert_int_equal(now.haircut.windows[PL_HAIRCUT_DAY].since_ms, T0 + DAY);
+    (void)derive(&now, 20000, 40 * (int64_t)DAY);
+    assert_window(&now, PL_HAIRCUT_DAY, (int32_t[]){182500, 182500, 182500, 182500, 0});
+    assert_window(&now, PL_HAIRCUT_MONTH, (int32_t[]){182500, 182500, 30000, 182500, 152500});
+    assert_window(&now, PL_HAIRCUT_YEAR, (int32_t[]){30000, 182500, 30000, 30000, 152500});
+    (void)derive(&now, 20000, 60 * (int64_t)DAY);
+    assert_window(&now, PL_HAIRCUT_MONTH, (int32_t[]){77500, 182500, 182500, 182500, 0});
+    assert_window(&now, PL_HAIRCUT_YEAR, (int32_t[]){30000, 182500, 30000, 30000, 47500});
+}
+
 /* An outage of the marks leaves the last volatility in force. */
 static void unknown_volatility_changes_nothing(void **state)
 {
@@ -343,6 +375,7 @@ int main(void)
         cmocka_unit_test(rises_at_once_or_by_ramp),
         cmocka_unit_test(falls_late_and_slowly),
         cmocka_unit_test(arrival_is_rounded_up),
+        cmocka_unit_test(windows_tell_how_it_moved),
         cmocka_unit_test(unknown_volatility_changes_nothing),
         cmocka_unit_test(the_desk_is_obeyed_at_once),
         cmocka_unit_test(a_clock_may_go_back),

@@ -336,6 +336,9 @@ static void above_cap(void) { row(usd)->haircut_model.cap_ppm = 249999; }
 static void target_low(void) { row(usd)->haircut.target.at[PL_TIER_END] = -1; }
 static void from_high(void) { row(usd)->haircut.moves[PL_TIER_END].from_ppm = 300001; }
 
+static void window_low(void) { row(usd)->haircut.windows[PL_HAIRCUT_DAY].low_ppm = 1; }
+static void window_far(void) { row(usd)->haircut.windows[PL_HAIRCUT_YEAR].before_low_ppm = INT32_MIN; }
+
 static void a_derived_haircut_lies_between_base_and_cap(void **state)
 {
     (void)state;
@@ -345,6 +348,8 @@ static void a_derived_haircut_lies_between_base_and_cap(void **state)
         {below_base, "instrument USD haircut maintenance: 10000 is outside 10001..300000"},
         {above_cap, "instrument USD haircut alert: 250000 is outside 0..249999"},
         {target_low, "instrument USD haircut end: -1 is outside 0..300000"},
+        {window_low, "instrument USD haircut windows: 1 is outside -8388608..0"},
+        {window_far, "instrument USD haircut windows: -2147483648 is outside -8388608..0"},
         {from_high, "instrument USD haircut end: 300001 is outside 0..300000"},
     };
     give_haircut();

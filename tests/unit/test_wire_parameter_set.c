@@ -255,7 +255,10 @@ static const char haircut_json[] =
     "'maintenance':{'from_ppm':30000,'since_ms':'1699999999998'},"
     "'volatility_fast_ppm':50000,'volatility_slow_ppm':40000,"
     "'close_out':" TIERS(8, 7, 6, 5) ",'buffer':" TIERS(9, 8, 7, 6) ",'stress':"
-    TIERS(10, 9, 8, 7) ",'floor':" TIERS(11, 10, 9, 8) ",'liquidity_ppm':21}";
+    TIERS(10, 9, 8, 7) ",'floor':" TIERS(11, 10, 9, 8) ",'liquidity_ppm':21,"
+    "'day':{'since_ms':'5','low_ppm':22,'high_ppm':23,'before_low_ppm':24,'before_high_ppm':25,"
+    "'rise_ppm':26},'year':{'since_ms':'6','low_ppm':27,'high_ppm':28,'before_low_ppm':29,"
+    "'before_high_ppm':30,'rise_ppm':31}}";
 
 /* Every field of the model and of what was derived, there and back; and the base set again. */
 static void a_derived_set_contains_its_base(void **state)
@@ -293,7 +296,9 @@ static void a_derived_set_contains_its_base(void **state)
                   [PL_TIER_MAINTENANCE] = {30000, 1699999999998}},
         .volatility_fast_ppm = 50000, .volatility_slow_ppm = 40000, .close_out = {{8, 7, 6, 5}},
         .buffer = {{9, 8, 7, 6}}, .stress = {{10, 9, 8, 7}}, .floor = {{11, 10, 9, 8}},
-        .liquidity_ppm = 21};
+        .liquidity_ppm = 21,
+        .windows = {[PL_HAIRCUT_DAY] = {5, 22, 23, 24, 25, 26},
+                    [PL_HAIRCUT_YEAR] = {6, 27, 28, 29, 30, 31}}};
     assert_int_equal(pl_wire_parameters_effective(test_wire(), desk, names, &derived, &value),
                      PL_OK);
     assert_int_equal(pl_json_decode(PL_TOPIC_PARAMETERS, value, &json), PL_OK);

@@ -163,6 +163,15 @@ static bool read_model(const Plimsoll__V1__ParameterSet__HaircutModel *from, str
            is_between(from->has_addition_ppm, from->addition_ppm, 0, PL_PPM);
 }
 
+static bool is_window(const Plimsoll__V1__ParameterSet__Haircut__Window *from)
+{
+    return !from || (from->has_since_ms && from->since_ms > 0 && from->has_low_ppm &&
+                     from->has_high_ppm && from->has_before_low_ppm && from->has_before_high_ppm &&
+                     from->has_rise_ppm && from->low_ppm >= -(1 << 23) &&
+                     from->low_ppm <= from->high_ppm && from->before_low_ppm >= -(1 << 23) &&
+                     from->before_low_ppm <= from->before_high_ppm);
+}
+
 /* What was derived lies between the base set's haircut and the cap, and so does where it goes. */
 static bool is_derived_well(const Plimsoll__V1__ParameterSet__Haircut *from,
                             const struct rules *rules)
@@ -176,7 +185,8 @@ static bool is_derived_well(const Plimsoll__V1__ParameterSet__Haircut *from,
         !from->has_volatility_fast_ppm || !from->has_volatility_slow_ppm ||
         !read_tiers(from->close_out, &unused) || !read_tiers(from->buffer, &unused) ||
         !read_tiers(from->stress, &unused) || !read_tiers(from->floor, &unused) ||
-        !from->has_liquidity_ppm || !is_between(from->has_target_at_ms, from->target_at_ms, 0,
+        !from->has_liquidity_ppm || !is_window(from->day) || !is_window(from->month) ||
+        !is_window(from->year) || !is_between(from->has_target_at_ms, from->target_at_ms, 0,
                                                 INT64_MAX))
         return false;
     for (int t = 0; t < PL_TIER_COUNT; t++) {
