@@ -103,6 +103,42 @@ struct pl_price_rules {
     int32_t bad_mark_high_ppm;   /* >= PPM: best a long may hope for, worst a short must fear    */
 };
 
+/* How haircut_long follows volatility and liquidity (RISK 1.6); lib/price/haircut.h reckons with it,
+ * no decision does. A field that the set leaves out is 0 and means "not used". */
+struct pl_haircut_model {
+    bool is_present;
+    struct pl_tier_ppm multiple; /* of the daily volatility; >= 0                                  */
+    struct pl_tier_ppm horizon;  /* days * 10^6; > 0                                               */
+    int64_t venue_usd, daily_volume_usd, reference_usd;
+    int32_t participation_ppm, impact_ppm, half_spread_ppm;
+    int32_t buffer_ppm, stress_volatility_ppm, floor_volatility_ppm, addition_ppm;
+    int32_t cap_ppm;             /* 1..PPM                                                         */
+};
+
+struct pl_haircut_move { int32_t from_ppm; int64_t since_ms; }; /* since_ms 0: at its target       */
+
+/* How the initial tier's haircut moved in the present span of time and in the one before, to judge how
+ * procyclical a model is; nothing is derived from it. */
+enum pl_haircut_span { PL_HAIRCUT_DAY, PL_HAIRCUT_MONTH, PL_HAIRCUT_YEAR, PL_HAIRCUT_SPANS };
+struct pl_haircut_window {
+    int64_t since_ms;            /* 0: not followed yet                                            */
+    int32_t low_ppm, high_ppm, before_low_ppm, before_high_ppm;
+    int32_t rise_ppm;            /* the haircut above the lowest of both                           */
+};
+
+/* Where an effective set's haircut_long comes from and goes to. */
+struct pl_haircut {
+    bool is_present;
+    struct pl_tier_ppm base;     /* haircut_long of the base set                                   */
+    struct pl_tier_ppm target;
+    int64_t target_at_ms;        /* 0: reached                                                     */
+    struct pl_haircut_move moves[PL_TIER_COUNT];
+    uint32_t volatility_fast_ppm, volatility_slow_ppm; /* 0: not known yet                         */
+    struct pl_tier_ppm close_out, buffer, stress, floor;
+    int32_t liquidity_ppm;
+    struct pl_haircut_window windows[PL_HAIRCUT_SPANS];
+};
+
 struct pl_instrument {
     bool is_listed;              /* false: the set does not name it; nothing else is meaningful   */
     enum pl_instrument_kind kind;
@@ -121,6 +157,8 @@ struct pl_instrument {
     struct pl_price_rules price_rules;
     struct pl_id chain;          /* size 0: none                                                   */
     struct pl_id bridge;         /* by which it came to that chain; size 0: native there           */
+    struct pl_haircut_model haircut_model;
+    struct pl_haircut haircut;   /* of an effective set                                            */
 };
 
 /* A source of positions. */
@@ -138,11 +176,15 @@ struct pl_policy {
     int64_t halt_ramp_ms;        /* 0: a halt leaves the end and maintenance tiers alone           */
     int64_t call_interval_ms_min; /* between two alerts of entering one state; 0: all are told     */
     int64_t grace_ms;            /* of a margin call; 0: calls have no deadline                    */
+    /* 0 where no instrument has a haircut model. */
+    int32_t haircut_rise_ppm_per_hour, haircut_fall_ppm_per_day;
+    int64_t haircut_hold_ms, haircut_interval_ms;
 };
 
-/* One parameter set, indexed by instrument number. About 5 MB: lives in static or mapped memory. */
+/* One parameter set, indexed by instrument number. About 6 MB: lives in static or mapped memory. */
 struct pl_parameters {
     uint64_t epoch;
+    uint64_t base_epoch;         /* of the base set that an effective one comes from; 0: not said   */
     uint32_t instrument_count;   /* instruments listed                                             */
     uint32_t factor_count, dependency_count, source_count;
     struct pl_id factors[PL_FACTORS_MAX];
@@ -167,14 +209,22 @@ struct pl_parameters {
  *       would not be nested, which the search for accounts relies on (G3).
  *   V7  lot_decimals + tick_decimals <= 12; sum of an instrument's coefficients <= 2^23 ppm
  *   V8  (value grids, V4, V5, V9 and V10 belong to options and are checked with them)
+ * A haircut model's cap counts like haircut_long in V3 and V7, so that whatever is derived under it is
+ * valid; its multiple and horizon are nested like haircuts (V6). What was derived lies between the
+ * base set's haircut and the cap.
  * plus, by field name, whatever is out of the ranges stated above: duplicate ids, an unknown factor,
  * dependency or liquidity-order entry, no "default" policy, sale_discount_ppm outside 0..999999.
  */
 enum pl_err pl_parameters_finish(struct pl_parameters *parameters, const struct pl_names *names);
 
-/* Whether `next` may take the place of `last`: a larger epoch, and the same lot and tick decimals of
- * every instrument listed in both (amounts in the book and on their way are in these units; give an
- * instrument a new id instead). REJECT_STALE for the epoch, REJECT_CONFLICT for the decimals. */
+/* Whether `next` may take the place of `last`: a larger epoch, not derived from an older base set where
+ * both say which, and the same lot and tick decimals of every instrument listed in both (amounts in the
+ * book and on their way are in these units; give an instrument a new id instead). REJECT_STALE for the
+ * epochs, REJECT_CONFLICT for the decimals.
+ *
+ * The second rule is what makes two writers of effective sets harmless: one that has been cut off from
+ * its partition, and so has not seen the newest base set, may number its set high, but nobody takes
+ * it. Of two sets from one base the first in the topic counts, for everybody alike. */
 enum pl_err pl_parameters_follow(const struct pl_parameters *last, const struct pl_parameters *next,
                                  const struct pl_names *names);
 

@@ -200,6 +200,15 @@ static enum pl_err check_v2(const struct checked *checked)
     return PL_OK;
 }
 
+/* What haircut_long may become: derived haircuts stay below the model's cap. */
+static int64_t highest_haircut(const struct pl_instrument *instrument, enum pl_tier tier)
+{
+    int64_t haircut = instrument->haircut_long.at[tier];
+    return instrument->haircut_model.is_present
+               ? larger(haircut, instrument->haircut_model.cap_ppm)
+               : haircut;
+}
+
 /* sum |loads| + largest loss + top bracket rate + confidence: all that may be asked of a leg
  * besides its haircut. Confidence counts at each tier, as it does at the strictest. */
 static int64_t charges_of(const struct pl_instrument *instrument, enum pl_tier tier)
@@ -220,14 +229,16 @@ static enum pl_err check_v3(const struct checked *checked)
     if (instrument->kind != PL_INSTRUMENT_SPOT)
         return PL_OK;
     for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
-        int64_t sum = instrument->haircut_long.at[tier] + charges_of(instrument, tier);
+        int64_t sum = highest_haircut(instrument, tier) + charges_of(instrument, tier);
         if (sum > PL_PPM)
             return refused(
                 pl_err_set(PL_REJECT_PARAMETERS,
                            "%s: with factors, dependencies, brackets and confidence %lld "
                            "is above 1000000",
                            tier_names[tier], (long long)sum),
-                checked, "V3", "haircut_long", "");
+                checked, "V3",
+                highest_haircut(instrument, tier) > instrument->haircut_long.at[tier]
+                    ? "haircut_model.cap_ppm" : "haircut_long", "");
     }
     return PL_OK;
 }
@@ -242,7 +253,8 @@ static enum pl_err check_v7(const struct checked *checked)
                                   PL_DECIMALS_MAX),
                        checked, "V7", "lot_decimals", "");
     for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
-        int64_t sum = larger(size_of(instrument->haircut_long.at[tier]),
+        int64_t sum = larger(larger(size_of(instrument->haircut_long.at[tier]),
+                                    highest_haircut(instrument, tier)),
                              size_of(instrument->haircut_short.at[tier])) +
                       charges_of(instrument, tier);
         if (sum > COEFFICIENTS_PPM_MAX)
@@ -333,6 +345,106 @@ static enum pl_err check_proportional(const struct checked *checked, struct firs
     return PL_OK;
 }
 
+/* ---- haircut models ------------------------------------------------------------------------- */
+
+static enum pl_err check_model_ranges(const struct checked *checked)
+{
+    const struct pl_haircut_model *model = &checked->instrument->haircut_model;
+    const int64_t volume_least = model->venue_usd > 0 || model->reference_usd > 0;
+    const struct range ranges[] = {
+        {"haircut_model.multiple", model->multiple.at[PL_TIER_MAINTENANCE], 0, INT32_MAX},
+        {"haircut_model.horizon", model->horizon.at[PL_TIER_MAINTENANCE], 1, INT32_MAX},
+        {"haircut_model.venue_usd", model->venue_usd, 0, INT64_MAX},
+        {"haircut_model.reference_usd", model->reference_usd, 0, INT64_MAX},
+        {"haircut_model.daily_volume_usd", model->daily_volume_usd, volume_least, INT64_MAX},
+        {"haircut_model.participation_ppm", model->participation_ppm, model->venue_usd > 0,
+         PL_PPM},
+        {"haircut_model.impact_ppm", model->impact_ppm, model->reference_usd > 0, 100 * PL_PPM},
+        {"haircut_model.half_spread_ppm", model->half_spread_ppm, 0, PL_PPM},
+        {"haircut_model.buffer_ppm", model->buffer_ppm, 0, PL_PPM},
+        {"haircut_model.stress_volatility_ppm", model->stress_volatility_ppm, 0, INT32_MAX},
+        {"haircut_model.floor_volatility_ppm", model->floor_volatility_ppm, 0, INT32_MAX},
+        {"haircut_model.addition_ppm", model->addition_ppm, 0, PL_PPM},
+        {"haircut_model.cap_ppm", model->cap_ppm, 1, PL_PPM},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);
+        if (err)
+            return refused(err, checked, "", ranges[i].field, "");
+    }
+    return PL_OK;
+}
+
+static enum pl_err check_model_policy(const struct checked *checked)
+{
+    const struct pl_policy *policy = &checked->parameters->policy;
+    const struct range ranges[] = {
+        {"haircut_rise_ppm_per_hour", policy->haircut_rise_ppm_per_hour, 1, INT32_MAX},
+        {"haircut_hold_ms", policy->haircut_hold_ms, 0, INT64_MAX},
+        {"haircut_fall_ppm_per_day", policy->haircut_fall_ppm_per_day, 1, INT32_MAX},
+        {"haircut_interval_ms", policy->haircut_interval_ms, 1, INT64_MAX},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);
+        if (err)
+            return refused(err, checked, "", "haircut_model needs policy default",
+                           ranges[i].field);
+    }
+    return PL_OK;
+}
+
+/* What was derived lies between base and cap, so does what it is on its way to. */
+static enum pl_err check_derived(const struct checked *checked)
+{
+    const struct pl_instrument *instrument = checked->instrument;
+    const struct pl_haircut *haircut = &instrument->haircut;
+    if (!instrument->haircut_model.is_present || checked->parameters->base_epoch == 0)
+        return refused(pl_err_set(PL_REJECT_PARAMETERS, "only an effective set, which names its "
+                                  "base_epoch, has it, and only beside a haircut_model"),
+                       checked, "", "haircut", "");
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
+        const int64_t base = haircut->base.at[tier];
+        const int64_t cap = larger(base, instrument->haircut_model.cap_ppm);
+        const struct pl_haircut_move *move = &haircut->moves[tier];
+        enum pl_err err = check_range(instrument->haircut_long.at[tier], base, cap);
+        if (!err)
+            err = check_range(haircut->target.at[tier], base, cap);
+        if (!err && move->since_ms != 0)
+            err = check_range(move->from_ppm, base, cap);
+        if (err)
+            return refused(err, checked, "", "haircut", tier_names[tier]);
+    }
+    for (int i = 0; i < PL_HAIRCUT_SPANS; i++) {
+        const struct pl_haircut_window *window = &haircut->windows[i];
+        enum pl_err err = check_range(window->low_ppm, -COEFFICIENTS_PPM_MAX, window->high_ppm);
+        if (!err)
+            err = check_range(window->before_low_ppm, -COEFFICIENTS_PPM_MAX,
+                              window->before_high_ppm);
+        if (err)
+            return refused(err, checked, "", "haircut windows", "");
+    }
+    return refused(check_nested(&haircut->base, false), checked, "V6", "haircut.base_haircut", "");
+}
+
+static enum pl_err check_haircut_model(const struct checked *checked)
+{
+    const struct pl_haircut_model *model = &checked->instrument->haircut_model;
+    enum pl_err err = PL_OK;
+    if (model->is_present)
+        err = check_model_ranges(checked);
+    if (!err && model->is_present)
+        err = check_model_policy(checked);
+    if (!err && model->is_present)
+        err = refused(check_nested(&model->multiple, false), checked, "V6",
+                      "haircut_model.multiple", "");
+    if (!err && model->is_present)
+        err = refused(check_nested(&model->horizon, false), checked, "V6",
+                      "haircut_model.horizon", "");
+    if (!err && checked->instrument->haircut.is_present)
+        err = check_derived(checked);
+    return err;
+}
+
 /* ---- the set -------------------------------------------------------------------------------- */
 
 static enum pl_err check_set(const struct pl_parameters *parameters)
@@ -378,6 +490,8 @@ static enum pl_err check_instrument(const struct checked *checked, struct first_
         err = check_references(checked);
     if (!err)
         err = check_losses(checked);
+    if (!err)
+        err = check_haircut_model(checked);
     if (!err)
         err = check_v1(checked);
     if (!err)
@@ -463,6 +577,11 @@ enum pl_err pl_parameters_follow(const struct pl_parameters *last, const struct 
                           "epoch %llu is not above %llu, which is in force: number the new set "
                           "higher",
                           (unsigned long long)next->epoch, (unsigned long long)last->epoch);
+    if (next->base_epoch != 0 && next->base_epoch < last->base_epoch)
+        return pl_err_set(PL_REJECT_STALE,
+                          "it was derived from base epoch %llu, and the set in force from %llu",
+                          (unsigned long long)next->base_epoch,
+                          (unsigned long long)last->base_epoch);
     for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
         const struct pl_instrument *before = &last->instruments[i];
         const struct pl_instrument *after = &next->instruments[i];

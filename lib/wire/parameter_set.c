@@ -133,6 +133,134 @@ static enum pl_err read_price_rules(const Plimsoll__V1__ParameterSet__PriceRules
     return err;
 }
 
+/* A field that may be absent: 0 then. */
+static enum pl_err read_ppm_or_none(const struct pl_place *place, struct pl_scalar field,
+                                    int32_t *ppm)
+{
+    return field.is_present ? read_ppm(place, field, ppm) : PL_OK;
+}
+
+static enum pl_err read_i64_or_none(const struct pl_place *place, struct pl_scalar field,
+                                    int64_t *value)
+{
+    return field.is_present ? pl_field_i64(place, field, INT64_MIN, INT64_MAX, value) : PL_OK;
+}
+
+static enum pl_err read_haircut_model(const Plimsoll__V1__ParameterSet__HaircutModel *from,
+                                      struct pl_haircut_model *model)
+{
+    const struct pl_place place = {NULL, "haircut_model", -1};
+    enum pl_err err = read_tiers(&place, "multiple", from->multiple, &model->multiple);
+    model->is_present = true;
+    if (!err)
+        err = read_tiers(&place, "horizon", from->horizon, &model->horizon);
+    if (!err)
+        err = read_i64_or_none(&place, PL_SCALAR(from, venue_usd), &model->venue_usd);
+    if (!err)
+        err = read_i64_or_none(&place, PL_SCALAR(from, daily_volume_usd),
+                               &model->daily_volume_usd);
+    if (!err)
+        err = read_ppm_or_none(&place, PL_SCALAR(from, participation_ppm),
+                               &model->participation_ppm);
+    if (!err)
+        err = read_i64_or_none(&place, PL_SCALAR(from, reference_usd), &model->reference_usd);
+    if (!err)
+        err = read_ppm_or_none(&place, PL_SCALAR(from, impact_ppm), &model->impact_ppm);
+    if (!err)
+        err = read_ppm_or_none(&place, PL_SCALAR(from, half_spread_ppm), &model->half_spread_ppm);
+    if (!err)
+        err = read_ppm_or_none(&place, PL_SCALAR(from, buffer_ppm), &model->buffer_ppm);
+    if (!err)
+        err = read_ppm_or_none(&place, PL_SCALAR(from, stress_volatility_ppm),
+                               &model->stress_volatility_ppm);
+    if (!err)
+        err = read_ppm_or_none(&place, PL_SCALAR(from, floor_volatility_ppm),
+                               &model->floor_volatility_ppm);
+    if (!err)
+        err = read_ppm_or_none(&place, PL_SCALAR(from, addition_ppm), &model->addition_ppm);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, cap_ppm), &model->cap_ppm);
+    return err;
+}
+
+static enum pl_err read_move(const struct pl_place *parent, const char *name,
+                             const Plimsoll__V1__ParameterSet__Haircut__Move *from,
+                             struct pl_haircut_move *move)
+{
+    const struct pl_place place = {parent, name, -1};
+    if (!from)
+        return PL_OK;
+    enum pl_err err = read_ppm(&place, PL_SCALAR(from, from_ppm), &move->from_ppm);
+    return err ? err : pl_field_i64(&place, PL_SCALAR(from, since_ms), 1, INT64_MAX,
+                                    &move->since_ms);
+}
+
+static enum pl_err read_window(const struct pl_place *parent, const char *name,
+                               const Plimsoll__V1__ParameterSet__Haircut__Window *from,
+                               struct pl_haircut_window *window)
+{
+    const struct pl_place place = {parent, name, -1};
+    if (!from)
+        return PL_OK;
+    enum pl_err err = pl_field_i64(&place, PL_SCALAR(from, since_ms), 1, INT64_MAX,
+                                   &window->since_ms);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, low_ppm), &window->low_ppm);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, high_ppm), &window->high_ppm);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, before_low_ppm), &window->before_low_ppm);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, before_high_ppm), &window->before_high_ppm);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, rise_ppm), &window->rise_ppm);
+    return err;
+}
+
+static enum pl_err read_haircut(const Plimsoll__V1__ParameterSet__Haircut *from,
+                                struct pl_haircut *haircut)
+{
+    const struct pl_place place = {NULL, "haircut", -1};
+    enum pl_err err = read_tiers(&place, "base_haircut", from->base_haircut, &haircut->base);
+    haircut->is_present = true;
+    if (!err)
+        err = read_tiers(&place, "target", from->target, &haircut->target);
+    if (!err && from->has_target_at_ms)
+        err = pl_field_time(&place, PL_SCALAR(from, target_at_ms), &haircut->target_at_ms);
+    if (!err)
+        err = read_move(&place, "alert", from->alert, &haircut->moves[PL_TIER_ALERT]);
+    if (!err)
+        err = read_move(&place, "initial", from->initial, &haircut->moves[PL_TIER_INITIAL]);
+    if (!err)
+        err = read_move(&place, "end", from->end, &haircut->moves[PL_TIER_END]);
+    if (!err)
+        err = read_move(&place, "maintenance", from->maintenance,
+                        &haircut->moves[PL_TIER_MAINTENANCE]);
+    if (!err)
+        err = pl_field_u32(&place, PL_SCALAR(from, volatility_fast_ppm), 0, UINT32_MAX,
+                           &haircut->volatility_fast_ppm);
+    if (!err)
+        err = pl_field_u32(&place, PL_SCALAR(from, volatility_slow_ppm), 0, UINT32_MAX,
+                           &haircut->volatility_slow_ppm);
+    if (!err)
+        err = read_tiers(&place, "close_out", from->close_out, &haircut->close_out);
+    if (!err)
+        err = read_tiers(&place, "buffer", from->buffer, &haircut->buffer);
+    if (!err)
+        err = read_tiers(&place, "stress", from->stress, &haircut->stress);
+    if (!err)
+        err = read_tiers(&place, "floor", from->floor, &haircut->floor);
+    if (!err)
+        err = read_ppm(&place, PL_SCALAR(from, liquidity_ppm), &haircut->liquidity_ppm);
+    if (!err)
+        err = read_window(&place, "day", from->day, &haircut->windows[PL_HAIRCUT_DAY]);
+    if (!err)
+        err = read_window(&place, "month", from->month, &haircut->windows[PL_HAIRCUT_MONTH]);
+    if (!err)
+        err = read_window(&place, "year", from->year, &haircut->windows[PL_HAIRCUT_YEAR]);
+    return err;
+}
+
 static enum pl_err read_instrument(const Plimsoll__V1__ParameterSet__Instrument *from,
                                    const struct pl_parameters *parameters,
                                    struct pl_instrument *instrument)
@@ -168,6 +296,10 @@ static enum pl_err read_instrument(const Plimsoll__V1__ParameterSet__Instrument 
         err = pl_field_id_or_none(NULL, "chain", from->chain, &instrument->chain);
     if (!err)
         err = pl_field_id_or_none(NULL, "bridge", from->bridge, &instrument->bridge);
+    if (!err && from->haircut_model)
+        err = read_haircut_model(from->haircut_model, &instrument->haircut_model);
+    if (!err && from->haircut)
+        err = read_haircut(from->haircut, &instrument->haircut);
     return err;
 }
 
@@ -282,6 +414,17 @@ static enum pl_err read_policy(const struct pl_place *place,
                             &policy->call_interval_ms_min);
     if (!err && from->has_grace_ms)
         err = pl_field_time(place, PL_SCALAR(from, grace_ms), &policy->grace_ms);
+    if (!err)
+        err = read_ppm_or_none(place, PL_SCALAR(from, haircut_rise_ppm_per_hour),
+                               &policy->haircut_rise_ppm_per_hour);
+    if (!err)
+        err = read_i64_or_none(place, PL_SCALAR(from, haircut_hold_ms), &policy->haircut_hold_ms);
+    if (!err)
+        err = read_ppm_or_none(place, PL_SCALAR(from, haircut_fall_ppm_per_day),
+                               &policy->haircut_fall_ppm_per_day);
+    if (!err)
+        err = read_i64_or_none(place, PL_SCALAR(from, haircut_interval_ms),
+                               &policy->haircut_interval_ms);
     return err;
 }
 
@@ -311,6 +454,9 @@ enum pl_err pl_wire_parameters_decode(struct pl_wire *wire, struct pl_names *nam
         return err;
     memset(parameters, 0, sizeof(*parameters));
     err = pl_field_u64(NULL, PL_SCALAR(from, epoch), 1, UINT64_MAX, &parameters->epoch);
+    if (!err && from->has_base_epoch)
+        err = pl_field_u64(NULL, PL_SCALAR(from, base_epoch), 1, UINT64_MAX,
+                           &parameters->base_epoch);
     if (!err)
         err = read_ids(from, parameters);
     if (!err)

@@ -95,10 +95,17 @@ enum pl_err pl_wire_holdings_decode(struct pl_wire *wire, struct pl_names *names
 enum pl_err pl_wire_parameters_decode(struct pl_wire *wire, struct pl_names *names,
                                       struct pl_bytes_view value,
                                       struct pl_parameters *parameters);
-/* effective_set.c. The effective set that follows from a valid base set: today the same set with
- * base_epoch filled in. */
+/* effective_set.c. The effective set of `derived`, which is a base set's with its own epoch and, where
+ * instruments have a model, derived haircuts; `base` are the base set's bytes. What is derived is not
+ * validated here. Without `derived` (and names) it is the base set under its own epoch. */
 enum pl_err pl_wire_parameters_effective(struct pl_wire *wire, struct pl_bytes_view base,
+                                         const struct pl_names *names,
+                                         const struct pl_parameters *derived,
                                          struct pl_bytes_view *effective);
+/* The base set that an effective one contains; a base set itself. Both come out in one form, so that
+ * equal sets are equal bytes. `value` was decoded before. */
+enum pl_err pl_wire_parameters_base(struct pl_wire *wire, struct pl_bytes_view value,
+                                    struct pl_bytes_view *base);
 
 /* chain_status.c */
 enum { PL_BRIDGES_MAX = 64 };

@@ -139,6 +139,10 @@ static int check_or_put(const struct cli_kafka *kafka, bool is_put, const char *
     struct pl_parameters *parameters = cli_memory(sizeof(*parameters));
     struct set set = { .key = key };
     enum pl_err err = read_set(name, &set, parameters);
+    if (!err && is_put && parameters->base_epoch != 0)
+        err = pl_err_set(PL_REJECT_PARAMETERS, "%s: it has a base_epoch, so it is an effective set, "
+                         "with haircuts that were derived: edit what 'plimsoll parameters show "
+                         "base' prints", name);
     if (!err && is_put)
         err = put(kafka, &set, 1);
     if (err)

@@ -78,10 +78,13 @@ static enum pl_err open_memory(void)
     service.wire = memory(sizeof(*service.wire), &err);
     void *wire_block = memory(WIRE_BYTES, &err);
     service.names = memory(sizeof(*service.names), &err);
-    service.effective = memory(sizeof(*service.effective), &err);
-    service.base = memory(sizeof(*service.base), &err);
-    service.spare = memory(sizeof(*service.spare), &err);
-    service.derived_block = memory(pl_topic_value_bytes_max(PL_TOPIC_PARAMETERS), &err);
+    struct parameters *parameters = &service.parameters;
+    parameters->effective = memory(sizeof(*parameters->effective), &err);
+    parameters->base = memory(sizeof(*parameters->base), &err);
+    parameters->spare = memory(sizeof(*parameters->spare), &err);
+    parameters->derived = memory(sizeof(*parameters->derived), &err);
+    parameters->effective_block = memory(pl_topic_value_bytes_max(PL_TOPIC_PARAMETERS), &err);
+    parameters->base_block = memory(pl_topic_value_bytes_max(PL_TOPIC_PARAMETERS), &err);
     if (err)
         return err;
     pl_wire_init(service.wire, wire_block, WIRE_BYTES);

@@ -28,6 +28,15 @@ const struct pl_metric_row price_metrics[PL_METRIC_COUNT] = {
         "Prices of an owned partition that are not read yet.", NULL, NULL},
     [PL_METRIC_EPOCH] = {"plimsoll_parameter_epoch", PL_METRIC_GAUGE, PL_METRIC_PLAIN,
         "Epoch of the parameters in force.", NULL, NULL},
+    [PL_METRIC_BASE_EPOCH] = {"plimsoll_parameter_base_epoch", PL_METRIC_GAUGE, PL_METRIC_PLAIN,
+        "Epoch of the base set that the parameters in force were derived from.", NULL, NULL},
+    [PL_METRIC_DERIVED] = {"plimsoll_parameters_derived_total", PL_METRIC_COUNTER,
+        PL_METRIC_PLAIN, "Effective parameter sets handed to the producer.", NULL, NULL},
+    [PL_METRIC_UNDERIVABLE] = {"plimsoll_parameters_underivable_total", PL_METRIC_COUNTER,
+        PL_METRIC_PLAIN, "Derived sets that were not valid: the last one stays in force.", NULL,
+        NULL},
+    [PL_METRIC_HAIRCUTS] = {"plimsoll_haircuts_moving", PL_METRIC_GAUGE, PL_METRIC_PLAIN,
+        "Instruments whose haircut is on its way to an announced target.", NULL, NULL},
 };
 
 _Static_assert(sizeof(price_metrics) / sizeof(price_metrics[0]) == PL_METRIC_COUNT,

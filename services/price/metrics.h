@@ -17,6 +17,10 @@ enum price_metric {
     PL_METRIC_INSTRUMENTS, /* by enum pl_mark_status        */
     PL_METRIC_LAG,         /* by partition                  */
     PL_METRIC_EPOCH,
+    PL_METRIC_BASE_EPOCH,
+    PL_METRIC_DERIVED,
+    PL_METRIC_UNDERIVABLE,
+    PL_METRIC_HAIRCUTS,    /* instruments whose haircut is on its way */
     PL_METRIC_COUNT
 };
 

@@ -89,7 +89,7 @@ static enum pl_err follow_group(struct price_service *service)
 static enum pl_err open_topics(struct price_service *service)
 {
     struct pl_reader *reader = service->reader;
-    int64_t first = 0, marks_from = 0;
+    int64_t first = 0, marks_from = 0, marks_first = 0;
     if (service->is_open || !pl_group_joined(service->group))
         return PL_OK;
     enum pl_err err = pl_reader_watermarks(reader, PL_TOPIC_PARAMETERS, 0, QUERY_WAIT_MS, &first,
@@ -98,6 +98,9 @@ static enum pl_err open_topics(struct price_service *service)
         err = pl_reader_offset_at(reader, PL_TOPIC_MARKS, 0,
                                   pl_now_ms() - service->settings->marks_window_ms, QUERY_WAIT_MS,
                                   &marks_from);
+    if (!err)
+        err = pl_reader_watermarks(reader, PL_TOPIC_MARKS, 0, QUERY_WAIT_MS, &marks_first,
+                                   &service->marks_end);
     if (!err)
         err = pl_reader_add(reader, PL_TOPIC_PARAMETERS, 0, first);
     if (!err)
@@ -112,19 +115,25 @@ bool price_has_read_parameters(const struct price_service *service)
                                    service->parameters_end;
 }
 
+bool price_has_read_marks(const struct price_service *service)
+{
+    return service->is_open &&
+           pl_reader_position(service->reader, PL_TOPIC_MARKS, 0) >= service->marks_end;
+}
+
 static enum pl_err start_loading(struct price_service *service, int32_t number)
 {
     struct partition *partition = &service->partitions[number];
     struct pl_reader *reader = service->reader;
     int64_t first = 0, from = 0;
-    if (!service->has_effective || !price_has_read_parameters(service))
+    if (!service->parameters.has_effective || !price_has_read_parameters(service))
         return PL_OK;
     if (number >= service->partition_count)
         return pl_err_set(PL_FATAL_CONFIG, "%s has more partitions than when this service began: "
                           "restart all price services, since instruments have moved",
                           service->kafka.topic_names[PL_TOPIC_PRICES]);
     enum pl_err err = pl_reader_offset_at(reader, PL_TOPIC_PRICES, number,
-                                          pl_now_ms() - 2 * service->age_ms_max, QUERY_WAIT_MS,
+                                          pl_now_ms() - 2 * service->parameters.age_ms_max, QUERY_WAIT_MS,
                                           &from);
     if (!err)
         err = pl_reader_watermarks(reader, PL_TOPIC_PRICES, number, QUERY_WAIT_MS, &first,
@@ -200,7 +209,7 @@ enum price_condition price_condition_of(const struct price_service *service)
         return PL_CONDITION_NO_GROUP;
     if (!price_has_read_parameters(service))
         return PL_CONDITION_LOADING;
-    if (!service->has_effective)
+    if (!service->parameters.has_effective)
         return PL_CONDITION_NO_PARAMETERS;
     for (int32_t i = 0; i < PL_PARTITIONS_MAX; i++) {
         const enum stage stage = service->partitions[i].stage;

@@ -23,7 +23,6 @@ enum {
     POLL_WAIT_MS = 20,    /* for the first record of a pass                                    */
     RECORDS_MAX = 2000,   /* of a pass                                                         */
     SWEEP_MS = 100,       /* how late a mark may be in turning stale                           */
-    DERIVE_AGAIN_MS = 2000,
     FLUSH_WAIT_MS = 100,
 };
 
@@ -91,7 +90,7 @@ static void touch(struct price_service *service, uint32_t index, int64_t cause_m
 static enum pl_err judge_drop(const struct price_service *service, const struct pl_price *price,
                               enum pl_drop drop)
 {
-    const unsigned long long epoch = service->has_effective ? service->effective->epoch : 0;
+    const unsigned long long epoch = service->parameters.has_effective ? service->parameters.effective->epoch : 0;
     if (drop == PL_DROP_UNLISTED)
         return pl_err_set(PL_REJECT_UNKNOWN, "instrument %s is not listed in parameter epoch %llu",
                           price->instrument.text, epoch);
@@ -117,7 +116,7 @@ static enum pl_err apply_price(struct price_service *service, const struct pl_re
     enum pl_drop drop = PL_DROP_UNLISTED;
     if (pl_names_find(service->names, &price.instrument, &index))
         drop = pl_aggregate_quote(&service->instruments[index].aggregate,
-                                  &service->effective->instruments[index], &price,
+                                  &service->parameters.effective->instruments[index], &price,
                                   service->now_ms, (uint64_t)record->offset, record->partition);
     pl_metric_add_labelled(PL_METRIC_QUOTES, drop, 1);
     if (drop == PL_DROP_NONE || drop == PL_DROP_OUT_OF_BAND)
@@ -137,123 +136,6 @@ static enum pl_err apply_mark(struct price_service *service, const struct pl_rec
     return err;
 }
 
-/* ---- parameters ------------------------------------------------------------------------------ */
-
-static bool is_key(const struct pl_record *record, const char *word)
-{
-    return record->key.data && record->key.size_bytes == strlen(word) &&
-           memcmp(record->key.data, word, record->key.size_bytes) == 0;
-}
-
-static const struct pl_parameters *newest_set(const struct price_service *service)
-{
-    if (service->has_base &&
-        (!service->has_effective || service->base->epoch >= service->effective->epoch))
-        return service->base;
-    return service->has_effective ? service->effective : NULL;
-}
-
-static void keep_derived(struct price_service *service, struct pl_bytes_view set)
-{
-    pl_assert(set.size_bytes <= pl_topic_value_bytes_max(PL_TOPIC_PARAMETERS));
-    memcpy(service->derived_block, set.data, set.size_bytes);
-    service->derived = (struct pl_bytes_view){service->derived_block, set.size_bytes};
-}
-
-static void swap(struct pl_parameters **a, struct pl_parameters **b)
-{
-    struct pl_parameters *kept = *a;
-    *a = *b;
-    *b = kept;
-}
-
-/* A set of the risk desk. If valid it is what the next effective set is derived from; if not, the
- * last valid one stays. Every worker judges it alike; the owner of prices-0 publishes. */
-static enum pl_err apply_base(struct price_service *service, const struct pl_record *record)
-{
-    const struct pl_parameters *newest = newest_set(service);
-    struct pl_bytes_view derived;
-    enum pl_err err = pl_wire_parameters_decode(service->wire, service->names, record->value,
-                                                service->spare);
-    if (!err)
-        err = pl_wire_parameters_effective(service->wire, record->value, &derived);
-    if (err)
-        return err;
-    if (newest && newest->epoch == service->spare->epoch) {
-        if (derived.size_bytes == service->derived.size_bytes &&
-            memcmp(derived.data, service->derived.data, derived.size_bytes) == 0)
-            return PL_OK; /* said twice, or already derived before a restart */
-        return pl_err_set(PL_REJECT_CONFLICT, "epoch %llu has been used by another set: raise it",
-                          (unsigned long long)newest->epoch);
-    }
-    if (newest)
-        err = pl_parameters_follow(newest, service->spare,
-                                   service->names);
-    if (err)
-        return err;
-    keep_derived(service, derived);
-    swap(&service->base, &service->spare);
-    service->has_base = true;
-    service->derive_mono_ms = 0;
-    return PL_OK;
-}
-
-/* Makes the set in `spare` the one in force. */
-static void adopt(struct price_service *service)
-{
-    const struct pl_parameters *next = service->spare;
-    int64_t age_ms_max = 0;
-    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
-        const struct pl_instrument *rules = &next->instruments[i];
-        pl_aggregate_follow(&service->instruments[i].aggregate,
-                            &service->effective->instruments[i], rules);
-        if (rules->is_listed && rules->price_rules.age_ms_max > age_ms_max)
-            age_ms_max = rules->price_rules.age_ms_max;
-    }
-    service->age_ms_max = age_ms_max;
-    swap(&service->effective, &service->spare);
-    service->has_effective = true;
-    pl_metric_set(PL_METRIC_EPOCH, (double)service->effective->epoch);
-    pl_log(PL_LOG_INFO, "PARAMETERS_IN_FORCE", "a set of parameters took effect", "epoch",
-           PL_LOG_INT((int64_t)service->effective->epoch), "instruments",
-           PL_LOG_INT(service->effective->instrument_count), NULL);
-}
-
-/* What the topic's last effective set is, is remembered even if it is bad or old: the topic is
- * compacted, so a zombie's late append would be all that is left. The owner puts it right. */
-static enum pl_err apply_effective(struct price_service *service, const struct pl_record *record)
-{
-    service->published_epoch = 0;
-    enum pl_err err = pl_wire_parameters_decode(service->wire, service->names, record->value,
-                                                service->spare);
-    if (err)
-        return err;
-    service->published_epoch = service->spare->epoch;
-    if (service->has_effective && service->spare->epoch <= service->effective->epoch)
-        return PL_OK;
-    if (service->has_effective)
-        err = pl_parameters_follow(service->effective, service->spare,
-                                   service->names);
-    if (err)
-        return err;
-    if (!service->has_base || service->base->epoch < service->spare->epoch)
-        keep_derived(service, record->value);
-    adopt(service);
-    return PL_OK;
-}
-
-static enum pl_err apply_parameters(struct price_service *service, const struct pl_record *record)
-{
-    if (is_key(record, "shadow"))
-        return PL_OK;
-    if (!is_key(record, "base") && !is_key(record, "effective"))
-        return pl_err_set(PL_REJECT_KEY, "key is none of base, effective, shadow");
-    if (!record->value.data)
-        return pl_err_set(PL_REJECT_MALFORMED, "no value: a set can only be replaced");
-    return is_key(record, "base") ? apply_base(service, record)
-                                  : apply_effective(service, record);
-}
-
 /* ---- poll ------------------------------------------------------------------------------------ */
 
 static enum pl_err apply_record(struct price_service *service, const struct pl_record *record)
@@ -265,7 +147,7 @@ static enum pl_err apply_record(struct price_service *service, const struct pl_r
     else if (record->topic == PL_TOPIC_MARKS)
         err = apply_mark(service, record);
     else
-        err = apply_parameters(service, record);
+        err = price_apply_parameters(service, record);
     pl_wire_reset(service->wire);
     return pl_err_action(err) == PL_ACTION_REJECT ? reject(service, record, err) : err;
 }
@@ -294,25 +176,6 @@ static enum pl_err read_batch(struct price_service *service)
 
 /* ---- publish --------------------------------------------------------------------------------- */
 
-/* The effective set follows the newest valid base set, once the topic is known to its end. It takes
- * effect here, too, when it is read back. */
-static enum pl_err publish_parameters(struct price_service *service)
-{
-    static const char key[] = "effective";
-    const bool is_due = service->has_base && price_has_read_parameters(service) &&
-                        service->base->epoch > service->published_epoch &&
-                        service->mono_ms >= service->derive_mono_ms &&
-                        pl_group_owns(service->group, 0);
-    if (!is_due)
-        return PL_OK;
-    service->derive_mono_ms = service->mono_ms + DERIVE_AGAIN_MS;
-    pl_log(PL_LOG_INFO, "PARAMETERS_DERIVED", "publishing the effective set", "epoch",
-           PL_LOG_INT((int64_t)service->base->epoch), NULL);
-    return pl_producer_send(service->producer, PL_TOPIC_PARAMETERS, 0,
-                            (struct pl_bytes_view){(const uint8_t *)key, sizeof key - 1},
-                            service->derived, NULL, 0);
-}
-
 /* Instruments get their partition when their name is first seen, whoever named them. */
 static void place_instruments(struct price_service *service)
 {
@@ -325,7 +188,7 @@ static void place_instruments(struct price_service *service)
 
 static bool is_published_here(const struct price_service *service, uint32_t index)
 {
-    return service->effective->instruments[index].is_listed &&
+    return service->parameters.effective->instruments[index].is_listed &&
            service->partitions[service->instruments[index].partition].stage == STAGE_RUNNING;
 }
 
@@ -356,7 +219,7 @@ static enum pl_err publish_mark(struct price_service *service, uint32_t index)
     struct instrument *instrument = &service->instruments[index];
     const bool restate = service->mono_ms >= instrument->restate_mono_ms;
     const bool is_changed =
-        pl_aggregate_mark(&instrument->aggregate, &service->effective->instruments[index],
+        pl_aggregate_mark(&instrument->aggregate, &service->parameters.effective->instruments[index],
                           service->now_ms, restate);
     if (!is_changed)
         return PL_OK;
@@ -421,7 +284,7 @@ enum pl_err price_step(struct price_service *service)
     service->waited_ns = 0;
     enum pl_err err = price_follow(service);         /* what is ours, and how far it is loaded  */
     if (!err) err = read_batch(service);             /* poll, decode, aggregate                 */
-    if (!err) err = publish_parameters(service);
+    if (!err) err = price_publish_parameters(service);
     if (!err) err = publish_marks(service);          /* conflated; restated; aged               */
     if (!err) err = serve_producer(service);
     pl_metrics_count_loop((double)(pl_mono_ns() - begin_ns - service->waited_ns) / 1e9);

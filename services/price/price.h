@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The price service: quotes in, marks out (DESIGN section 4). One struct, three files:
+ * The price service: quotes in, marks out (DESIGN section 4). One struct, four files:
  *   main.c        opens, runs the loop, closes
+ *   derive.c      parameters: base sets in, effective sets out
  *   partition.c   how a partition of prices comes to be owned, loaded and given up
  *   price.c       one pass: poll, decode, aggregate, publish
  *
@@ -17,6 +18,7 @@
 
 #include "lib/kafka/consumer.h"
 #include "lib/kafka/txn.h"
+#include "lib/price/haircut.h"
 #include "lib/wire/wire.h"
 #include "services/price/settings.h"
 
@@ -62,17 +64,21 @@ struct price_service {
     int64_t progress_mono_ms;      /* when price_check_progress last looked                */
     int64_t sweep_mono_ms;         /* when all instruments are looked at next              */
 
-    /* Parameters: in force, the newest valid base set, and room to decode into. */
-    struct pl_parameters *effective, *base, *spare;
-    bool has_effective, has_base;
-    int64_t age_ms_max;            /* largest of the instruments in force                  */
-    struct pl_bytes_view derived;  /* the newest set as an effective one, as published     */
-    uint8_t *derived_block;
-    uint64_t published_epoch;      /* of the last effective set in the topic; 0: none      */
-    int64_t derive_mono_ms;        /* when to publish again if it has not come back        */
+    struct parameters {            /* derive.c's own                                       */
+        struct pl_parameters *effective, *base; /* in force; the newest valid base set     */
+        struct pl_parameters *spare, *derived;  /* to decode into; to derive in            */
+        bool has_effective, has_base;
+        struct pl_bytes_view effective_value, base_value; /* in the two blocks             */
+        uint8_t *effective_block, *base_block;
+        uint64_t last_epoch;       /* highest of any effective set seen                    */
+        bool is_astray;            /* the topic's last effective set is not the one in force */
+        int64_t send_mono_ms;      /* not before: the last one sent may be on its way back */
+        int64_t derive_mono_ms;    /* when haircuts are looked at next                     */
+        int64_t age_ms_max;        /* largest of the instruments in force                  */
+    } parameters;
 
     bool is_open;                  /* parameters and marks are being read                  */
-    int64_t parameters_end;        /* when opened                                          */
+    int64_t parameters_end, marks_end; /* when opened                                      */
     int32_t partition_count;
     struct partition partitions[PL_PARTITIONS_MAX];
 
@@ -98,6 +104,16 @@ bool price_has_read_parameters(const struct price_service *service);
 void price_check_progress(struct price_service *service);
 enum price_condition price_condition_of(const struct price_service *service);
 const char *price_condition_text(enum price_condition condition);
+
+/* The same, and the tail of marks. */
+bool price_has_read_marks(const struct price_service *service);
+
+/* ---- derive.c ---- */
+
+/* A record of the parameters topic. A reject keeps what is in force. */
+enum pl_err price_apply_parameters(struct price_service *service, const struct pl_record *record);
+/* Publishes an effective set if one is due and prices-0 is ours: once per pass. RETRY, FATAL_*. */
+enum pl_err price_publish_parameters(struct price_service *service);
 
 /* ---- price.c ---- */
 

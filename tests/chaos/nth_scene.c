@@ -81,7 +81,8 @@ void nth_share(struct pipeline *pipeline)
     lenders_parameters(pipeline, 1);
     size_t count =
         kafka_admin_read(pipeline_topic(pipeline, PL_TOPIC_PARAMETERS, name), true, &rows);
-    must(pl_wire_parameters_effective(pipeline->wire, rows[count - 1].value, &effective));
+    must(pl_wire_parameters_effective(pipeline->wire, rows[count - 1].value, NULL, NULL,
+                                      &effective));
     kafka_admin_produce(name, 0, view("effective"), effective, NULL, 0, 0);
     kafka_admin_free(rows, count);
     pl_wire_reset(pipeline->wire);

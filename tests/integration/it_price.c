@@ -94,24 +94,45 @@ static void quote_all(int instrument, int64_t ticks)
     quote(instrument, "c", ticks);
 }
 
+/* The hours and days of haircuts as seconds: BTC's maintenance haircut rises by 5,000 ppm a second and
+ * falls by 10,000 after two. */
+#define HAIRCUT_RATES                                                                              \
+    ",'haircut_rise_ppm_per_hour':18000000,'haircut_hold_ms':'2000',"                              \
+    "'haircut_fall_ppm_per_day':864000000,'haircut_interval_ms':'200'"
+#define FLAT(ppm) "{'alert':" #ppm ",'initial':" #ppm ",'end':" #ppm ",'maintenance':" #ppm "}"
+#define HAIRCUT_MODEL ",'haircut_model':{'multiple':" FLAT(3000000) ",'horizon':" FLAT(1000000)     \
+                      ",'cap_ppm':%d}"
+
+/* What a test may write otherwise; 0: as usual. */
+static struct { unsigned base_epoch; int btc_cap_ppm; } other;
+
 /* A set of the four instruments; `end_ppm` below 30000 breaks V6, tick decimals should be 4. */
 static void put_parameters(const char *key, unsigned epoch, int end_ppm, unsigned tick_decimals)
 {
     static char text[16384];
-    int used = snprintf(text, sizeof text, "{'epoch':'%u','policies':[{'policy':'default',"
+    int used = snprintf(text, sizeof text, "{'epoch':'%u',", epoch);
+    if (other.base_epoch)
+        used += snprintf(text + used, sizeof text - (size_t)used, "'base_epoch':'%u',",
+                         other.base_epoch);
+    used += snprintf(text + used, sizeof text - (size_t)used, "'policies':[{'policy':'default',"
                         "'order_valid_ms':'30000','order_overdue_ms':'60000',"
                         "'revision_pause_ms':'2000','restricted_hold_ms':'600000',"
-                        "'alert_hysteresis_ppm':10000,'watermark_age_ms_max':'10000'}],"
-                        "'instruments':[", epoch);
-    for (int i = 0; i < INSTRUMENT_COUNT; i++)
+                        "'alert_hysteresis_ppm':10000,'watermark_age_ms_max':'10000'%s}],"
+                        "'instruments':[", other.btc_cap_ppm ? HAIRCUT_RATES : "");
+    for (int i = 0; i < INSTRUMENT_COUNT; i++) {
         used += snprintf(text + used, sizeof text - (size_t)used,
             "%s{'instrument':'%s','kind':'KIND_SPOT','lot_decimals':4,'tick_decimals':%u,"
             "'haircut_long':{'alert':60000,'initial':50000,'end':%d,'maintenance':30000},"
             "'haircut_short':{'alert':70000,'initial':60000,'end':50000,'maintenance':40000},"
             "'confidence_ppm':0,'sale_discount_ppm':5000,'price_rules':{'sources':[%s],"
             "'quorum':%d,'age_ms_max':'%d','band_ppm':100000,'bad_mark_low_ppm':0,"
-            "'bad_mark_high_ppm':1000000}}", i ? "," : "", instruments[i], tick_decimals, end_ppm,
+            "'bad_mark_high_ppm':1000000}", i ? "," : "", instruments[i], tick_decimals, end_ppm,
             i == SOLO ? "'a'" : "'a','b','c'", i == SOLO ? 1 : 2, AGE_MS);
+        if (i == BTC && other.btc_cap_ppm)
+            used += snprintf(text + used, sizeof text - (size_t)used, HAIRCUT_MODEL,
+                             other.btc_cap_ppm);
+        text[used++] = '}';
+    }
     snprintf(text + used, sizeof text - (size_t)used, "]}");
     for (char *at = text; *at; at++)
         *at = *at == '\'' ? '"' : *at;
@@ -261,7 +282,7 @@ static uint64_t epoch_on_topic(const char *key, uint64_t *base_epoch)
     return epoch;
 }
 
-static void wait_effective(uint64_t epoch)
+static void wait_effective(uint64_t epoch, uint64_t expected_base)
 {
     const int64_t deadline_ms = pl_mono_ms() + WAIT_MS;
     uint64_t base_epoch = 0;
@@ -270,7 +291,7 @@ static void wait_effective(uint64_t epoch)
             fail_msg("effective epoch %llu never came", (unsigned long long)epoch);
         usleep(100000);
     }
-    assert_int_equal(base_epoch, epoch);
+    assert_int_equal(base_epoch, expected_base);
 }
 
 /* ---- tests ----------------------------------------------------------------------------------- */
@@ -284,7 +305,7 @@ static void parameters_make_it_ready(void **state)
     assert_non_null(strstr(answer, " 503 "));
     put_parameters("base", 1, 40000, 4);
     pipeline_wait_ready(&pipeline, service, READY_S);
-    wait_effective(1);
+    wait_effective(1, 1);
     assert_non_null(strstr(pipeline_get(service, "/livez"), " 200 "));
 }
 
@@ -406,21 +427,169 @@ static void bad_parameters_are_refused(void **state)
     /* The old one is still in force, and the next good one follows it. */
     quote_all(ETH, 2050000);
     wait_mark(ETH, PL_MARK_LIVE, 2050000);
-    wait_effective(1);
+    wait_effective(1, 1);
     put_parameters("base", 4, 42000, 4);
-    wait_effective(4);
+    wait_effective(4, 4);
     wait_answer(service, "/metrics", "plimsoll_parameter_epoch 4");
     wait_answer(service, "/metrics", "plimsoll_records_rejected_total{topic=\"parameters\"} 3");
     quote_all(ETH, 2060000);
     wait_mark(ETH, PL_MARK_LIVE, 2060000);
 }
 
-/* A zombie's late append would be all that compaction leaves: the owner writes the newest again. */
+/* A zombie's late append would be all that compaction leaves: the owner says it again, above. */
 static void old_effective_set_is_put_right(void **state)
 {
     (void)state;
     put_parameters("effective", 3, 40000, 4);
-    wait_effective(4);
+    wait_effective(5, 4);
+}
+
+static size_t count_effective(void)
+{
+    char name[256];
+    struct pl_record *rows = NULL;
+    size_t found = 0;
+    const size_t count =
+        kafka_admin_read(pipeline_topic(&pipeline, PL_TOPIC_PARAMETERS, name), true, &rows);
+    for (size_t i = 0; i < count; i++)
+        found += strcmp((const char *)rows[i].key.data, "effective") == 0;
+    kafka_admin_free(rows, count);
+    return found;
+}
+
+/* A twin that lost its partition publishes what it made of an older base set, numbered high: nobody
+ * takes it, and it does not stay the topic's last word. Another one uses a number for the second time.
+ * Each is answered once. */
+static void twins_are_answered_once(void **state)
+{
+    (void)state;
+    other.base_epoch = 3;
+    put_parameters("effective", 50, 43000, 4);
+    other.base_epoch = 0;
+    wait_answer(service, "/metrics", "plimsoll_records_rejected_total{topic=\"parameters\"} 4");
+    wait_effective(51, 4);
+    wait_answer(service, "/metrics", "plimsoll_parameter_epoch 51");
+    other.base_epoch = 4;
+    put_parameters("effective", 51, 44000, 4);
+    other.base_epoch = 0;
+    wait_effective(52, 4);
+    wait_answer(service, "/metrics", "plimsoll_parameter_epoch 52");
+    wait_answer(service, "/metrics", "plimsoll_parameter_base_epoch 4");
+    const size_t count = count_effective();
+    follow(5000, false);
+    assert_int_equal(count_effective(), count);
+}
+
+/* The effective sets from `from` on, each checked by itself and against the one before; the newest into
+ * *newest_set. Number of sets. */
+static size_t read_effective(uint64_t from, struct pl_parameters *newest_set)
+{
+    char name[256];
+    struct pl_record *rows = NULL;
+    size_t found = 0;
+    const size_t count =
+        kafka_admin_read(pipeline_topic(&pipeline, PL_TOPIC_PARAMETERS, name), true, &rows);
+    for (size_t i = 0; i < count; i++) {
+        static struct pl_parameters set;
+        if (strcmp((const char *)rows[i].key.data, "effective") != 0)
+            continue;
+        pl_wire_reset(pipeline.wire);
+        if (pl_wire_parameters_decode(pipeline.wire, names, rows[i].value, &set) ||
+            set.epoch < from)
+            continue;
+        if (found > 0)
+            assert_int_equal(pl_parameters_follow(newest_set, &set, names), PL_OK);
+        const struct pl_instrument *btc = &set.instruments[indexes[BTC]];
+        const struct pl_haircut_move *move = &btc->haircut.moves[PL_TIER_MAINTENANCE];
+        assert_true(btc->haircut.is_present);
+        /* Never faster than announced: by 5 ppm a millisecond. */
+        if (btc->haircut.target.at[PL_TIER_MAINTENANCE] >
+            btc->haircut_long.at[PL_TIER_MAINTENANCE])
+            assert_true(btc->haircut_long.at[PL_TIER_MAINTENANCE] <=
+                        move->from_ppm + 5 * (rows[i].timestamp_ms - move->since_ms));
+        *newest_set = set;
+        found++;
+    }
+    kafka_admin_free(rows, count);
+    return found;
+}
+
+static void wait_haircut(uint64_t from, int32_t initial, int32_t maintenance, int32_t target,
+                         struct pl_parameters *set)
+{
+    const struct pl_instrument *btc = &set->instruments[indexes[BTC]];
+    const int64_t deadline_ms = pl_mono_ms() + 4 * WAIT_MS;
+    for (;;) {
+        const bool is_found = read_effective(from, set) > 0;
+        if (is_found && btc->haircut_long.at[PL_TIER_INITIAL] == initial &&
+            btc->haircut_long.at[PL_TIER_MAINTENANCE] >= maintenance &&
+            btc->haircut.target.at[PL_TIER_MAINTENANCE] == target)
+            return;
+        if (pl_mono_ms() > deadline_ms)
+            fail_msg("haircut %d, %d to %d", btc->haircut_long.at[PL_TIER_INITIAL],
+                     btc->haircut_long.at[PL_TIER_MAINTENANCE],
+                     btc->haircut.target.at[PL_TIER_MAINTENANCE]);
+        follow(100, false);
+    }
+}
+
+/* A mark of BTC, which nobody quotes yet, with a volatility, as if another worker had published it. */
+static void put_volatile_mark(uint32_t daily_ppm)
+{
+    struct pl_bytes_view value;
+    const struct pl_mark mark = {
+        .status = PL_MARK_LIVE, .tick = (uint64_t)pl_now_ms(), .mantissa = 3000000,
+        .low_mantissa = 3000000, .high_mantissa = 3000000, .exponent = -4,
+        .event_time_ms = pl_now_ms(), .source_count = 3, .volatility_fast_ppm = daily_ppm,
+        .volatility_slow_ppm = daily_ppm / 2};
+    pl_wire_reset(pipeline.wire);
+    assert_int_equal(pl_wire_mark_encode(pipeline.wire, &names->ids[indexes[BTC]], &mark, &value),
+                     PL_OK);
+    put(PL_TOPIC_MARKS, 0, "BTC", value.data, value.size_bytes);
+}
+
+/*
+ * Three times 5 % a day: 139,293 ppm, up to 140,000. The initial tier has it at once, maintenance rises
+ * from the base's 30,000 in 22 seconds, over the death of the one who began it; then a lower cap counts
+ * at once.
+ */
+static void haircuts_follow_volatility(void **state)
+{
+    (void)state;
+    static struct pl_parameters set;
+    const struct pl_instrument *btc = &set.instruments[indexes[BTC]];
+    other.btc_cap_ppm = 500000;
+    put_parameters("base", 60, 40000, 4);
+    wait_haircut(60, 50000, 30000, 30000, &set);
+    assert_int_equal(set.epoch, 60);
+    put_volatile_mark(50000);
+    wait_haircut(60, 140000, 40000, 140000, &set);
+    assert_true(btc->haircut_long.at[PL_TIER_MAINTENANCE] < 140000);
+    assert_int_equal(btc->haircut.base.at[PL_TIER_MAINTENANCE], 30000);
+    assert_int_equal(btc->haircut.volatility_fast_ppm, 50000);
+    const struct pl_haircut_move begun = btc->haircut.moves[PL_TIER_MAINTENANCE];
+    assert_int_equal(btc->haircut.target_at_ms, begun.since_ms + 22000);
+    wait_answer(service, "/metrics", "plimsoll_haircuts_moving 1");
+    pipeline_end(service, SIGKILL);
+    read_effective(60, &set);
+    const int32_t reached = btc->haircut_long.at[PL_TIER_MAINTENANCE];
+    assert_true(reached < 140000);
+    service = start(0);
+    wait_haircut(60, 140000, reached + 1, 140000, &set);
+    if (btc->haircut_long.at[PL_TIER_MAINTENANCE] < 140000)
+        assert_int_equal(btc->haircut.moves[PL_TIER_MAINTENANCE].since_ms, begun.since_ms);
+    wait_haircut(60, 140000, 140000, 140000, &set);
+    assert_int_equal(set.base_epoch, 60);
+    wait_answer(service, "/metrics", "plimsoll_haircuts_moving 0");
+    const uint64_t next = set.epoch + 1;
+    other.btc_cap_ppm = 100000;
+    put_parameters("base", (unsigned)next, 40000, 4);
+    wait_haircut(next, 100000, 100000, 100000, &set);
+    assert_int_equal(set.epoch, next);
+    assert_int_equal(set.base_epoch, next);
+    other.btc_cap_ppm = 0;
+    put_parameters("base", (unsigned)next + 1, 40000, 4); /* without the model */
+    wait_effective(next + 1, next + 1);
 }
 
 /* The service starts over with refused base sets, an old and a new effective set in the topic. */
@@ -429,7 +598,7 @@ static void restart_finds_its_parameters(void **state)
     (void)state;
     stop(service);
     service = start(0);
-    wait_answer(service, "/metrics", "plimsoll_parameter_epoch 4");
+    wait_answer(service, "/metrics", "plimsoll_parameter_epoch 5");
     quote_all(ETH, 2070000);
     wait_mark(ETH, PL_MARK_LIVE, 2070000);
 }
@@ -589,6 +758,8 @@ int main(void)
         cmocka_unit_test(bad_parameters_are_refused),
         cmocka_unit_test(old_effective_set_is_put_right),
         cmocka_unit_test(restart_finds_its_parameters),
+        cmocka_unit_test(twins_are_answered_once),
+        cmocka_unit_test(haircuts_follow_volatility),
         cmocka_unit_test(two_instances_share),
         cmocka_unit_test(latency),
         cmocka_unit_test(without_a_broker_it_waits),

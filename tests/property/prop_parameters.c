@@ -216,7 +216,50 @@ static void spoil_ids(void)
         set->dependencies[1] = set->dependencies[0];
 }
 
+static struct pl_tier_ppm rising_tiers(int32_t least)
+{
+    struct pl_tier_ppm tiers;
+    for (int t = PL_TIER_COUNT; t-- > 0;)
+        tiers.at[t] = least += (int32_t)world_below(&world, 1000);
+    return tiers;
+}
+
+/* A haircut that follows volatility: mostly one that may, often beyond what V3 leaves for it. */
+static void give_model(void)
+{
+    struct pl_policy *policy = &world.parameters.policy;
+    struct pl_haircut_model *model = &chosen->haircut_model;
+    policy->haircut_rise_ppm_per_hour = policy->haircut_fall_ppm_per_day = 10000;
+    policy->haircut_hold_ms = policy->haircut_interval_ms = 60000;
+    *model = (struct pl_haircut_model){
+        .is_present = true, .multiple = rising_tiers(0), .horizon = rising_tiers(1),
+        .cap_ppm = 1 + (int32_t)world_below(&world, world_chance(&world, 2) ? PL_PPM : 100000)};
+    if (world_chance(&world, 2))
+        model->venue_usd = model->daily_volume_usd = model->participation_ppm = 1000;
+    if (world_chance(&world, 2))
+        model->reference_usd = model->daily_volume_usd = model->impact_ppm = 1000;
+}
+
+static void spoil_model(void)
+{
+    struct pl_policy *policy = &world.parameters.policy;
+    struct pl_haircut_model *model = &chosen->haircut_model;
+    give_model();
+    switch (world_below(&world, 9)) {
+    case 0: model->cap_ppm = world_chance(&world, 2) ? 0 : PL_PPM + 1; break;
+    case 1: model->multiple.at[PL_TIER_MAINTENANCE] = -1; break;
+    case 2: model->horizon.at[world_below(&world, PL_TIER_COUNT)] = 0; break;
+    case 3: model->multiple.at[PL_TIER_END] = 100000; break;
+    case 4: model->daily_volume_usd = 0; break;
+    case 5: model->participation_ppm = model->impact_ppm = 0; break;
+    case 6: policy->haircut_rise_ppm_per_hour = 0; break;
+    case 7: policy->haircut_fall_ppm_per_day = -1; break;
+    case 8: policy->haircut_hold_ms = -1; break;
+    }
+}
+
 static void (*const SPOILS[])(void) = {
+    give_model,     give_model,        spoil_model,
     spoil_haircut,  spoil_haircut,     spoil_signs,    spoil_load,  spoil_load,
     spoil_loss,     spoil_threshold,   spoil_rate,     spoil_rate,  spoil_confidence,
     spoil_sum,      spoil_sum,         spoil_decimals, spoil_count, spoil_reference,

@@ -337,7 +337,8 @@ static void publish_parameters(struct world *world)
     const struct pl_bytes_view base = { bytes, size_bytes };
     publish(world, PL_TOPIC_PARAMETERS, 0, text_view("base"), base);
     pl_wire_reset(&world->wire);
-    must(pl_wire_parameters_effective(&world->wire, base, &effective), "effective set");
+    must(pl_wire_parameters_effective(&world->wire, base, NULL, NULL, &effective),
+         "effective set");
     publish(world, PL_TOPIC_PARAMETERS, 0, text_view("effective"), effective);
     free(bytes);
     json_decref(json);

@@ -91,6 +91,35 @@ static void check_fields(const struct pl_parameters *set, const struct pl_instru
     must(faults, RULE_FIELD, price->bad_mark_high_ppm < PL_PPM);
 }
 
+/* A haircut that follows volatility: what it is reckoned from, and how fast it moves. */
+static void check_model(const struct pl_policy *policy, const struct pl_haircut_model *model,
+                        struct model_faults *faults)
+{
+    if (!model->is_present)
+        return;
+    must(faults, RULE_FIELD, model->cap_ppm < 1 || model->cap_ppm > PL_PPM);
+    must(faults, RULE_FIELD, model->multiple.at[PL_TIER_MAINTENANCE] < 0);
+    must(faults, RULE_FIELD, model->horizon.at[PL_TIER_MAINTENANCE] < 1);
+    must(faults, RULE_V6, !is_nested(&model->multiple) || !is_nested(&model->horizon));
+    must(faults, RULE_FIELD, model->venue_usd < 0 || model->reference_usd < 0);
+    must(faults, RULE_FIELD, model->daily_volume_usd < 0 || model->participation_ppm < 0 ||
+                                 model->participation_ppm > PL_PPM);
+    must(faults, RULE_FIELD, model->venue_usd > 0 && (model->daily_volume_usd == 0 ||
+                                                      model->participation_ppm == 0));
+    must(faults, RULE_FIELD, model->reference_usd > 0 && (model->daily_volume_usd == 0 ||
+                                                          model->impact_ppm == 0));
+    must(faults, RULE_FIELD, policy->haircut_rise_ppm_per_hour < 1 ||
+                                 policy->haircut_fall_ppm_per_day < 1 ||
+                                 policy->haircut_hold_ms < 0 || policy->haircut_interval_ms < 1);
+}
+
+/* What the haircut is, or may become without anybody writing a new base set. */
+static int64_t highest_haircut(const struct pl_instrument *rules, enum pl_tier tier)
+{
+    const int64_t cap = rules->haircut_model.is_present ? rules->haircut_model.cap_ppm : INT32_MIN;
+    return larger(rules->haircut_long.at[tier], cap);
+}
+
 /* haircut_long + sum |loads| + largest loss + top bracket rate, each part in all its readings. */
 static void check_sums(const struct pl_instrument *rules, enum pl_tier tier,
                        struct model_faults *faults)
@@ -108,12 +137,12 @@ static void check_sums(const struct pl_instrument *rules, enum pl_tier tier,
     }
     int64_t confidence = size_of(rules->confidence_ppm);
     bool is_charged = tier == PL_TIER_INITIAL || tier == PL_TIER_ALERT;
-    int64_t held = rules->haircut_long.at[tier] + loads + loss_top + rate_top;
+    int64_t held = highest_haircut(rules, tier) + loads + loss_top + rate_top;
     if (rules->kind == PL_INSTRUMENT_SPOT) {
         must(faults, RULE_V3, held + (is_charged ? confidence : 0) > PL_PPM);
         may(faults, RULE_V3, held + confidence > PL_PPM);
     }
-    int64_t size_long = size_of(rules->haircut_long.at[tier]);
+    int64_t size_long = larger(size_of(rules->haircut_long.at[tier]), highest_haircut(rules, tier));
     int64_t size_short = size_of(rules->haircut_short.at[tier]);
     must(faults, RULE_V7,
          larger(size_long, size_short) + loads + loss_top + rate_top +
@@ -128,6 +157,7 @@ static void check_instrument(const struct pl_parameters *set, const struct pl_in
                              struct model_faults *faults)
 {
     check_fields(set, rules, faults);
+    check_model(&set->policy, &rules->haircut_model, faults);
     if (rules->load_count > PL_LOADS_MAX || rules->loss_count > PL_LOSSES_MAX ||
         rules->bracket_count > PL_BRACKETS_MAX)
         return;

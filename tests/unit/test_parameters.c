@@ -53,6 +53,31 @@ static struct pl_policy *policy(void)
     return &build.parameters.policy;
 }
 
+/* USD's haircut follows the markets; the desk's is the floor. */
+static void give_model(void)
+{
+    set_up();
+    policy()->haircut_rise_ppm_per_hour = 10000;
+    policy()->haircut_hold_ms = 86400000;
+    policy()->haircut_fall_ppm_per_day = 10000;
+    policy()->haircut_interval_ms = 60000;
+    row(usd)->haircut_model = (struct pl_haircut_model){
+        .is_present = true, .multiple = build_tiers(5, 4, 3, 3), .horizon = build_tiers(4, 3, 2, 1),
+        .venue_usd = 5, .daily_volume_usd = 100, .participation_ppm = 1, .reference_usd = 7,
+        .impact_ppm = 1, .cap_ppm = PL_PPM};
+}
+
+/* The effective set that follows: between 0 and the cap. */
+static void give_haircut(void)
+{
+    give_model();
+    build.parameters.base_epoch = 1;
+    row(usd)->haircut_model.cap_ppm = 300000;
+    row(usd)->haircut_long = build_tiers(250000, 250000, 20000, 10000);
+    row(usd)->haircut = (struct pl_haircut){.is_present = true, .target = build_flat(250000)};
+    row(usd)->haircut.moves[PL_TIER_END] = (struct pl_haircut_move){10000, 5};
+}
+
 static void a_valid_set_is_finished(void **state)
 {
     (void)state;
@@ -157,7 +182,7 @@ BREAK(order_valid, policy()->order_valid_ms = 0)
 BREAK(order_overdue, policy()->order_overdue_ms = -1)
 BREAK(revision_pause, policy()->revision_pause_ms = -1)
 BREAK(restricted_hold, policy()->restricted_hold_ms = -1)
-BREAK(interval, policy()->call_interval_ms_min = -1)
+BREAK(call_interval, policy()->call_interval_ms_min = -1)
 BREAK(grace, policy()->grace_ms = -1)
 BREAK(hysteresis, policy()->alert_hysteresis_ppm = PL_PPM + 1)
 BREAK(watermark, policy()->watermark_age_ms_max = 0)
@@ -233,7 +258,7 @@ static void each_rule_refuses_by_name(void **state)
         {order_overdue, "policy default order_overdue_ms: -1 is below 0"},
         {revision_pause, "policy default revision_pause_ms: -1 is below 0"},
         {restricted_hold, "policy default restricted_hold_ms: -1 is below 0"},
-        {interval, "policy default call_interval_ms_min: -1 is below 0"},
+        {call_interval, "policy default call_interval_ms_min: -1 is below 0"},
         {grace, "policy default grace_ms: -1 is below 0"},
         {hysteresis, "policy default alert_hysteresis_ppm: 1000001 is outside 0..1000000"},
         {watermark, "policy default watermark_age_ms_max: 0 is below 1"},
@@ -246,6 +271,120 @@ static void each_rule_refuses_by_name(void **state)
             fail_msg("not refused: %s", rows[i].text);
         if (strncmp(pl_err_text(), rows[i].text, strlen(rows[i].text)) != 0)
             fail_msg("expected %s, got %s", rows[i].text, pl_err_text());
+    }
+}
+
+static void rise(void) { policy()->haircut_rise_ppm_per_hour = 0; }
+static void hold(void) { policy()->haircut_hold_ms = -1; }
+static void fall(void) { policy()->haircut_fall_ppm_per_day = 0; }
+static void interval(void) { policy()->haircut_interval_ms = 0; }
+static void multiple(void) { row(usd)->haircut_model.multiple.at[PL_TIER_MAINTENANCE] = -1; }
+static void multiple_nest(void) { row(usd)->haircut_model.multiple.at[PL_TIER_END] = 5; }
+static void horizon(void) { row(usd)->haircut_model.horizon.at[PL_TIER_MAINTENANCE] = 0; }
+static void horizon_nest(void) { row(usd)->haircut_model.horizon.at[PL_TIER_ALERT] = 2; }
+static void venue(void) { row(usd)->haircut_model.venue_usd = -1; }
+static void reference(void) { row(usd)->haircut_model.reference_usd = -1; }
+static void volume(void) { row(usd)->haircut_model.daily_volume_usd = 0; }
+static void participation(void) { row(usd)->haircut_model.participation_ppm = 0; }
+static void impact(void) { row(usd)->haircut_model.impact_ppm = 0; }
+static void spread(void) { row(usd)->haircut_model.half_spread_ppm = -1; }
+static void buffer(void) { row(usd)->haircut_model.buffer_ppm = PL_PPM + 1; }
+static void stress(void) { row(usd)->haircut_model.stress_volatility_ppm = -1; }
+static void floor_volatility(void) { row(usd)->haircut_model.floor_volatility_ppm = -1; }
+static void addition(void) { row(usd)->haircut_model.addition_ppm = -1; }
+static void cap_none(void) { row(usd)->haircut_model.cap_ppm = 0; }
+static void cap_v3(void) { row(usd)->confidence_ppm = 1; }
+
+static void each_rule_of_a_haircut_model_refuses_by_name(void **state)
+{
+    (void)state;
+    static const struct { void (*apply)(void); const char *text; } rows[] = {
+        {rise, "instrument USD haircut_model needs policy default haircut_rise_ppm_per_hour: 0 is"},
+        {hold, "instrument USD haircut_model needs policy default haircut_hold_ms: -1 is below 0"},
+        {fall, "instrument USD haircut_model needs policy default haircut_fall_ppm_per_day: 0 is"},
+        {interval, "instrument USD haircut_model needs policy default haircut_interval_ms: 0 is"},
+        {multiple, "instrument USD haircut_model.multiple: -1 is below 0"},
+        {multiple_nest, "V6 instrument USD haircut_model.multiple: initial 4 is below end 5"},
+        {horizon, "instrument USD haircut_model.horizon: 0 is below 1"},
+        {horizon_nest, "V6 instrument USD haircut_model.horizon: alert 2 is below initial 3"},
+        {venue, "instrument USD haircut_model.venue_usd: -1 is below 0"},
+        {reference, "instrument USD haircut_model.reference_usd: -1 is below 0"},
+        {volume, "instrument USD haircut_model.daily_volume_usd: 0 is below 1"},
+        {participation, "instrument USD haircut_model.participation_ppm: 0 is outside 1..1000000"},
+        {impact, "instrument USD haircut_model.impact_ppm: 0 is outside 1..100000000"},
+        {spread, "instrument USD haircut_model.half_spread_ppm: -1 is outside 0..1000000"},
+        {buffer, "instrument USD haircut_model.buffer_ppm: 1000001 is outside 0..1000000"},
+        {stress, "instrument USD haircut_model.stress_volatility_ppm: -1 is below 0"},
+        {floor_volatility, "instrument USD haircut_model.floor_volatility_ppm: -1 is below 0"},
+        {addition, "instrument USD haircut_model.addition_ppm: -1 is outside 0..1000000"},
+        {cap_none, "instrument USD haircut_model.cap_ppm: 0 is outside 1..1000000"},
+        {cap_v3, "V3 instrument USD haircut_model.cap_ppm: alert: with factors, dependencies, "
+                 "brackets and confidence 1000001 is above 1000000"},
+    };
+    give_model();
+    assert_int_equal(pl_parameters_finish(&build.parameters, &build.names), PL_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        give_model();
+        rows[i].apply();
+        if (pl_parameters_finish(&build.parameters, &build.names) != PL_REJECT_PARAMETERS)
+            fail_msg("not refused: %s", rows[i].text);
+        if (strncmp(pl_err_text(), rows[i].text, strlen(rows[i].text)) != 0)
+            fail_msg("expected %s, got %s", rows[i].text, pl_err_text());
+    }
+}
+
+static void no_base(void) { build.parameters.base_epoch = 0; }
+static void no_model(void) { row(usd)->haircut_model.is_present = false; }
+static void below_base(void) { row(usd)->haircut.base.at[PL_TIER_MAINTENANCE] = 10001; }
+static void above_cap(void) { row(usd)->haircut_model.cap_ppm = 249999; }
+static void target_low(void) { row(usd)->haircut.target.at[PL_TIER_END] = -1; }
+static void from_high(void) { row(usd)->haircut.moves[PL_TIER_END].from_ppm = 300001; }
+
+static void window_low(void) { row(usd)->haircut.windows[PL_HAIRCUT_DAY].low_ppm = 1; }
+static void window_far(void) { row(usd)->haircut.windows[PL_HAIRCUT_YEAR].before_low_ppm = INT32_MIN; }
+
+static void a_derived_haircut_lies_between_base_and_cap(void **state)
+{
+    (void)state;
+    static const struct { void (*apply)(void); const char *text; } rows[] = {
+        {no_base, "instrument USD haircut: only an effective set"},
+        {no_model, "instrument USD haircut: only an effective set"},
+        {below_base, "instrument USD haircut maintenance: 10000 is outside 10001..300000"},
+        {above_cap, "instrument USD haircut alert: 250000 is outside 0..249999"},
+        {target_low, "instrument USD haircut end: -1 is outside 0..300000"},
+        {window_low, "instrument USD haircut windows: 1 is outside -8388608..0"},
+        {window_far, "instrument USD haircut windows: -2147483648 is outside -8388608..0"},
+        {from_high, "instrument USD haircut end: 300001 is outside 0..300000"},
+    };
+    give_haircut();
+    assert_int_equal(pl_parameters_finish(&build.parameters, &build.names), PL_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        give_haircut();
+        rows[i].apply();
+        if (pl_parameters_finish(&build.parameters, &build.names) != PL_REJECT_PARAMETERS)
+            fail_msg("not refused: %s", rows[i].text);
+        if (strncmp(pl_err_text(), rows[i].text, strlen(rows[i].text)) != 0)
+            fail_msg("expected %s, got %s", rows[i].text, pl_err_text());
+    }
+}
+
+/* A twin that has not seen the newest base set may number high: nobody takes its set. */
+static void a_set_of_an_older_base_does_not_follow(void **state)
+{
+    (void)state;
+    static struct pl_parameters last;
+    static const struct { uint64_t last, next; enum pl_err err; } rows[] = {
+        {4, 4, PL_OK}, {4, 5, PL_OK}, {4, 3, PL_REJECT_STALE}, {0, 3, PL_OK}, {4, 0, PL_OK},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        set_up();
+        last = build.parameters;
+        last.epoch = 7;
+        last.base_epoch = rows[i].last;
+        build.parameters.epoch = 100;
+        build.parameters.base_epoch = rows[i].next;
+        assert_int_equal(pl_parameters_follow(&last, &build.parameters, &build.names),
+                         rows[i].err);
     }
 }
 
@@ -298,6 +437,9 @@ int main(void)
         cmocka_unit_test(a_valid_set_is_finished),
         cmocka_unit_test(edges_are_valid),
         cmocka_unit_test(each_rule_refuses_by_name),
+        cmocka_unit_test(each_rule_of_a_haircut_model_refuses_by_name),
+        cmocka_unit_test(a_derived_haircut_lies_between_base_and_cap),
+        cmocka_unit_test(a_set_of_an_older_base_does_not_follow),
         cmocka_unit_test(v3_is_for_spot_only),
         cmocka_unit_test(a_set_follows_with_a_larger_epoch_and_the_same_units),
     };

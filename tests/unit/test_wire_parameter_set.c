@@ -236,13 +236,130 @@ static void an_effective_set_names_its_base(void **state)
     json_t *json = NULL;
     (void)state;
     assert_int_equal(pl_wire_parameters_effective(test_wire(),
-                                                  test_bytes_of(TEST_RECORD_PARAMETERS),
-                                                  &effective), PL_OK);
+                                                  test_bytes_of(TEST_RECORD_PARAMETERS), NULL,
+                                                  NULL, &effective), PL_OK);
     assert_int_equal(pl_json_decode(PL_TOPIC_PARAMETERS, effective, &json), PL_OK);
     json_t *expected = test_changed(TEST_RECORD_PARAMETERS, "base_epoch", "'5'");
     assert_true(json_equal(json, expected));
     json_decref(json);
     json_decref(expected);
+}
+
+#define TIERS(a, i, e, m)                                                                          \
+    "{'alert':" #a ",'initial':" #i ",'end':" #e ",'maintenance':" #m "}"
+
+/* A base set with one model, as the desk writes it. */
+static json_t *base_with_model(void)
+{
+    json_t *json = test_json(test_records[TEST_RECORD_PARAMETERS].json);
+    json_t *policy = json_array_get(json_object_get(json, "policies"), 0);
+    json_t *eth = json_array_get(json_object_get(json, "instruments"), 0);
+    json_t *rates = test_json("{'haircut_rise_ppm_per_hour':10000,'haircut_hold_ms':'86400000',"
+                              "'haircut_fall_ppm_per_day':5000,'haircut_interval_ms':'60000'}");
+    json_object_del(json, "base_epoch");
+    json_object_update(policy, rates);
+    json_decref(rates);
+    json_object_set_new(eth, "haircut_model", test_json(
+        "{'multiple':" TIERS(9, 8, 7, 6) ",'horizon':" TIERS(5, 4, 3, 2) ",'venue_usd':'11',"
+        "'daily_volume_usd':'12','participation_ppm':13,'reference_usd':'14','impact_ppm':15,"
+        "'half_spread_ppm':16,'buffer_ppm':17,'stress_volatility_ppm':18,"
+        "'floor_volatility_ppm':19,'addition_ppm':20,'cap_ppm':400000}"));
+    return json;
+}
+
+static const char haircut_json[] =
+    "{'base_haircut':" TIERS(60000, 50000, 40000, 30000) ",'target':"
+    TIERS(120000, 110000, 100000, 90000) ",'target_at_ms':'1700000000000',"
+    "'end':{'from_ppm':40000,'since_ms':'1699999999999'},"
+    "'maintenance':{'from_ppm':30000,'since_ms':'1699999999998'},"
+    "'volatility_fast_ppm':50000,'volatility_slow_ppm':40000,"
+    "'close_out':" TIERS(8, 7, 6, 5) ",'buffer':" TIERS(9, 8, 7, 6) ",'stress':"
+    TIERS(10, 9, 8, 7) ",'floor':" TIERS(11, 10, 9, 8) ",'liquidity_ppm':21,"
+    "'day':{'since_ms':'5','low_ppm':22,'high_ppm':23,'before_low_ppm':24,'before_high_ppm':25,"
+    "'rise_ppm':26},'year':{'since_ms':'6','low_ppm':27,'high_ppm':28,'before_low_ppm':29,"
+    "'before_high_ppm':30,'rise_ppm':31}}";
+
+/* Every field of the model and of what was derived, there and back; and the base set again. */
+static void a_derived_set_contains_its_base(void **state)
+{
+    struct pl_bytes_view value, base;
+    static struct pl_parameters derived, set;
+    json_t *json = NULL;
+    static uint8_t kept[4096];
+    (void)state;
+    struct pl_bytes_view desk = test_encode(PL_TOPIC_PARAMETERS, base_with_model());
+    memcpy(kept, desk.data, desk.size_bytes);
+    desk.data = kept;
+    struct pl_names *names = test_names();
+    assert_int_equal(pl_wire_parameters_decode(test_wire(), names, desk, &derived), PL_OK);
+    const struct pl_haircut_model *model = &derived.instruments[0].haircut_model;
+    assert_true(model->is_present && !derived.instruments[1].haircut_model.is_present);
+    assert_int_equal(model->multiple.at[PL_TIER_END], 7);
+    assert_int_equal(model->horizon.at[PL_TIER_MAINTENANCE], 2);
+    const int64_t numbers[] = {
+        model->venue_usd, model->daily_volume_usd, model->participation_ppm, model->reference_usd,
+        model->impact_ppm, model->half_spread_ppm, model->buffer_ppm, model->stress_volatility_ppm,
+        model->floor_volatility_ppm, model->addition_ppm};
+    for (unsigned i = 0; i < TEST_COUNT(numbers); i++)
+        assert_int_equal(numbers[i], 11 + i);
+    assert_int_equal(derived.policy.haircut_fall_ppm_per_day, 5000);
+    assert_int_equal(derived.policy.haircut_hold_ms, 86400000);
+
+    struct pl_instrument *eth = &derived.instruments[0];
+    derived.epoch = 9;
+    eth->haircut_long = (struct pl_tier_ppm){{120000, 110000, 42500, 32500}};
+    eth->haircut = (struct pl_haircut){
+        .is_present = true, .base = {{60000, 50000, 40000, 30000}},
+        .target = {{120000, 110000, 100000, 90000}}, .target_at_ms = 1700000000000,
+        .moves = {[PL_TIER_END] = {40000, 1699999999999},
+                  [PL_TIER_MAINTENANCE] = {30000, 1699999999998}},
+        .volatility_fast_ppm = 50000, .volatility_slow_ppm = 40000, .close_out = {{8, 7, 6, 5}},
+        .buffer = {{9, 8, 7, 6}}, .stress = {{10, 9, 8, 7}}, .floor = {{11, 10, 9, 8}},
+        .liquidity_ppm = 21,
+        .windows = {[PL_HAIRCUT_DAY] = {5, 22, 23, 24, 25, 26},
+                    [PL_HAIRCUT_YEAR] = {6, 27, 28, 29, 30, 31}}};
+    assert_int_equal(pl_wire_parameters_effective(test_wire(), desk, names, &derived, &value),
+                     PL_OK);
+    assert_int_equal(pl_json_decode(PL_TOPIC_PARAMETERS, value, &json), PL_OK);
+    json_t *expected = test_json(haircut_json);
+    json_t *shown = json_array_get(json_object_get(json, "instruments"), 0);
+    assert_true(json_equal(json_object_get(shown, "haircut"), expected));
+    assert_string_equal(json_string_value(json_object_get(json, "base_epoch")), "5");
+    assert_string_equal(json_string_value(json_object_get(json, "epoch")), "9");
+    json_decref(expected);
+    json_decref(json);
+
+    static uint8_t bytes[4096];
+    memcpy(bytes, value.data, value.size_bytes);
+    value.data = bytes;
+    assert_int_equal(pl_wire_parameters_decode(test_wire(), names, value, &set), PL_OK);
+    assert_int_equal(set.base_epoch, 5);
+    assert_memory_equal(&set.instruments[0].haircut, &eth->haircut, sizeof(eth->haircut));
+    assert_int_equal(set.instruments[0].haircut_long.at[PL_TIER_END], 42500);
+    assert_int_equal(pl_wire_parameters_base(test_wire(), value, &base), PL_OK);
+    assert_int_equal(base.size_bytes, desk.size_bytes);
+    assert_memory_equal(base.data, desk.data, desk.size_bytes);
+}
+
+/* What a model needs and what it may leave out. */
+static void models_may_be_sparse(void **state)
+{
+    static const char *const needed[] = {"multiple", "horizon", "cap_ppm"};
+    static const char *const spare[] = {"half_spread_ppm", "buffer_ppm", "stress_volatility_ppm",
+                                        "floor_volatility_ppm", "addition_ppm"};
+    (void)state;
+    for (unsigned i = 0; i < TEST_COUNT(needed) + TEST_COUNT(spare); i++) {
+        const bool is_needed = i < TEST_COUNT(needed);
+        json_t *json = base_with_model();
+        json_t *eth = json_array_get(json_object_get(json, "instruments"), 0);
+        json_object_del(json_object_get(eth, "haircut_model"),
+                        is_needed ? needed[i] : spare[i - TEST_COUNT(needed)]);
+        assert_int_equal(test_decoder(TEST_RECORD_PARAMETERS)(
+                             test_key("base"), test_encode(PL_TOPIC_PARAMETERS, json)),
+                         is_needed ? PL_REJECT_MISSING : PL_OK);
+        if (is_needed)
+            assert_non_null(strstr(pl_err_text(), "field haircut_model."));
+    }
 }
 
 int main(void)
@@ -254,6 +371,8 @@ int main(void)
         cmocka_unit_test(lists_are_bounded),
         cmocka_unit_test(the_largest_set_fits),
         cmocka_unit_test(an_effective_set_names_its_base),
+        cmocka_unit_test(a_derived_set_contains_its_base),
+        cmocka_unit_test(models_may_be_sparse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,12 +159,13 @@ struct rules {
         int dependency;
         struct tiers loss;
     } losses[PL_LOSSES_MAX];
+    int64_t cap; /* of a haircut that follows volatility; 0: it does not */
     int64_t confidence, discount, age_ms_max, bad_low, bad_high;
     const char *chain, *bridge; /* NULL: none */
     int rank; /* in the liquidity order, from 1; 0: never sold */
 };
 struct set {
-    uint64_t epoch;
+    uint64_t epoch, base_epoch; /* 0: not said */
     int rule_count; /* rules of instruments numbered below */
     struct rules *rules;
     int64_t order_valid_ms, order_overdue_ms, revision_pause_ms, restricted_hold_ms;

@@ -124,7 +124,85 @@ static bool read_price_rules(const Plimsoll__V1__ParameterSet__PriceRules *from,
     return true;
 }
 
-/* V1, V3, V6 and V7 of one instrument at one tier. */
+static bool is_ordered(const struct tiers *tiers)
+{
+    return tiers->at[PL_TIER_ALERT] >= tiers->at[PL_TIER_INITIAL] &&
+           tiers->at[PL_TIER_INITIAL] >= tiers->at[PL_TIER_END] &&
+           tiers->at[PL_TIER_END] >= tiers->at[PL_TIER_MAINTENANCE];
+}
+
+static bool is_between(bool is_present, int64_t value, int64_t least, int64_t most)
+{
+    return !is_present || (value >= least && value <= most);
+}
+
+/* Where a haircut may follow volatility: numbers in range, and what they need beside them. */
+static bool read_model(const Plimsoll__V1__ParameterSet__HaircutModel *from, struct rules *rules)
+{
+    struct tiers multiple, horizon;
+    if (!read_tiers(from->multiple, &multiple) || !read_tiers(from->horizon, &horizon) ||
+        !is_ordered(&multiple) || !is_ordered(&horizon) || multiple.at[PL_TIER_MAINTENANCE] < 0 ||
+        horizon.at[PL_TIER_MAINTENANCE] < 1 || !from->has_cap_ppm ||
+        !is_between(true, from->cap_ppm, 1, PL_PPM))
+        return false;
+    rules->cap = from->cap_ppm;
+    const bool has_venue = from->has_venue_usd && from->venue_usd != 0;
+    const bool has_reference = from->has_reference_usd && from->reference_usd != 0;
+    return is_between(from->has_venue_usd, from->venue_usd, 0, INT64_MAX) &&
+           is_between(from->has_reference_usd, from->reference_usd, 0, INT64_MAX) &&
+           is_between(has_venue || has_reference || from->has_daily_volume_usd,
+                      from->daily_volume_usd, has_venue || has_reference, INT64_MAX) &&
+           is_between(has_venue || from->has_participation_ppm, from->participation_ppm, has_venue,
+                      PL_PPM) &&
+           is_between(has_reference || from->has_impact_ppm, from->impact_ppm, has_reference,
+                      100 * PL_PPM) &&
+           is_between(from->has_half_spread_ppm, from->half_spread_ppm, 0, PL_PPM) &&
+           is_between(from->has_buffer_ppm, from->buffer_ppm, 0, PL_PPM) &&
+           is_between(from->has_stress_volatility_ppm, from->stress_volatility_ppm, 0, INT32_MAX) &&
+           is_between(from->has_floor_volatility_ppm, from->floor_volatility_ppm, 0, INT32_MAX) &&
+           is_between(from->has_addition_ppm, from->addition_ppm, 0, PL_PPM);
+}
+
+static bool is_window(const Plimsoll__V1__ParameterSet__Haircut__Window *from)
+{
+    return !from || (from->has_since_ms && from->since_ms > 0 && from->has_low_ppm &&
+                     from->has_high_ppm && from->has_before_low_ppm && from->has_before_high_ppm &&
+                     from->has_rise_ppm && from->low_ppm >= -(1 << 23) &&
+                     from->low_ppm <= from->high_ppm && from->before_low_ppm >= -(1 << 23) &&
+                     from->before_low_ppm <= from->before_high_ppm);
+}
+
+/* What was derived lies between the base set's haircut and the cap, and so does where it goes. */
+static bool is_derived_well(const Plimsoll__V1__ParameterSet__Haircut *from,
+                            const struct rules *rules)
+{
+    struct tiers base, target, unused;
+    const Plimsoll__V1__ParameterSet__Haircut__Move *moves[PL_TIER_COUNT] = {
+        [PL_TIER_ALERT] = from->alert, [PL_TIER_INITIAL] = from->initial,
+        [PL_TIER_END] = from->end, [PL_TIER_MAINTENANCE] = from->maintenance};
+    if (rules->cap == 0 || !read_tiers(from->base_haircut, &base) ||
+        !read_tiers(from->target, &target) || !is_ordered(&base) ||
+        !from->has_volatility_fast_ppm || !from->has_volatility_slow_ppm ||
+        !read_tiers(from->close_out, &unused) || !read_tiers(from->buffer, &unused) ||
+        !read_tiers(from->stress, &unused) || !read_tiers(from->floor, &unused) ||
+        !from->has_liquidity_ppm || !is_window(from->day) || !is_window(from->month) ||
+        !is_window(from->year) || !is_between(from->has_target_at_ms, from->target_at_ms, 0,
+                                                INT64_MAX))
+        return false;
+    for (int t = 0; t < PL_TIER_COUNT; t++) {
+        const int64_t most = rules->cap > base.at[t] ? rules->cap : base.at[t];
+        if (!is_between(true, rules->haircut_long.at[t], base.at[t], most) ||
+            !is_between(true, target.at[t], base.at[t], most))
+            return false;
+        if (moves[t] && (!moves[t]->has_from_ppm || !moves[t]->has_since_ms ||
+                         moves[t]->since_ms < 1 ||
+                         !is_between(true, moves[t]->from_ppm, base.at[t], most)))
+            return false;
+    }
+    return true;
+}
+
+/* V1, V3, V6 and V7 of one instrument at one tier. A haircut may come to its cap. */
 static bool is_valid_at(const struct rules *rules, int t)
 {
     int64_t loads = 0, loss = 0, rate = 0;
@@ -135,17 +213,13 @@ static bool is_valid_at(const struct rules *rules, int t)
             loss = rules->losses[i].loss.at[t];
     if (rules->bracket_count > 0)
         rate = rules->brackets[rules->bracket_count - 1].rate.at[t];
-    int64_t held = rules->haircut_long.at[t] + loads + loss + rate + rules->confidence;
+    int64_t haircut = rules->haircut_long.at[t] > rules->cap ? rules->haircut_long.at[t]
+                                                             : rules->cap;
+    int64_t held = (rules->cap > 0 ? haircut : rules->haircut_long.at[t]) + loads + loss + rate +
+                   rules->confidence;
     return rules->haircut_long.at[t] + rules->haircut_short.at[t] >= 0 &&
            (rules->kind != PL_INSTRUMENT_SPOT || held <= PL_PPM) && held <= 1 << 23 &&
            size_of(rules->haircut_short.at[t]) + loads + loss + rate + rules->confidence <= 1 << 23;
-}
-
-static bool is_ordered(const struct tiers *tiers)
-{
-    return tiers->at[PL_TIER_ALERT] >= tiers->at[PL_TIER_INITIAL] &&
-           tiers->at[PL_TIER_INITIAL] >= tiers->at[PL_TIER_END] &&
-           tiers->at[PL_TIER_END] >= tiers->at[PL_TIER_MAINTENANCE];
 }
 
 static bool read_instrument(const Plimsoll__V1__ParameterSet *set,
@@ -173,7 +247,9 @@ static bool read_instrument(const Plimsoll__V1__ParameterSet *set,
     for (unsigned i = from->lot_decimals + from->tick_decimals; i < 12; i++)
         rules->multiplier *= 10;
     if (!read_weights(set, from, rules) || !read_price_rules(from->price_rules, rules) ||
-        !is_ordered(&rules->haircut_long) || !is_ordered(&rules->haircut_short))
+        !is_ordered(&rules->haircut_long) || !is_ordered(&rules->haircut_short) ||
+        (from->haircut_model && !read_model(from->haircut_model, rules)) ||
+        (from->haircut && (!set->has_base_epoch || !is_derived_well(from->haircut, rules))))
         return false;
     for (int t = 0; t < PL_TIER_COUNT; t++)
         if (!is_valid_at(rules, t))
@@ -225,6 +301,18 @@ static bool are_declared_once(const Plimsoll__V1__ParameterSet *from)
     return true;
 }
 
+/* Rates of moving haircuts, where there are any that may move. */
+static bool has_haircut_rates(const Plimsoll__V1__ParameterSet *from)
+{
+    const Plimsoll__V1__ParameterSet__Policy *policy = from->policies[0];
+    for (size_t i = 0; i < from->n_instruments; i++)
+        if (from->instruments[i]->haircut_model &&
+            (policy->haircut_rise_ppm_per_hour < 1 || policy->haircut_hold_ms < 0 ||
+             policy->haircut_fall_ppm_per_day < 1 || policy->haircut_interval_ms < 1))
+            return false;
+    return true;
+}
+
 static bool read_policy(const struct reader *reader, const Plimsoll__V1__ParameterSet *from,
                         struct set *set)
 {
@@ -238,7 +326,7 @@ static bool read_policy(const struct reader *reader, const Plimsoll__V1__Paramet
         !auditor_is_time(policy->has_restricted_hold_ms, policy->restricted_hold_ms) ||
         !policy->has_alert_hysteresis_ppm || policy->alert_hysteresis_ppm < 0 ||
         !auditor_is_time(policy->has_watermark_age_ms_max, policy->watermark_age_ms_max) ||
-        (policy->has_halt_ramp_ms && policy->halt_ramp_ms < 0) ||
+        (policy->has_halt_ramp_ms && policy->halt_ramp_ms < 0) || !has_haircut_rates(from) ||
         policy->call_interval_ms_min < 0 || policy->grace_ms < 0) /* may be absent: 0 */
         return false;
     set->halt_ramp_ms = policy->has_halt_ramp_ms ? policy->halt_ramp_ms : 0;
@@ -266,10 +354,12 @@ struct set *auditor_read_set(const struct reader *reader, const struct pl_record
 {
     const Plimsoll__V1__ParameterSet *from = auditor_unpack_within(
         reader, &plimsoll__v1__parameter_set__descriptor, record->value, 4 << 20);
-    if (!from || !from->has_epoch || from->epoch == 0 || !are_declared_once(from))
+    if (!from || !from->has_epoch || from->epoch == 0 ||
+        (from->has_base_epoch && from->base_epoch == 0) || !are_declared_once(from))
         return NULL;
     struct set *set = auditor_take(reader->memory, sizeof(*set));
     set->epoch = from->epoch;
+    set->base_epoch = from->has_base_epoch ? from->base_epoch : 0;
     for (size_t i = 0; i < from->n_instruments; i++) {
         if (!auditor_is_id(from->instruments[i]->instrument))
             return NULL;
@@ -305,5 +395,7 @@ bool auditor_set_follows(const struct set *last, const struct set *next)
              before->tick_decimals != after->tick_decimals))
             return false;
     }
-    return next->epoch > last->epoch;
+    /* Nothing derived from an older base set than the one in force comes from. */
+    const bool is_older = next->base_epoch != 0 && next->base_epoch < last->base_epoch;
+    return next->epoch > last->epoch && !is_older;
 }

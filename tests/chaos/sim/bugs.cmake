@@ -214,6 +214,15 @@ sim_bug(halt_unseen lib/exposure/market.c "I8,V,I11,I4" 1000
   [==[        if (!has_changed && quotes_are_equal(&quote, &market->quotes[i]))]==]
   [==[        quote.is_stuck = has_changed ? market->quotes[i].is_stuck : quote.is_stuck;
         if (quotes_are_equal(&quote, &market->quotes[i]))]==])
+# A twin of the price service that has not seen the newest base set is believed.
+sim_bug(older_base lib/exposure/parameters.c "I12" 1000
+  [==[    if (next->base_epoch != 0 && next->base_epoch < last->base_epoch)]==]
+  [==[    if (next->epoch == 0)]==])
+
+# A derived haircut is believed whatever it is.
+sim_bug(beyond_cap lib/exposure/parameters.c "I12" 1000
+  [==[        enum pl_err err = check_range(instrument->haircut_long.at[tier], base, cap);]==]
+  [==[        enum pl_err err = check_range(cap, base, cap);]==])
 
 # Revisions of one episode share their ids.
 sim_bug(repeated_id services/liquidation/decide.c "I2,I3,V" 500

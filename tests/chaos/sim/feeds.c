@@ -12,7 +12,8 @@
 
 enum {
     RESTATE_MS = 1000, WATERMARK_MS = 800, TRADE_MS_MAX = 500, PUBLISH_MS_MAX = 1200,
-    EPISODE_MS_MAX = 6000,
+    EPISODE_MS_MAX = 6000, HAIRCUTS_MS_MAX = 1500, HAIRCUT_STEP_PPM = 2500,
+    HAIRCUT_RAISED_MAX = 40, /* steps */
 };
 
 enum bad_mark { MARK_GOOD, MARK_STALE, MARK_HALTED, MARK_SILENT, MARK_OLD, MARK_FUTURE, MARK_WIDE,
@@ -30,6 +31,8 @@ static struct {
     uint64_t control_epoch, parameter_epoch, height;
     unsigned set;
     int64_t chain_halted_ms[2]; /* chain and bridge; 0: not                                       */
+    struct records_haircuts haircuts;
+    int64_t haircuts_at_ms; /* when the price service derives them anew                           */
     bool has_halted; /* single accounts                                                           */
     struct pl_market markets[WORLD_SETS];
     struct pl_mark marks[PL_INSTRUMENTS_MAX];
@@ -393,12 +396,54 @@ static void change_shadow(void)
         records_shadow(once_in(4) ? NULL : &set, (uint64_t)between(1, 100));
 }
 
+static void publish_set(void)
+{
+    records_parameters(s_feeds.set, ++s_feeds.parameter_epoch, &s_feeds.haircuts);
+    world_note("parameters: epoch %llu, set %u of base %llu",
+               (unsigned long long)s_feeds.parameter_epoch, s_feeds.set,
+               (unsigned long long)s_feeds.haircuts.base_epoch);
+}
+
+/* A new base set: its effective one begins without derived haircuts. */
 static void change_parameters(unsigned set)
 {
     s_feeds.set = set;
-    records_parameters(set, ++s_feeds.parameter_epoch);
-    world_note("parameters: epoch %llu, set %u", (unsigned long long)s_feeds.parameter_epoch, set);
+    s_feeds.haircuts = (struct records_haircuts){ .base_epoch = s_feeds.parameter_epoch + 1 };
+    publish_set();
     change_shadow();
+}
+
+/* A twin of the price service that has not seen the newest base set, or one whose set breaks a rule:
+ * whatever its number is, nobody takes it. */
+static void publish_bad_set(void)
+{
+    struct records_haircuts bad = s_feeds.haircuts;
+    if (once_in(2))
+        bad.base_epoch--;
+    else
+        bad.is_beyond_cap = true;
+    bad.raised[0] = HAIRCUT_STEP_PPM;
+    records_parameters(s_feeds.set, s_feeds.parameter_epoch + (uint64_t)between(1, 3), &bad);
+    world_note("parameters: of base %llu, bad", (unsigned long long)bad.base_epoch);
+}
+
+/* Volatility moves: targets leap, the mild tiers climb after them, and fall back together. */
+static void derive_haircuts(void)
+{
+    struct records_haircuts *haircuts = &s_feeds.haircuts;
+    for (unsigned i = 0; i + 1 < WORLD_INSTRUMENTS_MAX; i++) {
+        if (once_in(4))
+            haircuts->raised[i] = HAIRCUT_STEP_PPM * (int32_t)between(0, HAIRCUT_RAISED_MAX);
+        if (haircuts->climbed[i] < haircuts->raised[i])
+            haircuts->climbed[i] += HAIRCUT_STEP_PPM * (int32_t)between(1, 4);
+        if (haircuts->climbed[i] > haircuts->raised[i])
+            haircuts->climbed[i] = haircuts->raised[i];
+    }
+    if (once_in(8))
+        publish_bad_set();
+    else
+        publish_set();
+    s_feeds.haircuts_at_ms = world.mono_ms + between(1, 2 * HAIRCUTS_MS_MAX);
 }
 
 static void resume_all(void)
@@ -449,7 +494,10 @@ void feeds_begin(void)
     s_feeds.move_at_ms = s_feeds.restate_at_ms = s_feeds.watermark_at_ms = world.mono_ms + 1;
     s_feeds.trade_at_ms = world.mono_ms + between(1, TRADE_MS_MAX);
     s_feeds.set = world.swarm.set;
-    records_parameters(s_feeds.set, s_feeds.parameter_epoch);
+    s_feeds.haircuts = (struct records_haircuts){ .base_epoch = s_feeds.parameter_epoch };
+    s_feeds.haircuts_at_ms = once_in(3) ? world.mono_ms + between(1, 2 * HAIRCUTS_MS_MAX)
+                                        : INT64_MAX;
+    records_parameters(s_feeds.set, s_feeds.parameter_epoch, &s_feeds.haircuts);
     records_chain(s_feeds.height, 0, s_feeds.chain_halted_ms);
     open_accounts();
 }
@@ -459,8 +507,9 @@ void feeds_calm(void)
     for (unsigned i = 0; i < WORLD_INSTRUMENTS_MAX; i++)
         s_feeds.bad[i] = MARK_GOOD;
     s_feeds.watermark_at_ms = world.mono_ms;
-    if (s_feeds.set != world.swarm.set)
+    if (s_feeds.set != world.swarm.set || s_feeds.haircuts_at_ms != INT64_MAX)
         change_parameters(world.swarm.set);
+    s_feeds.haircuts_at_ms = INT64_MAX;
     resume_all();
     s_feeds.chain_halted_ms[0] = s_feeds.chain_halted_ms[1] = 0;
     records_chain(s_feeds.height, s_feeds.height, s_feeds.chain_halted_ms);
@@ -490,7 +539,8 @@ int64_t feeds_next_ms(void)
 {
     unsigned at;
     int64_t times[] = { s_feeds.restate_at_ms, s_feeds.watermark_at_ms, publish_ms(&at),
-                        s_feeds.resume_at_ms, world.is_calm ? INT64_MAX : s_feeds.move_at_ms,
+                        s_feeds.resume_at_ms, s_feeds.haircuts_at_ms,
+                        world.is_calm ? INT64_MAX : s_feeds.move_at_ms,
                         world.is_calm ? INT64_MAX : s_feeds.trade_at_ms };
     int64_t best_ms = INT64_MAX;
     for (unsigned i = 0; i < sizeof(times) / sizeof(times[0]); i++)
@@ -522,6 +572,8 @@ void feeds_run(void)
         tell_watermarks();
     } else if (world.mono_ms >= s_feeds.resume_at_ms) {
         resume_all();
+    } else if (world.mono_ms >= s_feeds.haircuts_at_ms) {
+        derive_haircuts();
     } else if (world.mono_ms >= publish_ms(&at)) {
         publish(&world_accounts[at]);
     } else if (!world.is_calm && world.mono_ms >= s_feeds.move_at_ms) {

@@ -60,6 +60,10 @@ struct set_message {
     Plimsoll__V1__ParameterSet__FactorLoad loads[WORLD_INSTRUMENTS_MAX], *load_lists[5];
     Plimsoll__V1__ParameterSet__Bracket brackets[WORLD_INSTRUMENTS_MAX], *bracket_lists[5];
     Plimsoll__V1__ParameterSet__DependencyLoss losses[WORLD_INSTRUMENTS_MAX], *loss_lists[5];
+    Plimsoll__V1__ParameterSet__HaircutModel models[WORLD_INSTRUMENTS_MAX];
+    Plimsoll__V1__ParameterSet__Haircut haircuts[WORLD_INSTRUMENTS_MAX];
+    Plimsoll__V1__ParameterSet__Haircut__Move moves[WORLD_INSTRUMENTS_MAX];
+    tiers bases[5], targets[5], multiples, horizons, none;
     tiers haircuts_long[5], haircuts_short[5], load_tiers[5], bracket_tiers[5], loss_tiers[5];
     Plimsoll__V1__ParameterSet__Factor factor, *factors[1];
     Plimsoll__V1__ParameterSet__Dependency dependency, *dependencies[1];
@@ -83,6 +87,49 @@ static tiers *fill_tiers(tiers *to, int32_t unit)
     PUT(to, end, 8 * unit);
     PUT(to, maintenance, 6 * unit);
     return to;
+}
+
+static void raise(tiers *to, int32_t strict, int32_t mild)
+{
+    to->alert += strict;
+    to->initial += strict;
+    to->end += mild;
+    to->maintenance += mild;
+}
+
+enum { HAIRCUT_CAP_PPM = 300000 };
+
+/* As the price service derives them; what they were derived from is nobody's business here. */
+static void fill_haircut(struct set_message *to, unsigned i, const struct records_haircuts *haircuts)
+{
+    Plimsoll__V1__ParameterSet__Instrument *instrument = &to->instruments[i];
+    Plimsoll__V1__ParameterSet__HaircutModel *model = &to->models[i];
+    Plimsoll__V1__ParameterSet__Haircut *haircut = &to->haircuts[i];
+    plimsoll__v1__parameter_set__haircut_model__init(model);
+    model->multiple = fill_tiers(&to->multiples, 400000);
+    model->horizon = fill_tiers(&to->horizons, 100000);
+    PUT(model, cap_ppm, HAIRCUT_CAP_PPM);
+    plimsoll__v1__parameter_set__haircut__init(haircut);
+    to->bases[i] = to->targets[i] = to->haircuts_long[i];
+    raise(&to->targets[i], haircuts->raised[i], haircuts->raised[i]);
+    raise(&to->haircuts_long[i], haircuts->raised[i], haircuts->climbed[i]);
+    haircut->base_haircut = &to->bases[i];
+    haircut->target = &to->targets[i];
+    if (haircuts->climbed[i] < haircuts->raised[i]) {
+        plimsoll__v1__parameter_set__haircut__move__init(&to->moves[i]);
+        PUT(&to->moves[i], from_ppm, to->bases[i].end);
+        PUT(&to->moves[i], since_ms, world_now_ms());
+        haircut->end = haircut->maintenance = &to->moves[i];
+    }
+    PUT(haircut, volatility_fast_ppm, 50000);
+    PUT(haircut, volatility_slow_ppm, 40000);
+    fill_tiers(&to->none, 0);
+    haircut->close_out = haircut->buffer = haircut->stress = haircut->floor = &to->none;
+    PUT(haircut, liquidity_ppm, 0);
+    if (haircuts->is_beyond_cap)
+        to->haircuts_long[i].alert = HAIRCUT_CAP_PPM + 1;
+    instrument->haircut_model = model;
+    instrument->haircut = haircut;
 }
 
 static void fill_weights(struct set_message *to, unsigned i, const struct set_choice *choice)
@@ -166,18 +213,26 @@ static void fill_policy(struct set_message *to, const struct set_choice *choice)
         PUT(policy, call_interval_ms_min, choice->call_interval_ms);
     if (choice->grace_ms > 0)
         PUT(policy, grace_ms, choice->grace_ms);
+    PUT(policy, haircut_rise_ppm_per_hour, 10000);
+    PUT(policy, haircut_hold_ms, 86400000);
+    PUT(policy, haircut_fall_ppm_per_day, 10000);
+    PUT(policy, haircut_interval_ms, 1000);
 }
 
-static void fill_set(struct set_message *to, const struct set_choice *choice, uint64_t epoch)
+static void fill_set(struct set_message *to, const struct set_choice *choice, uint64_t epoch,
+                     const struct records_haircuts *haircuts)
 {
     memset(to, 0, sizeof(*to));
     plimsoll__v1__parameter_set__init(&to->set);
     PUT(&to->set, epoch, epoch);
+    PUT(&to->set, base_epoch, haircuts->base_epoch);
     to->set.instruments = to->instrument_list;
     for (unsigned i = 0; i < WORLD_INSTRUMENTS_MAX; i++) {
         if (!choice->lists[i])
             continue;
         fill_instrument(to, i, choice);
+        if (haircuts->raised[i] > 0)
+            fill_haircut(to, i, haircuts);
         to->instrument_list[to->set.n_instruments++] = &to->instruments[i];
     }
     plimsoll__v1__parameter_set__factor__init(&to->factor);
@@ -205,10 +260,11 @@ static void fill_set(struct set_message *to, const struct set_choice *choice, ui
     to->set.policies = to->policies;
 }
 
-static struct pl_bytes_view pack_set(unsigned set, uint64_t epoch)
+static struct pl_bytes_view pack_set(unsigned set, uint64_t epoch,
+                                     const struct records_haircuts *haircuts)
 {
     static struct set_message message;
-    fill_set(&message, &s_choices[set], epoch);
+    fill_set(&message, &s_choices[set], epoch, haircuts);
     size_t size = plimsoll__v1__parameter_set__get_packed_size(&message.set);
     pl_assert(size <= PACKED_BYTES);
     plimsoll__v1__parameter_set__pack(&message.set, s_records.packed);
@@ -225,11 +281,12 @@ static void *memory(size_t size_bytes)
 /* Sets are read once per program: they differ by epoch only from what workers read. */
 static void read_sets(void)
 {
+    static const struct records_haircuts none = { .base_epoch = 1 };
     for (unsigned i = 0; i < WORLD_SETS; i++) {
         s_records.sets[i] = memory(sizeof(*s_records.sets[i]));
         pl_names_init(&s_records.names[i]);
         enum pl_err err = pl_wire_parameters_decode(s_records.wire, &s_records.names[i],
-                                                    pack_set(i, 1), s_records.sets[i]);
+                                                    pack_set(i, 1, &none), s_records.sets[i]);
         if (err) {
             fprintf(stderr, "parameter set %u: %s\n", i, pl_err_text());
             abort();
@@ -294,16 +351,17 @@ static void append(enum pl_topic topic, int32_t partition, struct pl_bytes_view 
     pl_wire_reset(s_records.wire);
 }
 
-void records_parameters(unsigned set, uint64_t epoch)
+void records_parameters(unsigned set, uint64_t epoch, const struct records_haircuts *haircuts)
 {
-    append(PL_TOPIC_PARAMETERS, 0, bytes("effective", 9), pack_set(set, epoch));
+    append(PL_TOPIC_PARAMETERS, 0, bytes("effective", 9), pack_set(set, epoch, haircuts));
 }
 
 /* A draft for the dry run; without a set it is taken back, and a broken one is no set either. */
 void records_shadow(const unsigned *set, uint64_t epoch)
 {
+    const struct records_haircuts none = { 0 };
     struct pl_bytes_view value = { NULL, 0 };
-    append(PL_TOPIC_PARAMETERS, 0, bytes("shadow", 6), set ? pack_set(*set, epoch) : value);
+    append(PL_TOPIC_PARAMETERS, 0, bytes("shadow", 6), set ? pack_set(*set, epoch, &none) : value);
 }
 
 void records_mark(unsigned instrument, const struct pl_mark *mark)

@@ -231,7 +231,14 @@ unsigned feeds_set(void);
 void records_begin(void);
 struct pl_wire *records_wire(void);
 void records_mark(unsigned instrument, const struct pl_mark *mark);
-void records_parameters(unsigned set, uint64_t epoch);
+/* What an effective set says beyond its base: nothing where `raised` is 0. The alert and initial tiers
+ * stand `raised` above the base set's haircut, end and maintenance `climbed`, on their way there. */
+struct records_haircuts {
+    uint64_t base_epoch;
+    int32_t raised[WORLD_INSTRUMENTS_MAX], climbed[WORLD_INSTRUMENTS_MAX];
+    bool is_beyond_cap;       /* which nobody may take                                            */
+};
+void records_parameters(unsigned set, uint64_t epoch, const struct records_haircuts *haircuts);
 void records_shadow(const unsigned *set, uint64_t epoch);
 /* The set as evaluation knows it, for placing accounts near their line. */
 const struct pl_parameters *records_set(unsigned set, const struct pl_names **names);
