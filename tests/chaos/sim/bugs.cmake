@@ -153,12 +153,12 @@ sim_bug(flipped_rounding lib/exposure/plan.c "V" 500
   [==[pl_div_ceil((pl_i128)quote->ticks * (PL_PPM - instrument->sale_discount_ppm), PL_PPM)]==])
 
 # The dry run of a parameter set takes effect.
-sim_bug(shadow_decides services/liquidation/apply.c "I1,V,I4,I12" 500
+sim_bug(shadow_decides services/liquidation/apply.c "I1,V,I4,I8,I11,I12" 500
   [==[record->topic == PL_TOPIC_PARAMETERS && is_effective(record->key)]==]
   [==[record->topic == PL_TOPIC_PARAMETERS]==])
 
 # Its set is read by the names, and into the place, of the one in force.
-sim_bug(shadow_in_force services/liquidation/shadow.c "V,I4,I12" 500
+sim_bug(shadow_in_force services/liquidation/shadow.c "V,I4,I8,I11,I12" 500
   [==[    enum pl_err err = pl_wire_parameters_decode(service->venue.wire, shadow->names, record->value,
                                                 shadow->read);]==]
   [==[    enum pl_err err = pl_wire_parameters_decode(service->venue.wire, service->venue.names,
@@ -200,12 +200,12 @@ sim_bug(untainted services/liquidation/apply.c "I4,V" 1000
   [==[    if (!pl_book_account(ledger->book, &account, &index))]==])
 
 # What is stuck on a halted chain is sold.
-sim_bug(stuck_is_sold lib/exposure/plan.c "V,I4" 1000
+sim_bug(stuck_is_sold lib/exposure/plan.c "V,I4,I8" 1000
   [==[quote->status != PL_MARK_LIVE || quote->is_stuck)]==]
   [==[quote->status != PL_MARK_LIVE)]==])
 
 # What is stuck goes on lending.
-sim_bug(stuck_lends lib/exposure/market.c "V,I4" 1000
+sim_bug(stuck_lends lib/exposure/market.c "V,I4,I8" 1000
   [==[        market->weights[tier][i].own_long += *last - haircut.at[tier];]==]
   [==[]==])
 
