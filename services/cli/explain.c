@@ -8,8 +8,7 @@
 
 #include <string.h>
 
-#include "lib/service/process.h"
-#include "services/cli/export.h"
+#include "services/cli/source.h"
 
 static const char USAGE[] =
     "usage: plimsoll explain ACCOUNT [--at WHEN] [--bundle DIRECTORY] [--json] [OPTIONS]\n"
@@ -17,47 +16,22 @@ static const char USAGE[] =
     "  reason in one line, then holdings, prices with age and source, every term of the verdict\n"
     "  at every tier, thresholds, orders in flight, the plan and its alternatives, and what was\n"
     "  published before.\n"
-    "  --at WHEN             default: the newest entry\n"
-    "  --bundle DIRECTORY    what plimsoll export wrote; no Kafka is needed then\n"
-    "  --json                the same facts as JSON; amounts are decimal strings, names end in\n"
-    "                        their unit, an excess not known is {\"at_worst\", \"at_best\"}\n"
-    CLI_KAFKA_USAGE WHEN_USAGE
+    CLI_SOURCE_USAGE
+    "  In JSON names end in their unit; an excess not known is {\"at_worst\", \"at_best\"}.\n"
     "  Exit status: 0 done, 1 the account was unknown or the records differ from the journal,\n"
     "  2 usage, 3 environment.\n";
 
 struct command {
-    struct cli_kafka kafka;
+    struct cli_source source;
     struct explain_question question;
-    const char *directory; /* NULL: Kafka */
-    bool is_json;
 };
 
 /* ---- options -------------------------------------------------------------------------------- */
 
-static bool read_option(struct command *command, int option, const char *argument)
-{
-    if (option == 'a') {
-        if (!when_parse(&command->question.at, argument, pl_now_ms()))
-            return true;
-        fprintf(stderr, "plimsoll explain: --at: %s\n", pl_err_text());
-        return false;
-    }
-    if (option == 'b')
-        command->directory = argument;
-    else if (option == 'j')
-        command->is_json = true;
-    else
-        return cli_kafka_option(&command->kafka, option, argument);
-    return true;
-}
-
 /* An exit status, or -1 to go on. */
 static int parse(struct command *command, int argc, char **argv)
 {
-    static const struct option options[] = { { "at", required_argument, NULL, 'a' },
-                                             { "bundle", required_argument, NULL, 'b' },
-                                             { "json", no_argument, NULL, 'j' },
-                                             CLI_KAFKA_OPTIONS, { NULL, 0, NULL, 0 } };
+    static const struct option options[] = { CLI_SOURCE_OPTIONS, { NULL, 0, NULL, 0 } };
     int option;
     bool is_good = true;
     while (is_good && (option = getopt_long(argc, argv, "k:X:h", options, NULL)) != -1) {
@@ -65,7 +39,7 @@ static int parse(struct command *command, int argc, char **argv)
             fputs(USAGE, stdout);
             return CLI_OK;
         }
-        is_good = read_option(command, option, optarg);
+        is_good = cli_source_option(&command->source, option, optarg, "explain");
     }
     if (!is_good || optind + 1 != argc) {
         fputs(USAGE, stderr);
@@ -79,29 +53,18 @@ static int parse(struct command *command, int argc, char **argv)
 
 /* ---- the answer ----------------------------------------------------------------------------- */
 
-enum pl_err explain_ask(const struct cli_kafka *kafka, const char *directory,
-                        const struct explain_question *asked, json_t **document)
+enum pl_err explain_ask(const struct cli_source *source, const struct explain_question *asked,
+                        json_t **document)
 {
     struct bundle *bundle = NULL;
     struct explain_question question = *asked;
-    question.is_partial = !directory;
-    struct export_request request = { .kafka = kafka, .from = question.at, .to = question.at,
-                                      .partition = -1, .account = question.account.text,
-                                      .progress = PROGRESS_NONE };
-    if (question.at.kind == WHEN_OPEN) /* to the log's end, but not from its beginning */
-        request.from = (struct when){ WHEN_TIME, pl_now_ms() };
-    enum pl_err err = cli_open_bundle(&bundle, directory, &request);
+    question.at = source->at;
+    question.is_partial = !source->directory;
+    enum pl_err err = cli_source_open(source, question.account.text, &bundle);
     if (!err)
         err = explain_bundle(bundle, &question, document);
     bundle_close(&bundle);
     return err;
-}
-
-static enum pl_err ask(const struct command *command, struct when at, json_t **document)
-{
-    struct explain_question question = command->question;
-    question.at = at;
-    return explain_ask(&command->kafka, command->directory, &question, document);
 }
 
 /* Of a live cluster only the moment's records were copied: an earlier sale takes another look. */
@@ -111,8 +74,9 @@ static enum pl_err add_plan(const struct command *command, json_t *document)
     json_t *earlier = NULL;
     if (!json_is_integer(sequence) || !json_is_null(json_object_get(document, "plan")))
         return PL_OK;
-    enum pl_err err = ask(command, (struct when){ WHEN_SEQUENCE, json_integer_value(sequence) },
-                          &earlier);
+    struct cli_source source = command->source;
+    source.at = (struct when){ WHEN_SEQUENCE, json_integer_value(sequence) };
+    enum pl_err err = explain_ask(&source, &command->question, &earlier);
     if (!err)
         json_object_set(document, "plan", json_object_get(earlier, "plan"));
     json_decref(earlier);
@@ -121,11 +85,11 @@ static enum pl_err add_plan(const struct command *command, json_t *document)
 
 static int print(const struct command *command, const json_t *document)
 {
-    if (command->is_json)
+    if (command->source.is_json)
         json_dumpf(document, stdout, JSON_INDENT(2));
     else
         explain_print(stdout, document);
-    if (command->is_json)
+    if (command->source.is_json)
         putchar('\n');
     if (fflush(stdout) != 0)
         return CLI_ENVIRONMENT;
@@ -138,12 +102,12 @@ int cli_explain(int argc, char **argv)
 {
     static struct command command;
     json_t *document = NULL;
-    cli_kafka_init(&command.kafka, "plimsoll-cli");
+    cli_source_init(&command.source);
     int status = parse(&command, argc, argv);
     if (status >= 0)
         return status;
-    enum pl_err err = ask(&command, command.question.at, &document);
-    if (!err && !command.directory)
+    enum pl_err err = explain_ask(&command.source, &command.question, &document);
+    if (!err && !command.source.directory)
         err = add_plan(&command, document);
     status = err ? cli_fail(err, "explain") : print(&command, document);
     json_decref(document);

@@ -124,11 +124,10 @@ json_t *explain_plan(const struct explain_view *view);
 /* optimise_facts.c. The cheapest ways to the scene's goal, and what may be taken out. */
 json_t *optimise_facts(const struct explain_view *view);
 
-/* explain.c. The document of one moment, from the directory or, where it is NULL, from what Kafka has
- * of it. */
-struct cli_kafka;
-enum pl_err explain_ask(const struct cli_kafka *kafka, const char *directory,
-                        const struct explain_question *question, json_t **document);
+/* explain.c. The document of the source's moment; of `question` at and is_partial are the source's. */
+struct cli_source;
+enum pl_err explain_ask(const struct cli_source *source, const struct explain_question *question,
+                        json_t **document);
 
 /* explain_answer.c */
 enum explain_reason { EXPLAIN_SOLD, EXPLAIN_HEALTHY, EXPLAIN_UNCERTAIN, EXPLAIN_OUT_OF_RANGE,

@@ -6,9 +6,8 @@
  */
 #include <string.h>
 
-#include "lib/service/process.h"
-#include "services/cli/cli.h"
 #include "services/cli/explain.h"
+#include "services/cli/source.h"
 
 static const char USAGE[] =
     "usage: plimsoll optimise ACCOUNT [--target TARGET] [--at WHEN] [--bundle DIRECTORY] [--json]\n"
@@ -18,19 +17,14 @@ static const char USAGE[] =
     "  asset. Exact: one lot less does not reach it, one lot more may not be taken out.\n"
     "  --target TARGET       initial (default), alert, end or maintenance: that margin is whole; or\n"
     "                        a health factor from 1 to 100 with up to six decimals, as 1.25\n"
-    "  --at WHEN             default: the newest entry\n"
-    "  --bundle DIRECTORY    what plimsoll export wrote; no Kafka is needed then\n"
-    "  --json                the same facts as JSON\n"
-    CLI_KAFKA_USAGE WHEN_USAGE
+    CLI_SOURCE_USAGE
     "  Exit status: 0 done, 1 the account was unknown or in doubt, or nothing reaches the target,\n"
     "  2 usage, 3 environment.\n";
 
 struct command {
-    struct cli_kafka kafka;
+    struct cli_source source;
     struct explain_question question;
     struct pl_goal goal;
-    const char *directory; /* NULL: Kafka */
-    bool is_json;
 };
 
 /* ---- options -------------------------------------------------------------------------------- */
@@ -75,29 +69,14 @@ static bool read_option(struct command *command, int option, const char *argumen
 {
     if (option == 't')
         return read_target(argument, &command->goal);
-    if (option == 'a') {
-        if (!when_parse(&command->question.at, argument, pl_now_ms()))
-            return true;
-        fprintf(stderr, "plimsoll optimise: --at: %s\n", pl_err_text());
-        return false;
-    }
-    if (option == 'b')
-        command->directory = argument;
-    else if (option == 'j')
-        command->is_json = true;
-    else
-        return cli_kafka_option(&command->kafka, option, argument);
-    return true;
+    return cli_source_option(&command->source, option, argument, "optimise");
 }
 
 /* An exit status, or -1 to go on. */
 static int parse(struct command *command, int argc, char **argv)
 {
     static const struct option options[] = { { "target", required_argument, NULL, 't' },
-                                             { "at", required_argument, NULL, 'a' },
-                                             { "bundle", required_argument, NULL, 'b' },
-                                             { "json", no_argument, NULL, 'j' },
-                                             CLI_KAFKA_OPTIONS, { NULL, 0, NULL, 0 } };
+                                             CLI_SOURCE_OPTIONS, { NULL, 0, NULL, 0 } };
     int option;
     bool is_good = true;
     while (is_good && (option = getopt_long(argc, argv, "k:X:h", options, NULL)) != -1) {
@@ -194,7 +173,7 @@ static bool is_answered(const json_t *document)
 
 static int print(const struct command *command, const json_t *document)
 {
-    if (command->is_json) {
+    if (command->source.is_json) {
         json_t *answer = answer_of(document);
         json_dumpf(answer, stdout, JSON_INDENT(2));
         putchar('\n');
@@ -211,12 +190,12 @@ int cli_optimise(int argc, char **argv)
 {
     static struct command command = { .goal = { .tier = PL_TIER_INITIAL } };
     json_t *document = NULL;
-    cli_kafka_init(&command.kafka, "plimsoll-cli");
+    cli_source_init(&command.source);
     command.question.goal = &command.goal;
     int status = parse(&command, argc, argv);
     if (status >= 0)
         return status;
-    enum pl_err err = explain_ask(&command.kafka, command.directory, &command.question, &document);
+    enum pl_err err = explain_ask(&command.source, &command.question, &document);
     status = err ? cli_fail(err, "optimise") : print(&command, document);
     json_decref(document);
     return err == PL_FATAL_DIVERGED ? CLI_FINDING : status;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where a command that looks at a moment takes its records from: a bundle, or what a live cluster
- * has of that moment, copied into one. The options that say so, shared by risk, what-if and parameters
- * diff.
+ * has of that moment, copied into one. The options that say so, shared by explain, optimise, risk, what-if
+ * and parameters diff.
  */
 #ifndef PL_SERVICES_CLI_SOURCE_H
 #define PL_SERVICES_CLI_SOURCE_H
