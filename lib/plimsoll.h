@@ -56,6 +56,7 @@ enum {
     PL_SALE_EVALUATIONS_MAX = 1 << 20, /* after which a plan is trimmed no further */
     PL_DOUBTS_MAX = 8,         /* reasons of uncertainty that are listed   */
     PL_TOLD_MAX = 5,           /* states that alerts tell of               */
+    PL_DUST_USD_MAX = 1000000, /* more than this is no dust                */
     PL_CURES_MAX = 3,          /* cures that an alert names                */
     PL_ORDER_ID_BYTES = 16,
 };
@@ -176,6 +177,7 @@ struct pl_policy {
     int64_t halt_ramp_ms;        /* 0: a halt leaves the end and maintenance tiers alone           */
     int64_t call_interval_ms_min; /* between two alerts of entering one state; 0: all are told     */
     int64_t grace_ms;            /* of a margin call; 0: calls have no deadline                    */
+    int64_t bad_debt_dust_usd;   /* 0..PL_DUST_USD_MAX: what a bad debt does not wait for          */
     /* 0 where no instrument has a haircut model. */
     int32_t haircut_rise_ppm_per_hour, haircut_fall_ppm_per_day;
     int64_t haircut_hold_ms, haircut_interval_ms;
@@ -391,6 +393,7 @@ struct pl_account_state {
     int64_t called_ms;           /* since when initial margin is called for; 0: no call, or a policy
                                     without grace                                                  */
     int64_t due_ms;              /* when the call's grace ends; 0: no call, or told that it did    */
+    pl_i128 bad_debt_vu;         /* as it was told; 0: not bankrupt, or not told                   */
     uint64_t version;
     uint32_t doubt_count, pending_count, told_count;
     struct pl_told told[PL_TOLD_MAX]; /* the last alert of each state, newest last: what readers
@@ -715,7 +718,8 @@ void pl_effective_portfolio(const struct pl_book *book, uint32_t index,
                             struct pl_portfolio *portfolio);
 
 enum pl_alert_kind { PL_ALERT_STATE = 1, PL_ALERT_UNCERTAIN, PL_ALERT_CERTAIN,
-                     PL_ALERT_ORDER_OVERDUE, PL_ALERT_OUT_OF_RANGE, PL_ALERT_CALL_EXPIRED };
+                     PL_ALERT_ORDER_OVERDUE, PL_ALERT_OUT_OF_RANGE, PL_ALERT_CALL_EXPIRED,
+                     PL_ALERT_BAD_DEBT };
 
 struct pl_alert {
     enum pl_alert_kind kind;
@@ -762,6 +766,13 @@ struct pl_decision {
  * change of state is told by one STATE alert, from what was told last. With call_interval_ms_min an
  * alert of entering OK, ALERT or RESTRICTED waits until that much time has passed since the last one
  * of the same state, and is told then if it still holds; LIQUIDATING and BANKRUPT never wait.
+ *
+ * Bad debt. When a plan says bankrupt, equity is certainly below 0 with orders in flight at their
+ * limits, and neither these nor what the plan sells are worth more than the policy's bad_debt_dust_usd
+ * at their limits, BAD_DEBT tells -equity (its upper bound, so the debt is certain), once in a
+ * bankruptcy. It does not wait until an account is empty, so that no dust that nobody buys hides a
+ * debt; and what is left counts at its mark, so nobody is asked to pay for what can still be had.
+ *
  * `prior` is the committed state with this step's executions folded in and `committed` the one
  * without, to tell whether anything changed.
  */

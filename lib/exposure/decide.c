@@ -401,6 +401,35 @@ static void sell(const struct pl_market *market, const struct pl_names *names,
         add_pending(market, &sale->legs[i], state);
 }
 
+/* ---- bad debt -------------------------------------------------------------------------------- */
+
+/* Whether what is in flight, this step's sale among it, is dust at its limits. */
+static bool is_dust(const struct pl_market *market, const struct pl_account_state *state)
+{
+    pl_i128 left_vu = market->parameters->policy.bad_debt_dust_usd * (pl_i128)PL_USD_VU;
+    for (uint32_t i = 0; i < state->pending_count; i++) {
+        const struct pl_pending *pending = &state->pending[i];
+        pl_i128 value_vu;
+        if (!value_at_limit(pending, open_lots(pending, pending->applied_lots), &value_vu) ||
+            value_vu > left_vu)
+            return false;
+        left_vu -= value_vu;
+    }
+    return true;
+}
+
+/* Notes a debt that no sale will cover, once in a bankruptcy. */
+static void find_bad_debt(const struct pl_market *market, struct pl_decision *decision)
+{
+    struct pl_account_state *state = &decision->state;
+    const struct pl_sale *sale = &decision->sale;
+    const struct pl_bounds *equity = &decision->verdict.equity_vu;
+    bool is_planned = state->state == PL_STATE_BANKRUPT && sale->is_bankrupt &&
+                      (decision->has_sale || sale->leg_count == 0);
+    if (is_planned && state->bad_debt_vu == 0 && equity->high < 0 && is_dust(market, state))
+        state->bad_debt_vu = -equity->high;
+}
+
 /* ---- margin calls ---------------------------------------------------------------------------- */
 
 /* A call is made on entering RESTRICTED or worse, and over when that is left. It keeps the grace that
@@ -508,6 +537,7 @@ static void tell(const struct pl_market *market, const struct pl_account_state *
             memcpy(add_alert(decision, PL_ALERT_ORDER_OVERDUE)->order_id, pending->order_id,
                    PL_ORDER_ID_BYTES);
     }
+    if (prior->bad_debt_vu == 0 && state->bad_debt_vu > 0) add_alert(decision, PL_ALERT_BAD_DEBT);
     for (uint32_t i = 0; i < decision->alert_count; i++)
         decision->alerts[i].due_ms = state->due_ms;
     if (expired_ms > 0) add_alert(decision, PL_ALERT_CALL_EXPIRED)->due_ms = expired_ms;
@@ -531,6 +561,7 @@ static bool states_are_equal(const struct pl_account_state *a, const struct pl_a
                     a->whole_since_ms == b->whole_since_ms &&
                     a->revision_after_ms == b->revision_after_ms &&
                     a->called_ms == b->called_ms && a->due_ms == b->due_ms &&
+                    a->bad_debt_vu == b->bad_debt_vu &&
                     a->told_count == b->told_count && a->doubt_count == b->doubt_count &&
                     a->pending_count == b->pending_count;
     for (uint32_t i = 0; is_equal && i < a->told_count; i++)
@@ -578,8 +609,11 @@ void pl_decide(const struct pl_market *market, const struct pl_names *names,
 
     move(market, account, &decision->verdict, state);
     list_doubts(account, &decision->verdict, state);
-    if (!is_halted && is_sale_due(market, account, &decision->verdict, state)) /* G8 */
+    if (state->state != PL_STATE_BANKRUPT) state->bad_debt_vu = 0;
+    if (!is_halted && is_sale_due(market, account, &decision->verdict, state)) { /* G8 */
         sell(market, names, &portfolio, decision);
+        find_bad_debt(market, decision);
+    }
     if (state->state != prior->state) state->since_ms = market->now_ms;
     call_margin(market, prior->state, state);
     int64_t expired_ms = take_expired(market, account, &decision->verdict, state);

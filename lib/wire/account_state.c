@@ -27,6 +27,8 @@ static_assert((int)PL_PROGRESS_OPEN ==
                       (int)PLIMSOLL__V1__ACCOUNT_STATE__PENDING_ORDER__PROGRESS__PROGRESS_OVERDUE,
               "progress");
 
+enum { BAD_DEBT_EXPONENT = -12 };
+
 /* ---- decode ---- */
 
 static enum pl_err read_lots(const struct pl_place *place, struct pl_scalar field, int64_t *lots)
@@ -121,6 +123,16 @@ static enum pl_err read_times(const Plimsoll__V1__AccountState *from,
                : pl_field_time(NULL, PL_SCALAR(from, revision_after_ms), &state->revision_after_ms);
 }
 
+static enum pl_err read_bad_debt(const Plimsoll__V1__Amount *from, pl_i128 *bad_debt_vu)
+{
+    struct pl_amount amount;
+    enum pl_err err = pl_field_amount(NULL, "bad_debt", from, &amount);
+    if (!err && (amount.exponent != BAD_DEBT_EXPONENT || amount.mantissa <= 0))
+        err = pl_field_fail(PL_REJECT_RANGE, NULL, "bad_debt", ": not above 0 in 10^-12 USD");
+    *bad_debt_vu = amount.mantissa;
+    return err;
+}
+
 /* What margin calls have told, and their timers; all may be absent. */
 static enum pl_err read_calls(const Plimsoll__V1__AccountState *from,
                               struct pl_account_state *state)
@@ -130,6 +142,8 @@ static enum pl_err read_calls(const Plimsoll__V1__AccountState *from,
         err = pl_field_time(NULL, PL_SCALAR(from, called_ms), &state->called_ms);
     if (!err && from->has_due_ms)
         err = pl_field_time(NULL, PL_SCALAR(from, due_ms), &state->due_ms);
+    if (!err && from->bad_debt)
+        err = read_bad_debt(from->bad_debt, &state->bad_debt_vu);
     for (uint32_t i = 0; !err && i < state->told_count; i++) {
         const struct pl_place place = {NULL, "told", (int)i};
         const Plimsoll__V1__AccountState__Told *told = from->told[i];
@@ -214,6 +228,8 @@ static void build_calls(struct pl_wire *wire, const struct pl_account_state *sta
         PL_PUT(to, called_ms, state->called_ms);
     if (state->due_ms > 0)
         PL_PUT(to, due_ms, state->due_ms);
+    if (state->bad_debt_vu > 0)
+        to->bad_debt = pl_build_amount(wire, state->bad_debt_vu, BAD_DEBT_EXPONENT);
     to->told = pl_wire_take(wire, state->told_count * sizeof(*to->told));
     for (uint32_t i = 0; i < state->told_count; i++) {
         Plimsoll__V1__AccountState__Told *told = pl_wire_take(wire, sizeof(*told));

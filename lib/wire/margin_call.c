@@ -13,8 +13,7 @@
 #include "lib/wire/wire.h"
 
 static_assert((int)PL_ALERT_STATE == (int)PLIMSOLL__V1__MARGIN_CALL__KIND__KIND_STATE &&
-                  (int)PL_ALERT_CALL_EXPIRED ==
-                      (int)PLIMSOLL__V1__MARGIN_CALL__KIND__KIND_CALL_EXPIRED,
+                  (int)PL_ALERT_BAD_DEBT == (int)PLIMSOLL__V1__MARGIN_CALL__KIND__KIND_BAD_DEBT,
               "alert kind");
 static_assert((int)PL_CURE_ADD == (int)PLIMSOLL__V1__MARGIN_CALL__CURE__KIND__KIND_ADD &&
                   (int)PL_CURE_REDUCE == (int)PLIMSOLL__V1__MARGIN_CALL__CURE__KIND__KIND_REDUCE,
@@ -138,6 +137,8 @@ enum pl_err pl_wire_alert_encode(struct pl_wire *wire, const struct pl_wire_cont
     to.doubts = pl_build_doubts(wire, context->names, state->doubts, state->doubt_count);
     if (from->kind == PL_ALERT_ORDER_OVERDUE)
         to.order_id = pl_build_uuid(wire, from->order_id);
+    if (from->kind == PL_ALERT_BAD_DEBT)
+        to.bad_debt = pl_build_amount(wire, state->bad_debt_vu, VALUE_EXPONENT);
     PL_PUT(&to, holdings_version, context->account->version);
     PL_PUT(&to, parameter_epoch, context->market->parameters->epoch);
     if (state->called_ms > 0)

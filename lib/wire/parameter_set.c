@@ -408,12 +408,15 @@ static enum pl_err read_policy(const struct pl_place *place,
                             &policy->watermark_age_ms_max);
     if (!err && from->has_halt_ramp_ms)
         err = pl_field_time(place, PL_SCALAR(from, halt_ramp_ms), &policy->halt_ramp_ms);
-    policy->call_interval_ms_min = policy->grace_ms = 0;
+    policy->call_interval_ms_min = policy->grace_ms = policy->bad_debt_dust_usd = 0;
     if (!err && from->has_call_interval_ms_min)
         err = pl_field_time(place, PL_SCALAR(from, call_interval_ms_min),
                             &policy->call_interval_ms_min);
     if (!err && from->has_grace_ms)
         err = pl_field_time(place, PL_SCALAR(from, grace_ms), &policy->grace_ms);
+    if (!err)
+        err = read_i64_or_none(place, PL_SCALAR(from, bad_debt_dust_usd),
+                               &policy->bad_debt_dust_usd);
     if (!err)
         err = read_ppm_or_none(place, PL_SCALAR(from, haircut_rise_ppm_per_hour),
                                &policy->haircut_rise_ppm_per_hour);

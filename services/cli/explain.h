@@ -24,7 +24,7 @@
  *   watermark                   time_ms, age_ms, age_ms_max: how far the positions were in
  *   state                       state, left (before this entry), since_ms, episode, revision,
  *                               version, whole_since_ms, restricted_until_ms, revision_after_ms,
- *                               doubts[] {of, reason}, called_ms, due_ms
+ *                               doubts[] {of, reason}, called_ms, due_ms, bad_debt_usd
  *   holdings                    version, event_time_ms, age_ms, gap, tainted, cash_usd,
  *                               final_cash_usd, sources[], legs[], not_final[]
  *   verdict                     certainty, equity_usd, gross_usd, doubts[], ratios, tiers[]

@@ -202,7 +202,7 @@ static json_t *state_facts(const struct explain_view *view)
     int64_t hold_ms = view->scene->venue->parameters->policy.restricted_hold_ms;
     bool is_whole = state->whole_since_ms >= 0;
     return json_pack(
-        "{s:s, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "state",
+        "{s:s, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "state",
         explain_state_name(state->state), "left", explain_state_name(view->committed.state),
         "since_ms", time_or_null(state->since_ms), "episode", (json_int_t)state->episode,
         "revision", (json_int_t)state->revision, "version", (json_int_t)state->version,
@@ -211,7 +211,8 @@ static json_t *state_facts(const struct explain_view *view)
         is_whole ? json_integer(state->whole_since_ms + hold_ms) : json_null(),
         "revision_after_ms", time_or_null(state->revision_after_ms), "doubts",
         explain_doubts(view->scene->venue->names, state->doubts, state->doubt_count), "called_ms",
-        time_or_null(state->called_ms), "due_ms", time_or_null(state->due_ms));
+        time_or_null(state->called_ms), "due_ms", time_or_null(state->due_ms), "bad_debt_usd",
+        state->bad_debt_vu > 0 ? explain_decimal(state->bad_debt_vu, 12) : json_null());
 }
 
 /* ---- holdings ------------------------------------------------------------------------------- */
@@ -533,7 +534,7 @@ static json_t *threshold_facts(const struct explain_view *view)
         if (venue->parameters->instruments[view->legs[i].instrument].is_listed)
             json_array_append_new(instruments, instrument_facts(venue, view->legs[i].instrument));
     return json_pack(
-        "{s:I, s:{s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:I}, s:o}", "epoch",
+        "{s:I, s:{s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:I, s:I}, s:o}", "epoch",
         (json_int_t)venue->parameters->epoch, "policy", "order_valid_ms",
         (json_int_t)policy->order_valid_ms, "order_overdue_ms",
         (json_int_t)policy->order_overdue_ms, "revision_pause_ms",
@@ -542,7 +543,7 @@ static json_t *threshold_facts(const struct explain_view *view)
         policy->alert_hysteresis_ppm, "watermark_age_ms_max",
         (json_int_t)policy->watermark_age_ms_max, "call_interval_ms_min",
         (json_int_t)policy->call_interval_ms_min, "grace_ms", (json_int_t)policy->grace_ms,
-        "instruments", instruments);
+        "bad_debt_dust_usd", (json_int_t)policy->bad_debt_dust_usd, "instruments", instruments);
 }
 
 /* ---- orders in flight ------------------------------------------------------------------------ */

@@ -151,6 +151,9 @@ static void print_state(FILE *file, const json_t *document)
         fprintf(file, ", due %s", when(state, "due_ms"));
     if (json_is_integer(json_object_get(state, "called_ms")))
         fputc('\n', file);
+    if (json_is_string(json_object_get(state, "bad_debt_usd")))
+        fprintf(file, "            bad debt of %s USD was told\n",
+                explain_trimmed(word(state, "bad_debt_usd"), false, (char[EXPLAIN_NUMBER_BYTES]){0}));
     print_doubts(file, "            in doubt: ", json_object_get(state, "doubts"));
 }
 
@@ -362,6 +365,9 @@ static void print_thresholds(FILE *file, const json_t *thresholds)
                 span(policy, "call_interval_ms_min"));
     if (whole(policy, "grace_ms") > 0)
         fprintf(file, "%15sa margin call expires after %s\n", "", span(policy, "grace_ms"));
+    if (whole(policy, "bad_debt_dust_usd") > 0)
+        fprintf(file, "%15sa bad debt does not wait for what is worth at most %lld USD\n", "",
+                whole(policy, "bad_debt_dust_usd"));
 }
 
 /* ---- orders --------------------------------------------------------------------------------- */

@@ -148,7 +148,7 @@ static const char *const states[] = {"?", "ok", "alert", "restricted", "liquidat
 static void say_alerts(void)
 {
     static const char *const kinds[] = {"?", "state", "uncertain", "certain", "overdue", "range",
-                                        "expired"};
+                                        "expired", "debt"};
     for (uint32_t i = 0; i < decision.alert_count; i++) {
         const struct pl_alert *alert = &decision.alerts[i];
         if (alert->kind != PL_ALERT_STATE) say(" !%s", kinds[alert->kind]);
@@ -768,7 +768,7 @@ static void test_leg_that_is_gone(void **state)
     holdings.leg_count = 0;
     hold_cash(-150);
     publish();
-    expect("bankrupt 1.1");
+    expect("bankrupt 1.1 !debt");
 }
 
 static void test_halt_stops_sales_only(void **state)
@@ -906,9 +906,10 @@ static void test_bankrupt(void **state)
     hold_cash(-1140);
     show(1, 1000);
     publish();
-    expect("bankrupt 1.1");
+    expect("bankrupt 1.1 !debt");
+    assert_true(decision.state.bad_debt_vu == 1140 * BUILD_USD);
     wait_ms(100000);
-    expect("-"); /* nothing is left to sell: no empty plans */
+    expect("-"); /* nothing is left to sell: no empty plans, and the debt is told once */
     hold(eth, 90); /* 1260 USD: maintenance 1134 - 1140; the end tier lacks 132, 2.66 a lot */
     publish();
     expect("bankrupt 1.2 sell 50 ETH@138600 [50/0/0 open]");
@@ -917,9 +918,47 @@ static void test_bankrupt(void **state)
     publish();
     wait_ms(500);
     expect("liquidating 1.2 !bankrupt>liquidating");
+    assert_true(decision.state.bad_debt_vu == 0);
     hold_cash(-900);
     publish();
     expect("alert !liquidating>alert");
+}
+
+/* An order for dust that nobody takes does not hide the debt; a cent more than dust does, since it may
+ * still pay for some of it. */
+static void test_dust_hides_no_debt(void **state)
+{
+    (void)state;
+    build.parameters.policy.bad_debt_dust_usd = 27;
+    hold(eth, 2); /* 28 USD, 27.72 at the limit */
+    publish();
+    price(eth, 1400);
+    expect("bankrupt 1.1 !ok>bankrupt sell 2 ETH@138600 [2/0/0 open]");
+    build.parameters.policy.bad_debt_dust_usd = 28;
+    wait_ms(500);
+    expect("-"); /* the revision's pause */
+    wait_ms(1500);
+    expect("bankrupt 1.1 !debt [2/0/0 open]");
+    assert_true(decision.state.bad_debt_vu == 15000 * BUILD_USD - 27720 * (BUILD_USD / 1000));
+    report(1, 0, true);
+    expect("bankrupt 1.2 sell 2 ETH@138600 [2/0/0 open]"); /* tried again, not told again */
+}
+
+/* Halted, in doubt or still worth something: no debt is told. */
+static void test_no_debt_before_its_time(void **state)
+{
+    (void)state;
+    hold(eth, 0);
+    publish();
+    is_halted = true;
+    expect("liquidating 1.0 !ok>liquidating");
+    is_halted = false;
+    holdings.has_gap = true;
+    publish();
+    expect("liquidating 1.0 ?account:gap !uncertain");
+    holdings.has_gap = false;
+    publish();
+    expect("bankrupt 1.0 !liquidating>bankrupt !certain !debt");
 }
 
 /* Below maintenance with nothing that may be sold. */
@@ -1117,6 +1156,8 @@ int main(void)
         scenario(test_doubt_about_the_end),
         scenario(test_doubtful_leg_stops_no_sale),
         scenario(test_bankrupt),
+        scenario(test_dust_hides_no_debt),
+        scenario(test_no_debt_before_its_time),
         scenario(test_nothing_to_sell),
         scenario(test_debt_is_bought_back),
         scenario(test_out_of_range),

@@ -184,6 +184,7 @@ BREAK(revision_pause, policy()->revision_pause_ms = -1)
 BREAK(restricted_hold, policy()->restricted_hold_ms = -1)
 BREAK(call_interval, policy()->call_interval_ms_min = -1)
 BREAK(grace, policy()->grace_ms = -1)
+BREAK(dust, policy()->bad_debt_dust_usd = PL_DUST_USD_MAX + 1)
 BREAK(hysteresis, policy()->alert_hysteresis_ppm = PL_PPM + 1)
 BREAK(watermark, policy()->watermark_age_ms_max = 0)
 
@@ -260,6 +261,7 @@ static void each_rule_refuses_by_name(void **state)
         {restricted_hold, "policy default restricted_hold_ms: -1 is below 0"},
         {call_interval, "policy default call_interval_ms_min: -1 is below 0"},
         {grace, "policy default grace_ms: -1 is below 0"},
+        {dust, "policy default bad_debt_dust_usd: 1000001 is outside 0..1000000"},
         {hysteresis, "policy default alert_hysteresis_ppm: 1000001 is outside 0..1000000"},
         {watermark, "policy default watermark_age_ms_max: 0 is below 1"},
     };

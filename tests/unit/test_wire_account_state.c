@@ -76,7 +76,7 @@ static void calls_go_there_and_back(void **state)
 {
     static const struct pl_account_state decided = {
         .state = PL_STATE_RESTRICTED, .version = 3, .whole_since_ms = -1, .called_ms = 5,
-        .due_ms = 65, .told_count = 2,
+        .due_ms = 65, .bad_debt_vu = 1, .told_count = 2,
         .told = { { PL_STATE_OK, 3 }, { PL_STATE_RESTRICTED, 5 } } };
     static struct pl_account_state back;
     struct pl_wire *wire = test_wire();
@@ -117,6 +117,8 @@ static void bad_states_are_refused(void **state)
         { "pending.0.limit_price.mantissa", "-1", PL_REJECT_RANGE, "field pending[0].limit_price" },
         { "called_ms", "-1", PL_REJECT_RANGE, "field called_ms" },
         { "due_ms", "-1", PL_REJECT_RANGE, "field due_ms" },
+        { "bad_debt", "{'mantissa':'0','exponent':-12}", PL_REJECT_RANGE, "field bad_debt" },
+        { "bad_debt", "{'mantissa':'5','exponent':-6}", PL_REJECT_RANGE, "field bad_debt" },
         { "told", "[{'state':'STATE_OK'}]", PL_REJECT_MISSING, "field told[0].told_ms is missing" },
         { "told", "[{'told_ms':'1'}]", PL_REJECT_MISSING, "field told[0].state is missing" },
         { "told", "[{},{},{},{},{},{}]", PL_REJECT_SIZE, "told" },

@@ -75,6 +75,7 @@ static void calls_may_have_an_interval_and_a_grace(void **state)
                      PL_OK);
     assert_int_equal(set.policy.call_interval_ms_min, 5000);
     assert_int_equal(set.policy.grace_ms, 60000);
+    assert_int_equal(set.policy.bad_debt_dust_usd, 0);
 }
 
 static void bad_sets_are_refused(void **state)

@@ -76,7 +76,7 @@ void auditor_verdict_init(struct verdict *verdict)
 {
     for (int t = 0; t < PL_TIER_COUNT; t++)
         mpz_inits(verdict->low[t], verdict->high[t], verdict->loose_high[t], NULL);
-    mpz_inits(verdict->equity_low, verdict->gross, verdict->collateral_low, verdict->debt_high,
+    mpz_inits(verdict->equity_low, verdict->equity_high, verdict->gross, verdict->collateral_low, verdict->debt_high,
               verdict->weighted_low, verdict->weighted_high, NULL);
 }
 
@@ -84,7 +84,7 @@ void auditor_verdict_clear(struct verdict *verdict)
 {
     for (int t = 0; t < PL_TIER_COUNT; t++)
         mpz_clears(verdict->low[t], verdict->high[t], verdict->loose_high[t], NULL);
-    mpz_clears(verdict->equity_low, verdict->gross, verdict->collateral_low, verdict->debt_high,
+    mpz_clears(verdict->equity_low, verdict->equity_high, verdict->gross, verdict->collateral_low, verdict->debt_high,
                verdict->weighted_low, verdict->weighted_high, NULL);
 }
 
@@ -570,9 +570,11 @@ static void collect_totals(const struct portfolio *portfolio, struct verdict *ve
 {
     mpz_set_ui(verdict->gross, 0);
     mpz_set(verdict->equity_low, scratch.cash[0]);
+    mpz_set(verdict->equity_high, scratch.cash[1]);
     for (int i = 0; i < portfolio->leg_count; i++) {
         const struct leg *leg = &portfolio->legs[i];
         mpz_add(verdict->equity_low, verdict->equity_low, scratch.ends[i].value[0]);
+        mpz_add(verdict->equity_high, verdict->equity_high, scratch.ends[i].value[1]);
         if (leg->is_unlisted || !auditor_rules_of(portfolio->set, leg->instrument))
             continue;
         mpz_set_si(scratch.part, leg->lots);

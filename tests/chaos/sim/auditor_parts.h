@@ -170,6 +170,7 @@ struct set {
     struct rules *rules;
     int64_t order_valid_ms, order_overdue_ms, revision_pause_ms, restricted_hold_ms;
     int64_t hysteresis, watermark_age_ms_max, halt_ramp_ms, call_interval_ms_min, grace_ms;
+    int64_t bad_debt_dust_usd;
 };
 
 /* The rules of an instrument; NULL where it is not listed. */
@@ -249,7 +250,7 @@ struct verdict {
     bool is_loose;   /* the bounds are only known to lie between the tight and the loose ones */
     mpz_t low[PL_TIER_COUNT], high[PL_TIER_COUNT];
     mpz_t loose_high[PL_TIER_COUNT]; /* of a loose verdict: the greatest any reading allows     */
-    mpz_t equity_low, gross;
+    mpz_t equity_low, equity_high, gross;
     mpz_t collateral_low, debt_high;   /* values above 0 and below it, as a size              */
     mpz_t weighted_low, weighted_high; /* debts with their premium at maintenance, VU ppm      */
     int doubt_count;
@@ -304,6 +305,7 @@ struct state {
     uint64_t episode, version;
     uint32_t revision;
     int64_t called_ms, due_ms;
+    pl_i128 bad_debt; /* 10^-12 USD; 0: not told */
     int doubt_count, pending_count, told_count;
     struct told_state told[PL_TOLD_MAX];
     struct pl_doubt doubts[PL_DOUBTS_MAX];
@@ -401,8 +403,9 @@ bool auditor_check_sale(const struct scene *scene, struct account *account,
                         const struct state *state, const struct decision *decision);
 /* A due sale may be absent where nothing can be sold, nothing helps, or there are no places.
  * Sets the state to BANKRUPT where that follows. */
-bool auditor_is_absence_right(const struct scene *scene, const struct account *account,
-                              struct state *state);
+enum absence { ABSENCE_WRONG, ABSENCE_RIGHT, ABSENCE_HOPELESS, ABSENCE_NO_PLACE };
+enum absence auditor_judge_absence(const struct scene *scene, const struct account *account,
+                                   struct state *state);
 void auditor_add_pending(const struct scene *scene, const struct decision *decision,
                          struct state *state);
 bool auditor_is_amount(const Plimsoll__V1__Amount *amount, const mpz_t number, int exponent);

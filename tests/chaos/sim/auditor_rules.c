@@ -64,6 +64,11 @@ bool auditor_read_state(struct names *names, const Plimsoll__V1__AccountState *f
     state->version = from->version;
     state->called_ms = from->has_called_ms ? from->called_ms : 0;
     state->due_ms = from->has_due_ms ? from->due_ms : 0;
+    int exponent = 0;
+    if (from->bad_debt &&
+        (!auditor_read_amount(from->bad_debt, &state->bad_debt, &exponent) || exponent != -12 ||
+         state->bad_debt <= 0))
+        return false;
     state->told_count = (int)from->n_told;
     for (int i = 0; i < state->told_count; i++)
         state->told[i] = (struct told_state){(enum pl_state)from->told[i]->state,
@@ -440,6 +445,11 @@ static const char *difference(const struct state *is, const struct state *must, 
                      fields[i].is, fields[i].must);
             return text;
         }
+    if (is->bad_debt != must->bad_debt) {
+        snprintf(text, 192, "bad debt is %.6f USD, expected %.6f", (double)is->bad_debt / 1e12,
+                 (double)must->bad_debt / 1e12);
+        return text;
+    }
     for (int i = 0; i < is->told_count; i++)
         if (is->told[i].state != must->told[i].state ||
             is->told[i].told_ms != must->told[i].told_ms) {
@@ -520,6 +530,8 @@ static int to_tell(const struct state *prior, const struct state *next, const st
             !was_overdue(prior, next->pending[i].order_id))
             told[count++] = (struct told){.kind = PL_ALERT_ORDER_OVERDUE,
                                           .order_id = next->pending[i].order_id};
+    if (prior->bad_debt == 0 && next->bad_debt > 0)
+        told[count++] = (struct told){.kind = PL_ALERT_BAD_DEBT};
     for (int i = 0; i < count; i++)
         told[i].due_ms = next->due_ms;
     if (news->expired_ms > 0)
@@ -550,6 +562,14 @@ static bool are_numbers_right(const struct verdict *verdict, const Plimsoll__V1_
                     is_told(alert->excess_maintenance, verdict->low[PL_TIER_MAINTENANCE], -18);
     mpz_clear(shortfall);
     return is_right;
+}
+
+static bool is_debt(const Plimsoll__V1__Amount *amount, pl_i128 debt)
+{
+    pl_i128 mantissa = 0;
+    int exponent = 0;
+    return auditor_read_amount(amount, &mantissa, &exponent) && exponent == -12 &&
+           mantissa == debt;
 }
 
 static bool is_alert_right(const struct told *told, const Plimsoll__V1__MarginCall *alert)
@@ -595,6 +615,10 @@ static bool check_alerts(const struct scene *scene, const struct account *accoun
             return auditor_find(scene->finding, V_ALERT,
                                 "account %s: alert %d is not of this entry's "
                                 "clock, holdings or parameters",
+                                account->id, i + 1);
+        if (told[i].kind == PL_ALERT_BAD_DEBT
+                ? !is_debt(alert->bad_debt, next->bad_debt) : alert->bad_debt != NULL)
+            return auditor_find(scene->finding, V_ALERT, "account %s: alert %d: another bad debt",
                                 account->id, i + 1);
         if (alert->called_ms != next->called_ms ||
             alert->has_called_ms != (next->called_ms > 0))
@@ -705,6 +729,42 @@ static bool check_state(const struct scene *scene, const struct account *account
     return true;
 }
 
+/* At their limits, what is in flight is worth no more than dust. */
+static bool is_dust(const struct scene *scene, const struct state *state)
+{
+    mpz_t left, value;
+    bool is_known = true;
+    mpz_inits(left, value, NULL);
+    mpz_ui_pow_ui(left, 10, 12);
+    mpz_mul_si(left, left, scene->set->bad_debt_dust_usd);
+    for (int i = 0; i < state->pending_count; i++) {
+        is_known = value_of(&state->pending[i], open_lots(&state->pending[i]), value) && is_known;
+        mpz_sub(left, left, value);
+    }
+    bool is_small = is_known && mpz_sgn(left) >= 0;
+    mpz_clears(left, value, NULL);
+    return is_small;
+}
+
+static pl_i128 to_i128(const mpz_t number)
+{
+    uint64_t words[2] = {0, 0}; /* of the size, which has no more */
+    pl_assert(mpz_sizeinbase(number, 2) < 127);
+    mpz_export(words, NULL, -1, sizeof(words[0]), 0, 0, number);
+    pl_i128 size = (pl_i128)((pl_u128)words[1] << 64 | words[0]);
+    return mpz_sgn(number) < 0 ? -size : size;
+}
+
+/* What no sale will cover is told once, when all that could be sold is gone but for dust. */
+static void find_debt(const struct scene *scene, const struct verdict *verdict, bool is_hopeless,
+                      struct state *next)
+{
+    if (is_hopeless && next->state == PL_STATE_BANKRUPT && next->bad_debt == 0 &&
+        mpz_sgn(verdict->equity_high) < 0 &&
+        is_dust(scene, next))
+        next->bad_debt = -to_i128(verdict->equity_high);
+}
+
 bool auditor_judge(const struct scene *scene, struct account *account, bool is_halted,
                    struct decision *decision)
 {
@@ -729,21 +789,28 @@ bool auditor_judge(const struct scene *scene, struct account *account, bool is_h
     list_doubts(account, verdict, &next);
     if (next.episode != committed.episode)
         scene->counts->episodes++;
+    if (next.state != PL_STATE_BANKRUPT)
+        next.bad_debt = 0;
     if (decision->order_count > 0) {
         if (!auditor_may_be_sold(scene, account, verdict, &next, is_halted, decision) ||
             !auditor_check_sale(scene, account, &next, decision))
             return false;
-        if (decision->orders[0]->reason ==
-                PLIMSOLL__V1__FORCED_SALE_ORDER__REASON__REASON_BANKRUPT &&
-            auditor_is_below(verdict, PL_TIER_MAINTENANCE))
+        bool is_hopeless = decision->orders[0]->reason ==
+                           PLIMSOLL__V1__FORCED_SALE_ORDER__REASON__REASON_BANKRUPT;
+        if (is_hopeless && auditor_is_below(verdict, PL_TIER_MAINTENANCE))
             next.state = PL_STATE_BANKRUPT;
         auditor_add_pending(scene, decision, &next);
-    } else if (!is_halted && auditor_is_sale_due(scene, account, verdict, &next) &&
-               !auditor_is_absence_right(scene, account, &next)) {
-        return auditor_find(scene->finding, V_MISSED,
-                            "account %s is below the line, a sale is due "
-                            "and would help, and there is no order",
-                            account->id);
+        find_debt(scene, verdict, is_hopeless, &next);
+    } else if (!is_halted && auditor_is_sale_due(scene, account, verdict, &next)) {
+        enum absence absence = auditor_judge_absence(scene, account, &next);
+        if (absence == ABSENCE_WRONG)
+            return auditor_find(scene->finding, V_MISSED,
+                                "account %s is below the line, a sale is due "
+                                "and would help, and there is no order",
+                                account->id);
+        find_debt(scene, verdict, absence == ABSENCE_HOPELESS, &next);
+        if (absence == ABSENCE_NO_PLACE && decision->message) /* which plan it was is not known */
+            next.bad_debt = decision->state.bad_debt;
     }
     if (next.state != prior.state)
         next.since_ms = scene->now_ms;
@@ -771,7 +838,7 @@ bool auditor_is_forsaken(const struct scene *scene, struct account *account, boo
     if (next.state >= PL_STATE_LIQUIDATING && scene->now_ms < next.revision_after_ms)
         return false;
     bool has_episode = next.state >= PL_STATE_LIQUIDATING;
-    if (has_episode && auditor_is_absence_right(scene, account, &next))
+    if (has_episode && auditor_judge_absence(scene, account, &next) != ABSENCE_WRONG)
         return false;
     snprintf(why, 128, "%s",
              has_episode ? "its episode has no order in flight" : "it has no episode");

@@ -109,19 +109,19 @@ static bool some_lot_helps(const struct scene *scene, const struct account *acco
 }
 
 /* A due sale may be absent where nothing can be sold, nothing helps, or there are no places. */
-bool auditor_is_absence_right(const struct scene *scene, const struct account *account,
-                              struct state *state)
+enum absence auditor_judge_absence(const struct scene *scene, const struct account *account,
+                                   struct state *state)
 {
     int leg_count = 0;
     bool is_hopeless = is_lost(scene, account, state, &leg_count);
     bool has_places = state->pending_count + leg_count <= PL_PENDING_MAX;
     if (!has_places)
-        return true;
+        return ABSENCE_NO_PLACE;
     if (leg_count > 0 && (!is_hopeless || some_lot_helps(scene, account, state)))
-        return false;
+        return ABSENCE_WRONG;
     if (is_hopeless && auditor_is_below(account->verdict, PL_TIER_MAINTENANCE))
         state->state = PL_STATE_BANKRUPT;
-    return true;
+    return is_hopeless ? ABSENCE_HOPELESS : ABSENCE_RIGHT;
 }
 
 /* ---- sales that are there -------------------------------------------------------------------- */

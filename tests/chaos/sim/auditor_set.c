@@ -327,7 +327,8 @@ static bool read_policy(const struct reader *reader, const Plimsoll__V1__Paramet
         !policy->has_alert_hysteresis_ppm || policy->alert_hysteresis_ppm < 0 ||
         !auditor_is_time(policy->has_watermark_age_ms_max, policy->watermark_age_ms_max) ||
         (policy->has_halt_ramp_ms && policy->halt_ramp_ms < 0) || !has_haircut_rates(from) ||
-        policy->call_interval_ms_min < 0 || policy->grace_ms < 0) /* may be absent: 0 */
+        policy->call_interval_ms_min < 0 || policy->grace_ms < 0 || /* may be absent: 0 */
+        policy->bad_debt_dust_usd < 0 || policy->bad_debt_dust_usd > PL_DUST_USD_MAX)
         return false;
     set->halt_ramp_ms = policy->has_halt_ramp_ms ? policy->halt_ramp_ms : 0;
     set->order_valid_ms = policy->order_valid_ms;
@@ -338,6 +339,7 @@ static bool read_policy(const struct reader *reader, const Plimsoll__V1__Paramet
     set->watermark_age_ms_max = policy->watermark_age_ms_max;
     set->call_interval_ms_min = policy->call_interval_ms_min;
     set->grace_ms = policy->grace_ms;
+    set->bad_debt_dust_usd = policy->bad_debt_dust_usd;
     for (size_t i = 0; i < policy->n_liquidity_order; i++) {
         if (!auditor_is_id(policy->liquidity_order[i]))
             return false;

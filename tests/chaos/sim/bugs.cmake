@@ -184,6 +184,13 @@ sim_bug(flattered_ratio lib/exposure/ratio.c "V alert" 100
 sim_bug(dear_cure lib/exposure/cure.c "V alert" 1000
   [==[        return a->cost_vu < b->cost_vu;]==] [==[        return a->cost_vu > b->cost_vu;]==])
 
+# Dust that nobody buys hides a debt, or a debt is told while sales may still cover it.
+sim_bug(hidden_debt lib/exposure/decide.c "V" 500
+  [==[    pl_i128 left_vu = market->parameters->policy.bad_debt_dust_usd * (pl_i128)PL_USD_VU;]==]
+  [==[    pl_i128 left_vu = 0;]==])
+sim_bug(early_debt lib/exposure/decide.c "V" 500
+  [==[            value_vu > left_vu)]==] [==[            false)]==])
+
 # G8
 sim_bug(halt_ignored services/liquidation/apply.c "V,I4" 1000
   [==[    bool is_halted = venue->is_halted || venue->control_damaged;]==]

@@ -30,16 +30,16 @@ static const struct set_choice {
     bool has_factor, has_brackets, has_losses, settles_by_time;
     int32_t confidence_ppm, discount_ppm;
     int64_t age_ms_max, valid_ms, overdue_ms, pause_ms, hold_ms, watermark_ms_max;
-    int64_t ramp_ms, call_interval_ms, grace_ms; /* 0: the set says nothing of it */
+    int64_t ramp_ms, call_interval_ms, grace_ms, dust_usd; /* 0: the set says nothing of it */
 } s_choices[WORLD_SETS] = {
     { { 1, 0, 1, 0, 1 }, { 1, 0, 1, 0, 1 }, false, false, false, false, 0, 5000, 3000, 2500, 1500, 1000,
-      3000, 4000, 0, 0, 0 },
+      3000, 4000, 0, 0, 0, 0 },
     { { 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 1 }, true, true, true, false, 1500, 10000, 2500, 3000, 2000, 1500,
-      4000, 5000, 6000, 2500, 3000 },
+      4000, 5000, 6000, 2500, 3000, 100000 },
     { { 1, 1, 1, 0, 1 }, { 1, 1, 1, 0, 0 }, true, false, false, true, 0, 8000, 3000, 2000, 1000, 800,
-      2000, 6000, 0, 6000, 0 },
+      2000, 6000, 0, 6000, 0, 300 },
     { { 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 0 }, false, true, false, false, 1000, 3000, 4000, 4000, 2500, 2000,
-      5000, 4500, 1500, 0, 1200 },
+      5000, 4500, 1500, 0, 1200, 0 },
 };
 
 static struct {
@@ -213,6 +213,8 @@ static void fill_policy(struct set_message *to, const struct set_choice *choice)
         PUT(policy, call_interval_ms_min, choice->call_interval_ms);
     if (choice->grace_ms > 0)
         PUT(policy, grace_ms, choice->grace_ms);
+    if (choice->dust_usd > 0)
+        PUT(policy, bad_debt_dust_usd, choice->dust_usd);
     PUT(policy, haircut_rise_ppm_per_hour, 10000);
     PUT(policy, haircut_hold_ms, 86400000);
     PUT(policy, haircut_fall_ppm_per_day, 10000);
