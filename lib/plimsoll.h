@@ -25,7 +25,7 @@
  * out-of-range. Nothing wraps or saturates.
  *
  * Order of reading: names, parameters, marks and market, book, evaluate, plan, state and decide, search,
- * risk figures.
+ * risk figures, loss waterfall.
  */
 #ifndef PLIMSOLL_H
 #define PLIMSOLL_H
@@ -931,5 +931,57 @@ void pl_gross_add(struct pl_gross *gross, const struct pl_id *account, pl_i128 l
                   pl_i128 short_vu);
 /* Part of the long value that the `count` largest hold, rounded down; 0 of nothing. */
 int32_t pl_gross_share_ppm(const struct pl_gross *gross, uint32_t count);
+
+/* ==== loss waterfall (lib/exposure/waterfall.c) ============================================== */
+
+/*
+ * Who bears what a bankrupt account cannot pay: the insurance fund as far as it goes; then those who won
+ * on the other side of what the account still holds, in the order of their score; then everybody with
+ * equity, in proportion to it. Each bears what those before it left, so the three add up to the debt. What
+ * is divided is the debt and nothing else: no discount, fee or bonus is paid to anybody out of it, so that
+ * nobody can gain by going bankrupt.
+ */
+
+/* Exact parts of a whole. */
+struct pl_share {
+    struct pl_id account;
+    pl_i128 weight;          /* >= 0                                                             */
+    pl_i128 amount_vu;       /* set by pl_divide                                                 */
+    pl_i128 rest;            /* its own                                                          */
+};
+
+/* Divides total_vu >= 0 in proportion to the weights: each amount is the exact part rounded down, and what
+ * that leaves goes, one VU each, to the largest remainders, of equal ones to the lowest account ids
+ * (Hamilton's method). Sorts the shares by account. False, with amounts untouched, where all weights are 0 or
+ * their sum is 2^126 or more. */
+[[nodiscard]] bool pl_divide(pl_i128 total_vu, struct pl_share *shares, uint32_t count);
+
+/* A derivative that is in profit, held on the other side of a bankrupt account's. */
+struct pl_winner {
+    struct pl_id account;
+    int64_t lots;            /* not 0                                                            */
+    pl_i128 cost_vu;         /* of the lots: entry value with funding and fees                   */
+    pl_i128 profit_vu;       /* value - cost > 0                                                 */
+    pl_i128 equity_vu, gross_vu; /* of the account                                               */
+    int64_t closed;          /* magnitude; by pl_deleverage                                      */
+    pl_i128 charge_vu;       /* what it gives up of its profit; by pl_deleverage                 */
+};
+
+/* Ten thousand times. */
+static const int64_t PL_SCORE_PART_PPM_MAX = 10000 * (int64_t)PL_PPM;
+
+/* Profit / |cost| times gross / equity, in ppm^2, each factor rounded down to ppm and at most
+ * PL_SCORE_PART_PPM_MAX, which also stands for a quotient by nothing: who won most with least of their own
+ * comes first, as at the exchanges that publish their rule (Binance: profit in per cent times effective
+ * leverage). */
+pl_i128 pl_winner_score(const struct pl_winner *winner);
+/* Highest score first, then by account id. */
+void pl_rank_winners(struct pl_winner *winners, uint32_t count);
+/*
+ * Closes `lots` of a bankrupt account, at the mark, against what ranked winners hold beyond what is closed
+ * already, one after the other, while debt is left: each gives up at most the profit of the lots that are
+ * closed, rounded down, so nobody loses by it more than was won. Returns how much of the debt is covered.
+ */
+pl_i128 pl_deleverage(struct pl_winner *winners, uint32_t count, int64_t lots, pl_i128 debt_vu);
 
 #endif

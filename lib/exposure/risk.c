@@ -5,6 +5,7 @@
  * holds of a decision (which inputs are good, what a value is, how it is rounded) holds of a figure.
  */
 #include "lib/base/assert.h"
+#include "lib/base/sort.h"
 #include "lib/plimsoll.h"
 
 static const int64_t ONE_E12 = 1000000000000;
@@ -210,15 +211,12 @@ void pl_direction_against(struct pl_stressed *stressed, const struct pl_outlook 
 
 /* ---- tail ----------------------------------------------------------------------------------- */
 
-static void sort_losses(pl_i128 *losses, uint32_t count)
+/* Equal losses are the same number: nothing is left open. */
+static int by_loss(const void *left, const void *right, const void *context)
 {
-    for (uint32_t i = 1; i < count; i++) {
-        pl_i128 loss = losses[i];
-        uint32_t at = i;
-        for (; at > 0 && losses[at - 1] < loss; at--)
-            losses[at] = losses[at - 1];
-        losses[at] = loss;
-    }
+    const pl_i128 *a = left, *b = right;
+    (void)context;
+    return *a > *b ? -1 : *a < *b;
 }
 
 /* Least root whose square is not below `square`. */
@@ -256,7 +254,7 @@ void pl_tail_of(pl_i128 *losses_vu, uint32_t count, int32_t confidence_ppm, stru
 {
     pl_assert(count > 0 && count <= PL_SCENARIOS_MAX);
     pl_assert(confidence_ppm > 0 && confidence_ppm < PL_PPM);
-    sort_losses(losses_vu, count);
+    pl_sort(losses_vu, count, sizeof(losses_vu[0]), by_loss, NULL);
     /* Up: a tail holds at least the part of the scenarios that was asked for. */
     tail->rank = (uint32_t)pl_div_ceil((pl_i128)(PL_PPM - confidence_ppm) * count, PL_PPM);
     tail->exposure_vu = losses_vu[tail->rank - 1];

@@ -5,6 +5,7 @@
  * of it in motion, by the same exact evaluation that decides.
  */
 #include "lib/base/assert.h"
+#include "lib/base/sort.h"
 #include "lib/exposure/terms.h"
 
 /* ---- timers --------------------------------------------------------------------------------- */
@@ -63,38 +64,10 @@ static bool may_move(const struct pl_market *market, const struct pl_book *book,
 
 /* ---- order by id ---------------------------------------------------------------------------- */
 
-static bool is_before(const struct pl_book *book, uint32_t a, uint32_t b)
+static int by_id(const void *left, const void *right, const void *book)
 {
-    return pl_id_compare(&pl_book_at(book, a)->id, &pl_book_at(book, b)->id) < 0;
-}
-
-/* Lets the row at `place` sink to where both below it come before it. */
-static void sink(const struct pl_book *book, uint32_t *rows, uint32_t place, uint32_t count)
-{
-    for (;;) {
-        uint32_t last = place, child = 2 * place + 1;
-        if (child < count && is_before(book, rows[last], rows[child])) last = child;
-        if (child + 1 < count && is_before(book, rows[last], rows[child + 1])) last = child + 1;
-        if (last == place) return;
-        uint32_t row = rows[place];
-        rows[place] = rows[last];
-        rows[last] = row;
-        place = last;
-    }
-}
-
-/* A heap sort: no memory, no recursion, no worst case; ids are distinct, so no order is left open.
- * */
-static void sort_by_id(const struct pl_book *book, uint32_t *rows, uint32_t count)
-{
-    for (uint32_t place = count / 2; place-- > 0;)
-        sink(book, rows, place, count);
-    for (uint32_t rest = count; rest-- > 1;) {
-        uint32_t row = rows[0];
-        rows[0] = rows[rest];
-        rows[rest] = row;
-        sink(book, rows, 0, rest);
-    }
+    const uint32_t *a = left, *b = right;
+    return pl_id_compare(&pl_book_at(book, *a)->id, &pl_book_at(book, *b)->id);
 }
 
 /* ---- screen --------------------------------------------------------------------------------- */
@@ -127,7 +100,7 @@ uint32_t pl_screen(const struct pl_market *market, const struct pl_book *book,
         if ((is_all || (pl_book_at(book, row)->instrument_mask & market->changed_mask)) &&
             !marks[row] && may_move(market, book, row))
             add(row, candidates, &count, marks);
-    sort_by_id(book, candidates, count);
+    pl_sort(candidates, count, sizeof(candidates[0]), by_id, book);
     for (uint32_t i = 0; i < count; i++)
         marks[candidates[i]] = 0;
     return count;
