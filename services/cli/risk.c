@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * plimsoll risk account ID | book: how far from the line, what would break it, and what a fall of the
- * market would do to all. Nothing is written to Kafka.
+ * plimsoll risk account ID | book | waterfall: how far from the line, what would break it, what a fall of
+ * the market would do to all, and who bears what bankrupt accounts cannot pay. Nothing is written to Kafka.
  */
 #include "services/cli/risk.h"
 
@@ -16,17 +16,21 @@ enum { CONFIDENCE_PPM = 990000 };
 static const char USAGE[] =
     "usage: plimsoll risk account ID [OPTIONS]\n"
     "       plimsoll risk book [OPTIONS]\n"
+    "       plimsoll risk waterfall [OPTIONS]\n"
     "  account: distance to liquidation for a market that falls, that rises and that goes against\n"
     "  each leg, in % and in daily standard deviations; what 1 % of each price does; the largest\n"
     "  charge and dependency; with --scenarios potential future exposure and expected shortfall.\n"
     "  book: accounts below maintenance, volume sold and bad debt at moves of 0, -5, ... -60 % of\n"
     "  the market; long and short value, and the largest holders' share, by asset, chain and\n"
     "  dependency. Only what is certain counts.\n"
+    "  waterfall: the bad debts that were told, and what of each the insurance fund would pay, who would be\n"
+    "  deleveraged in which order, and what everybody with equity would bear. Nothing is booked.\n"
     "  --scenarios FILE      JSON: {\"scenarios\": [{\"scenario\": \"NAME\", \"moves_ppm\": {\"BTC\":\n"
     "                        -440000, ...}}, ...]}; what is not named stands still\n"
     "  --confidence PERCENT  of the tail, with up to 4 decimals; default: 99\n"
     "  --steady INSTRUMENT   its price stands still; so do those that cost a dollar and hardly move\n"
     "  --moves INSTRUMENT    its price moves all the same\n"
+    "  --fund ACCOUNT        of the waterfall: the insurance fund's; default: there is none\n"
     CLI_SOURCE_USAGE
     "  Exit status: 0 done, 1 the account was unknown or the records differ from the journal,\n"
     "  2 usage, 3 environment.\n";
@@ -35,7 +39,9 @@ struct command {
     struct cli_source source;
     struct risk_options options;
     const char *scenarios_path;
-    struct pl_id account; /* size 0: the book */
+    const char *fund;
+    enum { ACCOUNT, BOOK, WATERFALL } subject;
+    struct pl_id account;
 };
 
 /* ---- options -------------------------------------------------------------------------------- */
@@ -73,6 +79,8 @@ static bool read_option(struct command *command, int option, const char *argumen
         return read_confidence(argument, &options->confidence_ppm);
     else if (option == 'y')
         return add_name(options->steady, &options->steady_count, argument);
+    else if (option == 'f')
+        command->fund = argument;
     else if (option == 'm')
         return add_name(options->moving, &options->moving_count, argument);
     else
@@ -93,6 +101,7 @@ static int parse(struct command *command, int argc, char **argv)
                                              { "confidence", required_argument, NULL, 'c' },
                                              { "steady", required_argument, NULL, 'y' },
                                              { "moves", required_argument, NULL, 'm' },
+                                             { "fund", required_argument, NULL, 'f' },
                                              CLI_SOURCE_OPTIONS, { NULL, 0, NULL, 0 } };
     int option;
     while ((option = getopt_long(argc, argv, "k:X:h", options, NULL)) != -1) {
@@ -104,8 +113,12 @@ static int parse(struct command *command, int argc, char **argv)
             return usage();
     }
     const char *what = optind < argc ? argv[optind] : "";
-    if (strcmp(what, "book") == 0 && optind + 1 == argc)
-        return -1;
+    command->subject = strcmp(what, "book") == 0        ? BOOK
+                       : strcmp(what, "waterfall") == 0 ? WATERFALL : ACCOUNT;
+    if (command->fund && command->subject != WATERFALL)
+        return usage();
+    if (command->subject != ACCOUNT)
+        return optind + 1 == argc ? -1 : usage();
     if (strcmp(what, "account") != 0 || optind + 2 != argc)
         return usage();
     if (!pl_id_set(&command->account, argv[optind + 1], strlen(argv[optind + 1])))
@@ -134,16 +147,19 @@ static enum pl_err ask(struct command *command, json_t **document)
 {
     struct bundle *bundle = NULL;
     json_t *scenarios = NULL;
-    bool is_book = pl_id_is_none(&command->account);
+    bool is_one = command->subject == ACCOUNT;
     enum pl_err err = PL_OK;
     if (command->scenarios_path)
         err = risk_scenarios_load(command->scenarios_path, &scenarios);
     command->options.scenarios = scenarios;
     if (!err)
-        err = cli_source_open(&command->source, is_book ? NULL : command->account.text, &bundle);
-    if (!err)
-        err = is_book ? risk_book(bundle, command->source.at, &command->options, document)
-                      : ask_account(command, bundle, document);
+        err = cli_source_open(&command->source, is_one ? command->account.text : NULL, &bundle);
+    if (!err && is_one)
+        err = ask_account(command, bundle, document);
+    else if (!err && command->subject == BOOK)
+        err = risk_book(bundle, command->source.at, &command->options, document);
+    else if (!err)
+        err = risk_waterfall(bundle, command->source.at, command->fund, document);
     bundle_close(&bundle);
     json_decref(scenarios);
     return err;
@@ -162,14 +178,15 @@ int cli_risk(int argc, char **argv)
     if (err)
         return err == PL_REJECT_UNKNOWN || err == PL_FATAL_DIVERGED
                    ? (cli_fail(err, "risk"), CLI_FINDING) : cli_fail(err, "risk");
-    if (command.source.is_json)
+    static void (*const prints[])(FILE *, const json_t *) = {
+        [ACCOUNT] = risk_print_account, [BOOK] = risk_print_book,
+        [WATERFALL] = risk_print_waterfall };
+    if (command.source.is_json) {
         json_dumpf(document, stdout, JSON_INDENT(2));
-    else if (pl_id_is_none(&command.account))
-        risk_print_book(stdout, document);
-    else
-        risk_print_account(stdout, document);
-    if (command.source.is_json)
         putchar('\n');
+    } else {
+        prints[command.subject](stdout, document);
+    }
     json_decref(document);
     return fflush(stdout) == 0 ? CLI_OK : CLI_ENVIRONMENT;
 }

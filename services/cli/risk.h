@@ -7,6 +7,7 @@
  *   risk_prices.c    which prices move, and scenarios from a file
  *   risk_account.c   distances, worst terms, tail of one account
  *   risk_book.c      market moves and concentration, over all partitions
+ *   risk_waterfall.c bad debts and who would bear them, over all partitions
  *   risk_text.c      document to text
  *
  * A distance is how far prices may go until the maintenance excess is negative, each in the same
@@ -41,6 +42,16 @@
  *   assets[], chains[], dependencies[]   of, long_usd, short_usd, holders, top_1_ppm, top_10_ppm,
  *                      top[] {account, long_usd}; largest first. A dependency's long value is that
  *                      of all instruments that would lose by its failure, loss_usd what they would
+ *
+ * The document of a waterfall (what is certain only; plimsoll.h, "loss waterfall"):
+ *   partitions[], accounts
+ *   debts[]            account, told_usd when KIND_BAD_DEBT told it, debt_usd now, and how it is
+ *                      borne: insured_usd, deleveraged_usd, socialised_usd, unborne_usd; by account
+ *   waiting, waiting_usd   accounts with negative equity that are still being sold, not divided here
+ *   insurance          {account, equity_usd, paid_usd}
+ *   queues[]           instrument, side, winners[] {account, score, quantity, profit_usd, closed,
+ *                      charge_usd}: who would be deleveraged, in this order, debts or none
+ *   socialised[]       {account, share_usd}, by account
  */
 #ifndef PL_SERVICES_CLI_RISK_H
 #define PL_SERVICES_CLI_RISK_H
@@ -95,6 +106,11 @@ enum pl_err risk_account(const struct moment *moment, const struct pl_id *accoun
  * moment_open, risk_scenario_direction and risk_check_names. */
 enum pl_err risk_book(const struct bundle *bundle, struct when at,
                       const struct risk_options *options, json_t **document);
+/* All partitions likewise; `fund` is the insurance fund's account, NULL: there is none. REJECT_CONFLICT: that
+ * account has no equity for certain. REJECT_CAPACITY: more debts, accounts or winners than it has room for. And as
+ * moment_open. */
+enum pl_err risk_waterfall(const struct bundle *bundle, struct when at, const char *fund,
+                           json_t **document);
 /* Parts of documents that other commands share. */
 json_t *risk_moment(const struct moment *moment);
 json_t *risk_verdict(const struct pl_names *names, const struct pl_verdict *verdict);
@@ -102,5 +118,6 @@ void risk_print_verdict(FILE *file, const char *head, const json_t *verdict);
 
 void risk_print_account(FILE *file, const json_t *document);
 void risk_print_book(FILE *file, const json_t *document);
+void risk_print_waterfall(FILE *file, const json_t *document);
 
 #endif

@@ -170,7 +170,7 @@ static void print_group(FILE *file, const char *head, const json_t *group, bool 
     }
 }
 
-void risk_print_book(FILE *file, const json_t *document)
+static void print_partitions(FILE *file, const json_t *document)
 {
     const json_t *row;
     size_t i;
@@ -180,6 +180,13 @@ void risk_print_book(FILE *file, const json_t *document)
         print_journal(file, row);
         fputc('\n', file);
     }
+}
+
+void risk_print_book(FILE *file, const json_t *document)
+{
+    const json_t *row;
+    size_t i;
+    print_partitions(file, document);
     fprintf(file, "%-16s %8s %9s %8s %8s %20s %20s %20s\n", "market", "below", "uncertain",
             "bankrupt", "in debt", "sold USD", "lacking USD", "bad debt USD");
     json_array_foreach(json_object_get(document, "moves"), i, row) {
@@ -194,4 +201,52 @@ void risk_print_book(FILE *file, const json_t *document)
     print_group(file, "asset", json_object_get(document, "assets"), false);
     print_group(file, "chain", json_object_get(document, "chains"), false);
     print_group(file, "dependency", json_object_get(document, "dependencies"), true);
+}
+
+/* ---- waterfall ------------------------------------------------------------------------------ */
+
+static void print_queue(FILE *file, const json_t *queue)
+{
+    const json_t *row;
+    size_t i;
+    fprintf(file, "%s %s\n", word(queue, "side"), word(queue, "instrument"));
+    json_array_foreach(json_object_get(queue, "winners"), i, row) {
+        bool is_charged = strspn(word(row, "charge_usd"), "0.") != strlen(word(row, "charge_usd"));
+        if (i >= PL_HOLDERS_MAX && !is_charged)
+            continue;
+        fprintf(file, "  %-20s %16s %20s %20s", word(row, "account"), number(row, "score"),
+                number(row, "quantity"), number(row, "profit_usd"));
+        if (is_charged)
+            fprintf(file, "   closes %s, gives up %s USD", number(row, "closed"),
+                    number(row, "charge_usd"));
+        fputc('\n', file);
+    }
+}
+
+void risk_print_waterfall(FILE *file, const json_t *document)
+{
+    const json_t *row, *insurance = json_object_get(document, "insurance");
+    size_t i;
+    print_partitions(file, document);
+    fprintf(file, "%-20s %20s %20s %20s %20s %20s\n", "bad debt", "USD", "insured", "deleveraged",
+            "socialised", "unborne");
+    json_array_foreach(json_object_get(document, "debts"), i, row)
+        fprintf(file, "  %-18s %20s %20s %20s %20s %20s\n", word(row, "account"),
+                number(row, "debt_usd"), number(row, "insured_usd"),
+                number(row, "deleveraged_usd"), number(row, "socialised_usd"),
+                number(row, "unborne_usd"));
+    if (whole(document, "waiting") > 0)
+        fprintf(file, "%lld more accounts lack %s USD and are still being sold\n",
+                whole(document, "waiting"), number(document, "waiting_usd"));
+    if (json_is_string(json_object_get(insurance, "account")))
+        fprintf(file, "insurance   %s has %s USD and pays %s\n", word(insurance, "account"),
+                number(insurance, "equity_usd"), number(insurance, "paid_usd"));
+    if (json_array_size(json_object_get(document, "queues")) > 0)
+        fprintf(file, "%-22s %16s %20s %20s\n", "deleveraging", "score", "quantity", "profit USD");
+    json_array_foreach(json_object_get(document, "queues"), i, row)
+        print_queue(file, row);
+    if (json_array_size(json_object_get(document, "socialised")) > 0)
+        fprintf(file, "%-22s %37s\n", "socialised", "share USD");
+    json_array_foreach(json_object_get(document, "socialised"), i, row)
+        fprintf(file, "  %-20s %37s\n", word(row, "account"), number(row, "share_usd"));
 }

@@ -31,7 +31,8 @@ struct account {
     int32_t partition;
     uint64_t version, sequence;
     int64_t lots[COINS_MAX];
-    pl_i128 cash_vu;
+    pl_i128 cash_vu;          /* less the cost of the perp                                        */
+    int64_t entry;            /* price                                                            */
     bool has_gap;
     uint32_t applied_count;
     struct { uint8_t order_id[PL_ORDER_ID_BYTES]; int64_t lots; } applied[APPLIED_MAX];
@@ -283,10 +284,16 @@ static struct pl_id id_of(const char *text)
 
 /* ---- the world: broadcasts ------------------------------------------------------------------ */
 
-static int print_instrument(char *text, size_t size_bytes, const char *name, unsigned coin)
+static bool is_perp(const struct world *world, unsigned coin)
+{
+    return world->options->has_perp && coin == world->options->coin_count - 1;
+}
+
+static int print_instrument(const struct world *world, char *text, size_t size_bytes,
+                            const char *name, unsigned coin)
 {
     return snprintf(text, size_bytes,
-                    "%s{\"instrument\":\"%s\",\"kind\":\"KIND_SPOT\",\"lot_decimals\":%d,"
+                    "%s{\"instrument\":\"%s\",\"kind\":\"%s\",\"lot_decimals\":%d,"
                     "\"tick_decimals\":%d,\"haircut_long\":{\"alert\":150000,\"initial\":120000,"
                     "\"end\":100000,\"maintenance\":80000},\"haircut_short\":{\"alert\":90000,"
                     "\"initial\":80000,\"end\":70000,\"maintenance\":60000},\"factors\":[{\"factor\":"
@@ -296,7 +303,7 @@ static int print_instrument(char *text, size_t size_bytes, const char *name, uns
                     "\"confidence_ppm\":2000,\"sale_discount_ppm\":20000,\"price_rules\":"
                     "{\"sources\":[\"a\"],\"quorum\":1,\"age_ms_max\":%d,\"band_ppm\":900000,"
                     "\"bad_mark_low_ppm\":0,\"bad_mark_high_ppm\":1500000}}", coin ? "," : "", name,
-                    LOT_DECIMALS, TICK_DECIMALS, coin % 2, MARK_AGE_MS_MAX);
+                    is_perp(world, coin) ? "KIND_PERP" : "KIND_SPOT", LOT_DECIMALS, TICK_DECIMALS, coin % 2, MARK_AGE_MS_MAX);
 }
 
 static json_t *parameter_set(struct world *world)
@@ -315,11 +322,12 @@ static json_t *parameter_set(struct world *world)
                         (long long)world->options->step_ms * 5,
                         (unsigned long long)(5000 + world->epoch % 7 * 1000), WATERMARK_AGE_MS_MAX);
     for (unsigned i = 0; i < world->options->coin_count; i++)
-        used += snprintf(text + used, sizeof(text) - (size_t)used, "%s\"%s\"", i ? "," : "",
-                         coin_name(i, name));
+        if (!is_perp(world, i))
+            used += snprintf(text + used, sizeof(text) - (size_t)used, "%s\"%s\"", i ? "," : "",
+                             coin_name(i, name));
     used += snprintf(text + used, sizeof(text) - (size_t)used, "]}],\"instruments\":[");
     for (unsigned i = 0; i < world->options->coin_count; i++)
-        used += print_instrument(text + used, sizeof(text) - (size_t)used, coin_name(i, name), i);
+        used += print_instrument(world, text + used, sizeof(text) - (size_t)used, coin_name(i, name), i);
     snprintf(text + used, sizeof(text) - (size_t)used, "]}");
     return json_loads(text, 0, NULL);
 }
@@ -370,7 +378,9 @@ static void move_prices(struct world *world)
         int64_t price = world->price[i], span = world->options->is_quiet ? 2 : 12;
         bool has_crash = world->step < world->crash_until && i % 2 == world->crash_until % 2;
         price += price * ((int64_t)below(world, (uint64_t)(2 * span + 1)) - span) / 1000;
-        if (has_crash)
+        if (world->step > 0 && world->step == world->options->gap_step)
+            price /= 2;
+        else if (has_crash)
             price -= price * (int64_t)(20 + below(world, 50)) / 1000;
         else if (price < 500000 && !world->options->is_quiet)
             price += price * 30 / 1000;
@@ -470,6 +480,11 @@ static void publish_holdings(struct world *world, struct account *account)
             .quantity = { .mantissa = account->lots[i], .exponent = -LOT_DECIMALS },
             .has_lots = true, .lot_decimals = LOT_DECIMALS, .lots = account->lots[i],
             .settled_lots = account->lots[i] };
+        if (!is_perp(world, i))
+            continue;
+        pl_i128 cost_vu = (pl_i128)account->lots[i] * account->entry;
+        record.legs[record.leg_count - 1].cost = (struct pl_amount){ cost_vu, -12 };
+        record.sources[0].cash.mantissa += cost_vu;
     }
     record.applied_count = account->applied_count;
     for (uint32_t i = 0; i < account->applied_count; i++) {
@@ -505,6 +520,7 @@ static void open_account(struct world *world, unsigned i)
         value += (pl_i128)account->lots[k] * world->price[k];
     int64_t share = is_short ? 1150 + (int64_t)below(world, 500) : 300 + (int64_t)below(world, 420);
     account->cash_vu = -value * share / 1000;
+    account->entry = world->price[world->options->coin_count - 1];
     publish_holdings(world, account);
 }
 

@@ -24,6 +24,8 @@ struct audit_log_options {
     int64_t step_ms;          /* of the clock, each step                                        */
     bool is_calm;             /* prices move and accounts are sold, but nothing goes wrong      */
     bool is_quiet;            /* prices move so little that nobody is sold                      */
+    bool has_perp;            /* the last coin is one that is never sold, entered at opening       */
+    unsigned gap_step;        /* at which all prices halve; 0: never                               */
     const struct pl_key *key; /* signs the journal; NULL: nobody does                           */
 };
 
