@@ -48,6 +48,7 @@ enum {
     PL_LOADS_MAX = 4,          /* factor loads of an instrument            */
     PL_BRACKETS_MAX = 8,       /* concentration brackets of an instrument  */
     PL_LOSSES_MAX = 8,         /* dependency losses of an instrument       */
+    PL_CONFIRMATIONS_MAX = 4,  /* kinds of credit before finality          */
     PL_PRICE_SOURCES_MAX = 8,  /* price sources of an instrument           */
     PL_LEGS_MAX = 128,         /* legs of an account                       */
     PL_APPLIED_MAX = 64,       /* order fills that holdings remember       */
@@ -93,6 +94,14 @@ struct pl_tier_ppm { int32_t at[PL_TIER_COUNT]; };
 struct pl_load { uint32_t factor; struct pl_tier_ppm load; };      /* factor: index in the set   */
 struct pl_loss { uint32_t dependency; struct pl_tier_ppm loss; };  /* dependency: index in the set */
 struct pl_bracket { int64_t threshold_usd; struct pl_tier_ppm rate; };
+
+/* Of an inflow of up to lots_max that is `blocks` deep (its own block and the head counted) weight_ppm
+ * counts before it is final; of several that fit the largest. */
+struct pl_confirmations {
+    uint32_t blocks;             /* >= 1                                                           */
+    int64_t lots_max;            /* > 0                                                            */
+    int32_t weight_ppm;          /* 1..PPM                                                         */
+};
 
 struct pl_price_rules {
     struct pl_id sources[PL_PRICE_SOURCES_MAX];
@@ -158,6 +167,8 @@ struct pl_instrument {
     struct pl_price_rules price_rules;
     struct pl_id chain;          /* size 0: none                                                   */
     struct pl_id bridge;         /* by which it came to that chain; size 0: native there           */
+    struct pl_confirmations confirmations[PL_CONFIRMATIONS_MAX];
+    uint32_t confirmation_count;
     struct pl_haircut_model haircut_model;
     struct pl_haircut haircut;   /* of an effective set                                            */
 };
@@ -326,7 +337,9 @@ struct pl_leg {
     bool settles_by_time;        /* from a source that does not say which orders it contains       */
     int64_t lots;                /* what counts: min(seen, final). Pending inflow is not counted,
                                     pending outflow is gone at once                                */
-    int64_t final_lots;          /* what is final only: the most it can be                         */
+    int64_t final_lots;          /* what is final, or credited by confirmations, only: the most it
+                                    can be                                                         */
+    int64_t credited_lots;       /* >= 0: of these what is credited only; not for sale of a long   */
 };
 
 struct pl_applied {
@@ -673,7 +686,8 @@ struct pl_sale {
  * The smallest sale, in the policy's liquidity order, after which the end tier's excess is not
  * negative with every leg executed at its limit price (G9). Sells longs, buys back debts and shorts;
  * leaves alone what the policy does not name, what has no LIVE mark, what is stuck and what is not final: of a leg
- * that is final in part the smaller of |lots| and |final_lots| may be sold, if they have one sign.
+ * that is final in part the smaller of |lots| and |final_lots| may be sold, if they have one sign, and
+ * of a long less what is credited only.
  * Also left alone is a leg whose limit would not be a price: below one tick, or beyond 63 bits.
  *
  * Each leg in turn is raised to the least quantity that reaches the target, by bisection on the exact

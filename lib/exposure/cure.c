@@ -132,9 +132,12 @@ static int64_t least_lots(struct trial *trial)
 
 /* ---- one leg -------------------------------------------------------------------------------- */
 
-static int64_t size_of(int64_t lots)
+/* What is credited before it is final cannot be delivered. */
+static int64_t tradable_lots(const struct pl_leg *leg)
 {
-    return lots == INT64_MIN ? INT64_MAX : lots < 0 ? -lots : lots;
+    if (leg->lots < 0)
+        return leg->lots == INT64_MIN ? INT64_MAX : -leg->lots;
+    return leg->lots > leg->credited_lots ? leg->lots - leg->credited_lots : 0;
 }
 
 /* What a short or long leg costs or fetches at its limit. */
@@ -205,7 +208,7 @@ static bool aim(struct trial *trial, enum pl_cure_kind kind, uint32_t leg, int64
         trial->lots_max = room_for(market, trial->before, held);
         return market->parameters->instruments[held->instrument].kind == PL_INSTRUMENT_SPOT;
     }
-    trial->lots_max = size_of(held->lots);
+    trial->lots_max = tradable_lots(held);
     return set_limit(market, held, ticks, &trial->price_vu);
 }
 

@@ -86,6 +86,7 @@ static enum pl_err check_instrument_ranges(const struct checked *checked)
         {"factors", instrument->load_count, 0, PL_LOADS_MAX},
         {"brackets", instrument->bracket_count, 0, PL_BRACKETS_MAX},
         {"dependencies", instrument->loss_count, 0, PL_LOSSES_MAX},
+        {"confirmations", instrument->confirmation_count, 0, PL_CONFIRMATIONS_MAX},
         {"confidence_ppm", instrument->confidence_ppm, 0, INT32_MAX},
         {"sale_discount_ppm", instrument->sale_discount_ppm, 0, PL_PPM - 1},
         {"price_rules.sources", rules->source_count, 1, PL_PRICE_SOURCES_MAX},
@@ -99,6 +100,14 @@ static enum pl_err check_instrument_ranges(const struct checked *checked)
         enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);
         if (err)
             return refused(err, checked, "", ranges[i].field, "");
+    }
+    for (uint32_t i = 0; i < instrument->confirmation_count; i++) {
+        const struct pl_confirmations *credit = &instrument->confirmations[i];
+        enum pl_err err = check_range(credit->weight_ppm, 1, PL_PPM);
+        if (!err && (credit->blocks == 0 || credit->lots_max <= 0))
+            err = pl_err_set(PL_REJECT_PARAMETERS, "blocks and lots_max are above 0");
+        if (err)
+            return refused(err, checked, "", "confirmations", "");
     }
     if (!pl_id_is_none(&instrument->bridge) && pl_id_is_none(&instrument->chain))
         return refused(pl_err_set(PL_REJECT_PARAMETERS, "there is no chain that it ends on"), checked,

@@ -97,8 +97,10 @@ static int64_t sellable_lots(const struct pl_leg *leg)
                         (leg->lots < 0 && leg->final_lots < 0);
     if (!has_one_sign)
         return 0;
-    if (leg->lots > 0)
-        return leg->lots < leg->final_lots ? leg->lots : leg->final_lots;
+    if (leg->lots > 0) {
+        int64_t held = leg->lots < leg->final_lots ? leg->lots : leg->final_lots;
+        return held > leg->credited_lots ? held - leg->credited_lots : 0;
+    }
     int64_t nearest = leg->lots > leg->final_lots ? leg->lots : leg->final_lots;
     return nearest == INT64_MIN ? INT64_MAX : -nearest;
 }

@@ -366,6 +366,55 @@ static enum pl_err settled(const struct pl_record_holdings *record, uint32_t sou
 
 /* ---- lots ----------------------------------------------------------------------------------- */
 
+/* What the confirmations let count of an inflow of so many lots, so many blocks deep; rounded down. */
+static int64_t credit_of(const struct pl_instrument *instrument, int64_t lots, uint64_t blocks)
+{
+    int64_t best = 0;
+    for (uint32_t i = 0; i < instrument->confirmation_count; i++) {
+        const struct pl_confirmations *credit = &instrument->confirmations[i];
+        int64_t part = (int64_t)pl_div_floor((pl_i128)lots * credit->weight_ppm, PL_PPM);
+        if (blocks >= credit->blocks && lots <= credit->lots_max && part > best)
+            best = part;
+    }
+    return best;
+}
+
+/* Blocks from that height to its chain's head, both counted; 0: it is not known to be in the chain. */
+static uint64_t blocks_of(const struct pl_chain_head *heads, uint32_t head_count,
+                          const struct pl_id *chain, uint64_t height)
+{
+    for (uint32_t i = 0; i < head_count; i++)
+        if (pl_id_equal(&heads[i].chain, chain))
+            return heads[i].height >= height ? heads[i].height - height + 1 : 0;
+    return 0;
+}
+
+static enum pl_err credit_leg(const struct pl_record_holdings *record, struct pl_record_leg *leg,
+                              const struct pl_instrument *instrument,
+                              const struct pl_chain_head *heads, uint32_t head_count)
+{
+    int64_t most = INT64_MAX - (leg->settled_lots > 0 ? leg->settled_lots : 0);
+    for (uint32_t i = 0; instrument->confirmation_count > 0 && i < record->tail_count; i++) {
+        const struct pl_record_tail *entry = &record->tail[i];
+        int64_t lots = 0;
+        if (entry->source != leg->source || entry->quantity.mantissa <= 0 ||
+            !pl_id_equal(&entry->instrument, &leg->instrument))
+            continue;
+        enum pl_err err = pl_rescale(entry->quantity.mantissa, entry->quantity.exponent,
+                                     instrument->lot_decimals, PL_ROUND_FLOOR, &lots);
+        if (err)
+            return err;
+        uint64_t blocks = blocks_of(heads, head_count, &record->sources[leg->source].chain,
+                                    entry->block_height);
+        int64_t credit = credit_of(instrument, lots, blocks);
+        leg->credited_lots += credit < most ? credit : most;
+        most -= credit < most ? credit : most;
+        if (most == 0)
+            return pl_err_set(PL_REJECT_OVERFLOW, "credited lots leave 64 bits");
+    }
+    return PL_OK;
+}
+
 static enum pl_err convert_leg(const struct pl_record_holdings *record, struct pl_record_leg *leg,
                                const struct pl_instrument *instrument)
 {
@@ -392,7 +441,8 @@ static bool settles_by_time(const struct pl_parameters *parameters, const struct
 }
 
 enum pl_err pl_record_convert(struct pl_record_holdings *record, const struct pl_names *names,
-                              const struct pl_parameters *parameters)
+                              const struct pl_parameters *parameters,
+                              const struct pl_chain_head *heads, uint32_t head_count)
 {
     for (uint32_t i = 0; i < record->source_count; i++)
         record->sources[i].settles_by_time = settles_by_time(parameters, &record->sources[i].id);
@@ -400,12 +450,15 @@ enum pl_err pl_record_convert(struct pl_record_holdings *record, const struct pl
         struct pl_record_leg *leg = &record->legs[i];
         uint32_t index = 0;
         leg->has_lots = false;
-        leg->lots = leg->settled_lots = 0;
+        leg->lots = leg->settled_lots = leg->credited_lots = 0;
         leg->lot_decimals = 0;
         if (!pl_names_find(names, &leg->instrument, &index) ||
             !parameters->instruments[index].is_listed)
             continue;
-        enum pl_err err = convert_leg(record, leg, &parameters->instruments[index]);
+        const struct pl_instrument *instrument = &parameters->instruments[index];
+        enum pl_err err = convert_leg(record, leg, instrument);
+        if (!err)
+            err = credit_leg(record, leg, instrument, heads, head_count);
         if (err)
             return pl_err_note(err, "leg %.*s", (int)leg->instrument.size_bytes,
                                leg->instrument.text);
@@ -439,9 +492,11 @@ static enum pl_err add_leg(const struct pl_record_holdings *record, const struct
             leg->lots = leg->final_lots = sign;
         return PL_OK;
     }
-    int64_t counted = row->lots < row->settled_lots ? row->lots : row->settled_lots;
-    enum pl_err err = add_lots(&leg->lots, counted);
-    return err ? err : add_lots(&leg->final_lots, row->settled_lots);
+    int64_t final = row->settled_lots + row->credited_lots; /* in range: the record says so */
+    enum pl_err err = add_lots(&leg->lots, row->lots < final ? row->lots : final);
+    if (!err)
+        err = add_lots(&leg->final_lots, final);
+    return err ? err : add_lots(&leg->credited_lots, row->credited_lots);
 }
 
 /* USD to VU, rounded down: cash is an asset where it is positive and a debt where it is not. */

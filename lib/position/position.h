@@ -48,6 +48,7 @@ struct pl_record_leg {
     bool has_lots;             /* the instrument is listed                                     */
     uint32_t lot_decimals;
     int64_t lots, settled_lots; /* seen / final only, floor of the signed amount               */
+    int64_t credited_lots;      /* >= 0: what confirmations let count beyond the settled ones  */
 };
 
 struct pl_record_source {
@@ -102,16 +103,22 @@ enum pl_err pl_record_apply(struct pl_record_holdings *record,
 bool pl_record_finalise(struct pl_record_holdings *record, const struct pl_id *chain,
                         uint64_t height);
 
+/* A chain's newest block. */
+struct pl_chain_head { struct pl_id chain; uint64_t height; };
+
 /* Derives lots, settled lots and how each source settles by the parameters in force: floor of the
  * signed amount, so that assets round down and debts up in size. An unlisted instrument has no lots.
+ * Credited lots are, of each inflow that is not final, the part that the instrument's confirmations let
+ * count at its chain's head, in lots rounded down; a chain without head credits nothing.
  * Readers take these from the record and need no parameters to decode it: holdings are a function of
  * the topic alone. REJECT_OVERFLOW names the leg. */
 enum pl_err pl_record_convert(struct pl_record_holdings *record, const struct pl_names *names,
-                              const struct pl_parameters *parameters);
+                              const struct pl_parameters *parameters,
+                              const struct pl_chain_head *heads, uint32_t head_count);
 
 /*
  * What the liquidation service evaluates: legs of one instrument summed over sources, the counted
- * lots = min(seen, settled) per row, cash less cost in VU rounded down. REJECT_OVERFLOW when a sum
+ * lots = min(seen, settled + credited) per row, cash less cost in VU rounded down. REJECT_OVERFLOW when a sum
  * leaves its range, REJECT_SIZE.
  */
 enum pl_err pl_record_to_holdings(const struct pl_record_holdings *record, struct pl_names *names,

@@ -201,6 +201,10 @@ static enum pl_err read_leg(const struct pl_place *place, const Plimsoll__V1__Ho
     if (!err)
         err = pl_field_i64(place, PL_SCALAR(from, settled_lots), INT64_MIN, INT64_MAX,
                            &leg->settled_lots);
+    if (!err && from->has_credited_lots)
+        err = pl_field_i64(place, PL_SCALAR(from, credited_lots), 0,
+                           leg->settled_lots > 0 ? INT64_MAX - leg->settled_lots : INT64_MAX,
+                           &leg->credited_lots);
     if (!err)
         err = pl_field_u32(place, PL_SCALAR(from, lot_decimals), 0, PL_DECIMALS_MAX,
                            &leg->lot_decimals);
@@ -330,6 +334,8 @@ static Plimsoll__V1__Holdings__Leg *build_leg(struct pl_wire *wire,
     if (leg->has_lots) {
         PL_PUT(to, lots, leg->lots);
         PL_PUT(to, settled_lots, leg->settled_lots);
+        if (leg->credited_lots > 0)
+            PL_PUT(to, credited_lots, (uint64_t)leg->credited_lots);
         PL_PUT(to, lot_decimals, leg->lot_decimals);
     }
     build_leg_tail(wire, record, leg, to);

@@ -261,6 +261,25 @@ static enum pl_err read_haircut(const Plimsoll__V1__ParameterSet__Haircut *from,
     return err;
 }
 
+static enum pl_err read_confirmations(const Plimsoll__V1__ParameterSet__Instrument *from,
+                                      struct pl_instrument *instrument)
+{
+    enum pl_err err = pl_field_count(NULL, "confirmations", from->n_confirmations,
+                                     PL_CONFIRMATIONS_MAX, &instrument->confirmation_count);
+    for (uint32_t i = 0; !err && i < instrument->confirmation_count; i++) {
+        const struct pl_place place = {NULL, "confirmations", (int)i};
+        const Plimsoll__V1__ParameterSet__Confirmations *row = from->confirmations[i];
+        struct pl_confirmations *to = &instrument->confirmations[i];
+        to->lots_max = INT64_MAX;
+        err = pl_field_u32(&place, PL_SCALAR(row, blocks), 1, UINT32_MAX, &to->blocks);
+        if (!err && row->has_lots_max)
+            err = pl_field_i64(&place, PL_SCALAR(row, lots_max), 1, INT64_MAX, &to->lots_max);
+        if (!err)
+            err = read_ppm(&place, PL_SCALAR(row, weight_ppm), &to->weight_ppm);
+    }
+    return err;
+}
+
 static enum pl_err read_instrument(const Plimsoll__V1__ParameterSet__Instrument *from,
                                    const struct pl_parameters *parameters,
                                    struct pl_instrument *instrument)
@@ -296,6 +315,8 @@ static enum pl_err read_instrument(const Plimsoll__V1__ParameterSet__Instrument 
         err = pl_field_id_or_none(NULL, "chain", from->chain, &instrument->chain);
     if (!err)
         err = pl_field_id_or_none(NULL, "bridge", from->bridge, &instrument->bridge);
+    if (!err)
+        err = read_confirmations(from, instrument);
     if (!err && from->haircut_model)
         err = read_haircut_model(from->haircut_model, &instrument->haircut_model);
     if (!err && from->haircut)

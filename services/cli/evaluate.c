@@ -127,7 +127,7 @@ static enum pl_err apply_position(struct evaluation *evaluation, struct pl_bytes
     }
     err = pl_record_apply(record, event);
     if (!err)
-        err = pl_record_convert(record, evaluation->names, evaluation->parameters);
+        err = pl_record_convert(record, evaluation->names, evaluation->parameters, NULL, 0);
     if (err)
         return err;
     record->version++;
@@ -141,7 +141,7 @@ static enum pl_err apply_holdings(struct evaluation *evaluation, struct pl_bytes
     struct pl_record_holdings *record = evaluation->record;
     enum pl_err err = pl_wire_record_decode(evaluation->wire, key, value, record);
     if (!err) /* a person writes amounts; lots are ours to derive */
-        err = pl_record_convert(record, evaluation->names, evaluation->parameters);
+        err = pl_record_convert(record, evaluation->names, evaluation->parameters, NULL, 0);
     if (!err)
         err = pl_wire_record_encode(evaluation->wire, record, &value);
     return err ? err : store_put(evaluation->store, &record->account, value);
@@ -269,6 +269,11 @@ static int read_file(struct evaluation *evaluation, const char *name)
 
 static enum pl_err fill_book(struct evaluation *evaluation)
 {
+    static struct pl_chain_head heads[CHAINS_MAX];
+    for (uint32_t i = 0; i < evaluation->chain_count; i++) { /* the newest of a chain comes first */
+        const struct pl_chain_status *status = &evaluation->chains[evaluation->chain_count - 1 - i];
+        heads[i] = (struct pl_chain_head){ status->chain, status->head_height };
+    }
     for (uint32_t row = 0; row < store_count(evaluation->store); row++) {
         const struct pl_id *account = store_account(evaluation->store, row);
         const struct pl_bytes_view key = { (const uint8_t *)account->text, account->size_bytes };
@@ -280,7 +285,8 @@ static enum pl_err fill_book(struct evaluation *evaluation)
             (void)pl_record_finalise(evaluation->record, &evaluation->chains[i].chain,
                                      evaluation->chains[i].finalised_height);
         if (!err)
-            err = pl_record_convert(evaluation->record, evaluation->names, evaluation->parameters);
+            err = pl_record_convert(evaluation->record, evaluation->names, evaluation->parameters,
+                                    heads, evaluation->chain_count);
         if (!err)
             err = pl_record_to_holdings(evaluation->record, evaluation->names,
                                         evaluation->holdings);

@@ -314,6 +314,9 @@ static json_t *leg_facts(const struct explain_view *view, uint32_t i)
     const struct pl_quote *quote = &venue->market->quotes[held->instrument];
     json_object_set_new(leg, "quantity", explain_decimal(held->lots, decimals));
     json_object_set_new(leg, "final_quantity", explain_decimal(held->final_lots, decimals));
+    if (held->credited_lots > 0)
+        json_object_set_new(leg, "credited_quantity",
+                            explain_decimal(held->credited_lots, decimals));
     json_object_set_new(leg, "after_pending", explain_decimal(counted->lots, decimals));
     json_object_set_new(leg, "price", price_facts(view, held->instrument));
     json_object_set_new(leg, "value_usd",

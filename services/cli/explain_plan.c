@@ -36,8 +36,10 @@ json_t *explain_sale_leg(const struct pl_names *names, const struct pl_parameter
 /* The part of a leg that is counted and final, as pl_plan_sale says. */
 static int64_t sellable_lots(const struct pl_leg *leg)
 {
-    if (leg->lots > 0 && leg->final_lots > 0)
-        return leg->lots < leg->final_lots ? leg->lots : leg->final_lots;
+    if (leg->lots > 0 && leg->final_lots > 0) {
+        int64_t held = leg->lots < leg->final_lots ? leg->lots : leg->final_lots;
+        return held > leg->credited_lots ? held - leg->credited_lots : 0;
+    }
     if (leg->lots < 0 && leg->final_lots < 0) {
         int64_t nearest = leg->lots > leg->final_lots ? leg->lots : leg->final_lots;
         return nearest == INT64_MIN ? INT64_MAX : -nearest;

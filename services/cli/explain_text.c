@@ -191,6 +191,9 @@ static void print_leg(FILE *file, const json_t *leg)
     print_mark(file, price);
     if (strcmp(word(leg, "quantity"), word(leg, "final_quantity")) != 0)
         fprintf(file, "%15s%18s final\n", "", number(leg, "final_quantity"));
+    if (json_is_string(json_object_get(leg, "credited_quantity")))
+        fprintf(file, "%15s%18s of it credited before it is final, not for sale\n", "",
+                number(leg, "credited_quantity"));
     if (strcmp(word(leg, "quantity"), word(leg, "after_pending")) != 0)
         fprintf(file, "%15s%18s after pending orders, which the value is of\n", "",
                 number(leg, "after_pending"));

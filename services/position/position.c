@@ -38,12 +38,14 @@ static enum pl_err take(struct position_service *service, struct partition *part
     uint32_t accounts_max = (uint32_t)service->settings->accounts_max;
     size_t values_bytes = (size_t)accounts_max * VALUE_BYTES_MEAN;
     *partition = (struct partition){ .number = partition->number, .stage = STAGE_RESOLVING };
-    partition->block_bytes = store_bytes(accounts_max, values_bytes);
+    size_t book_bytes = store_bytes(accounts_max, values_bytes);
+    partition->block_bytes = book_bytes + accounts_max;
     enum pl_err err = pl_memory_map(partition->block_bytes, &partition->block);
     if (err)
         return pl_err_note(err, "store of partition %d: lower book.accounts_max",
                            (int)partition->number);
     partition->store = store_init(partition->block, accounts_max, values_bytes);
+    partition->may_wait = (uint8_t *)partition->block + book_bytes;
     pl_log(PL_LOG_INFO, "PARTITION_ASSIGNED", "loading", "partition",
            PL_LOG_INT(partition->number), NULL);
     return PL_OK;
@@ -242,7 +244,8 @@ static enum pl_err restate(struct position_service *service, struct partition *p
 {
     struct pl_record_holdings *record = service->record;
     struct pl_bytes_view value;
-    enum pl_err err = pl_record_convert(record, service->names, service->parameters);
+    enum pl_err err = pl_record_convert(record, service->names, service->parameters,
+                                        service->heads, service->chain_count);
     if (err)
         return err;
     record->version++;
@@ -256,6 +259,7 @@ static enum pl_err restate(struct position_service *service, struct partition *p
     uint32_t row = 0;
     bool is_there = store_find(partition->store, &record->account, &row);
     pl_assert(is_there);
+    partition->may_wait[row] = record->tail_count > 0;
     const struct pl_id *account = store_account(partition->store, row);
     struct output *output = add_output(service, PL_TOPIC_HOLDINGS, partition);
     output->key = (struct pl_bytes_view){ (const uint8_t *)account->text, account->size_bytes };
@@ -358,8 +362,11 @@ static enum pl_err holdings_record(struct partition *partition, const struct pl_
     if (pl_wire_is_watermark(record->key))
         return PL_OK;
     enum pl_err err = pl_wire_key_account(record->key, &account);
+    uint32_t row = 0;
     if (!err)
         err = store_put(partition->store, &account, record->value);
+    if (!err && store_find(partition->store, &account, &row))
+        partition->may_wait[row] = true; /* until it is looked at */
     return err ? pl_err_note(PL_FATAL_DIVERGED, "holdings partition %d offset %lld, written by "
                              "this service, cannot be restored", (int)record->partition,
                              (long long)record->offset)
@@ -372,6 +379,22 @@ static void sweep_everyone(struct position_service *service)
         service->partitions[i].sweep_all = true;
         service->partitions[i].sweep_next = 0;
     }
+}
+
+/* A head moved: whoever has an inflow that is not final may be credited more, or less. */
+static void note_head(struct position_service *service)
+{
+    for (int32_t i = 0; i < service->partition_count; i++)
+        service->partitions[i].head_moved = true;
+}
+
+static bool has_confirmations(const struct pl_parameters *parameters)
+{
+    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++)
+        if (parameters->instruments[i].is_listed &&
+            parameters->instruments[i].confirmation_count > 0)
+            return true;
+    return false;
 }
 
 static enum pl_err parameters_record(struct position_service *service,
@@ -392,6 +415,7 @@ static enum pl_err parameters_record(struct position_service *service,
     service->parameters_spare = service->parameters;
     service->parameters = accepted;
     service->has_parameters = true;
+    service->has_confirmations = has_confirmations(accepted);
     sweep_everyone(service);
     return PL_OK;
 }
@@ -407,13 +431,18 @@ static enum pl_err chain_record(struct position_service *service, const struct p
         at++;
     if (at == PL_CHAINS_MAX)
         return pl_err_set(PL_REJECT_CAPACITY, "more than %d chains", PL_CHAINS_MAX);
+    struct pl_chain_head *head = &service->heads[at];
+    uint64_t last = head->height;
+    *head = (struct pl_chain_head){ .chain = status.chain, .height = status.head_height };
     bool is_new = at == service->chain_count;
     if (is_new)
         service->chain_count++;
-    else if (status.finalised_height <= service->chains[at].finalised_height)
-        return PL_OK; /* finality never goes back */
-    service->chains[at] = status;
-    sweep_everyone(service);
+    if (is_new || status.finalised_height > service->chains[at].finalised_height) {
+        service->chains[at] = status; /* finality never goes back, while a head may */
+        sweep_everyone(service);
+    } else if (head->height != last && service->has_confirmations) {
+        note_head(service);
+    }
     return PL_OK;
 }
 
@@ -471,13 +500,15 @@ static bool has_news(struct position_service *service)
     for (uint32_t i = 0; i < service->chain_count; i++)
         is_final |= pl_record_finalise(record, &service->chains[i].chain,
                                        service->chains[i].finalised_height);
-    if (pl_record_convert(record, service->names, service->parameters))
+    if (pl_record_convert(record, service->names, service->parameters, service->heads,
+                          service->chain_count))
         return false; /* it cannot be expressed now, and was said so when it came */
     bool is_changed = record->leg_count != before.leg_count;
     for (uint32_t i = 0; !is_changed && i < record->leg_count; i++)
         is_changed = record->legs[i].has_lots != before.legs[i].has_lots ||
                      record->legs[i].lots != before.legs[i].lots ||
-                     record->legs[i].settled_lots != before.legs[i].settled_lots;
+                     record->legs[i].settled_lots != before.legs[i].settled_lots ||
+                     record->legs[i].credited_lots != before.legs[i].credited_lots;
     for (uint32_t i = 0; !is_changed && i < record->source_count; i++)
         is_changed = record->sources[i].settles_by_time != before.sources[i].settles_by_time;
     return is_old || is_final || is_changed;
@@ -485,17 +516,44 @@ static bool has_news(struct position_service *service)
 
 /* A little in every step: everybody at least daily, and everybody soon after a change that may
  * concern him. */
+static enum pl_err look_at(struct position_service *service, struct partition *partition,
+                           uint32_t row)
+{
+    bool is_known = false;
+    struct pl_id account = *store_account(partition->store, row);
+    enum pl_err err = load(service, partition, &account, &is_known);
+    bool is_news = !err && has_news(service);
+    partition->may_wait[row] = service->record->tail_count > 0;
+    if (is_news)
+        err = restate(service, partition, service->record->positions_offset);
+    return pl_err_action(err) == PL_ACTION_FATAL ? err : PL_OK;
+}
+
+/* Those who wait for their chain, once for each time that heads have moved. */
+static enum pl_err sweep_waiting(struct position_service *service, struct partition *partition)
+{
+    uint32_t count = store_count(partition->store), looked = 0;
+    enum pl_err err = PL_OK;
+    if (partition->waiting_next >= count && partition->head_moved) {
+        partition->waiting_next = 0;
+        partition->head_moved = false;
+    }
+    for (; !err && partition->waiting_next < count && looked < SWEEP_ROWS_MAX;
+         partition->waiting_next++)
+        if (partition->may_wait[partition->waiting_next]) {
+            looked++;
+            err = look_at(service, partition, partition->waiting_next);
+        }
+    return err;
+}
+
 static enum pl_err sweep(struct position_service *service, struct partition *partition)
 {
     uint32_t count = store_count(partition->store);
     uint32_t rows_max = partition->sweep_all ? SWEEP_ROWS_MAX : 1;
     for (uint32_t i = 0; i < rows_max && partition->sweep_next < count; i++) {
-        bool is_known = false;
-        struct pl_id account = *store_account(partition->store, partition->sweep_next++);
-        enum pl_err err = load(service, partition, &account, &is_known);
-        if (!err && has_news(service))
-            err = restate(service, partition, service->record->positions_offset);
-        if (pl_err_action(err) == PL_ACTION_FATAL)
+        enum pl_err err = look_at(service, partition, partition->sweep_next++);
+        if (err)
             return err;
     }
     if (partition->sweep_next >= count) {
@@ -531,6 +589,8 @@ static enum pl_err maintain(struct position_service *service)
         if (partition->stage != STAGE_RUNNING)
             continue;
         err = sweep(service, partition);
+        if (!err)
+            err = sweep_waiting(service, partition);
         if (!err && pl_mono_ms() - partition->watermark_mono_ms >= WATERMARK_MS)
             err = add_watermark(service, partition);
     }

@@ -34,6 +34,9 @@ struct partition {
     int64_t watermark_mono_ms;   /* when the last watermark was published            */
     uint32_t sweep_next;         /* row at which the restatement goes on             */
     bool sweep_all;              /* parameters or finality changed: look at everyone */
+    uint8_t *may_wait;           /* by row: has changes that its chain has not finalised */
+    bool head_moved;             /* … since the last look at those                   */
+    uint32_t waiting_next;       /* row at which that look goes on                   */
 };
 
 struct output {
@@ -58,6 +61,8 @@ struct position_service {
     int64_t parameters_end, chains_end;
     uint32_t chain_count;
     struct pl_chain_status chains[PL_CHAINS_MAX];
+    struct pl_chain_head heads[PL_CHAINS_MAX]; /* of the same chains */
+    bool has_confirmations;      /* some instrument does: heads matter */
 
     int32_t partition_count;
     struct partition *partitions;

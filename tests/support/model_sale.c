@@ -87,7 +87,10 @@ int64_t model_saleable_lots(const struct pl_market *market, const struct pl_leg 
     bool is_price = mpz_sgn(limit) > 0 && mpz_fits_slong_p(limit);
     mpz_clear(limit);
     int64_t counted = size_of(leg->lots), final = size_of(leg->final_lots);
-    return !is_price ? 0 : counted < final ? counted : final;
+    int64_t most = counted < final ? counted : final;
+    if (leg->lots > 0)
+        most = most > leg->credited_lots ? most - leg->credited_lots : 0;
+    return is_price ? most : 0;
 }
 
 /* Cash that a sale leg brings (sell) or costs (buy), in VU. */

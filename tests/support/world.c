@@ -669,6 +669,8 @@ void world_open(struct world *world)
     uint32_t open = 0;
     for (uint32_t i = 0; i < world->portfolio.leg_count; i++) {
         struct pl_leg *leg = &world->legs[i];
+        if (world_chance(world, 8))
+            leg->credited_lots = world_between(world, 0, leg->lots > 0 ? leg->lots : 9);
         bool is_bad = world->market.quotes[leg->instrument].status != PL_MARK_LIVE;
         if (is_bad && ++open > 6)
             leg->lots = leg->final_lots = 0;

@@ -48,6 +48,12 @@ static struct pl_instrument *row(uint32_t index)
     return &build.parameters.instruments[index];
 }
 
+static void credit_eth(uint32_t blocks, int64_t lots_max, int32_t weight_ppm)
+{
+    row(eth)->confirmation_count = 1;
+    row(eth)->confirmations[0] = (struct pl_confirmations){blocks, lots_max, weight_ppm};
+}
+
 static struct pl_policy *policy(void)
 {
     return &build.parameters.policy;
@@ -184,6 +190,10 @@ BREAK(revision_pause, policy()->revision_pause_ms = -1)
 BREAK(restricted_hold, policy()->restricted_hold_ms = -1)
 BREAK(call_interval, policy()->call_interval_ms_min = -1)
 BREAK(grace, policy()->grace_ms = -1)
+BREAK(credit_weight, credit_eth(1, 1, PL_PPM + 1))
+BREAK(credit_blocks, credit_eth(0, 1, 1))
+BREAK(credit_lots, credit_eth(1, 0, 1))
+BREAK(credits_many, row(eth)->confirmation_count = PL_CONFIRMATIONS_MAX + 1)
 BREAK(dust, policy()->bad_debt_dust_usd = PL_DUST_USD_MAX + 1)
 BREAK(hysteresis, policy()->alert_hysteresis_ppm = PL_PPM + 1)
 BREAK(watermark, policy()->watermark_age_ms_max = 0)
@@ -261,6 +271,10 @@ static void each_rule_refuses_by_name(void **state)
         {restricted_hold, "policy default restricted_hold_ms: -1 is below 0"},
         {call_interval, "policy default call_interval_ms_min: -1 is below 0"},
         {grace, "policy default grace_ms: -1 is below 0"},
+        {credit_weight, "instrument ETH confirmations: 1000001 is outside 1..1000000"},
+        {credit_blocks, "instrument ETH confirmations: blocks and lots_max are above 0"},
+        {credit_lots, "instrument ETH confirmations: blocks and lots_max are above 0"},
+        {credits_many, "instrument ETH confirmations: 5 is outside 0..4"},
         {dust, "policy default bad_debt_dust_usd: 1000001 is outside 0..1000000"},
         {hysteresis, "policy default alert_hysteresis_ppm: 1000001 is outside 0..1000000"},
         {watermark, "policy default watermark_age_ms_max: 0 is below 1"},

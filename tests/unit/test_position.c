@@ -23,6 +23,9 @@ static struct pl_id id(const char *text)
     return result;
 }
 
+static struct pl_chain_head heads[2];
+static uint32_t head_count;
+
 static void list(const char *name, unsigned lot_decimals)
 {
     uint32_t index = 0;
@@ -40,6 +43,7 @@ static int setup(void **state)
     memset(&names, 0, sizeof(names));
     pl_names_init(&names);
     record.account = id("alice");
+    head_count = 0;
     list("ETH", 8);
     list("USDC", 6);
     list("PERP", 8);
@@ -79,7 +83,7 @@ static const struct pl_record_leg *find(const char *instrument)
 
 static void convert(void)
 {
-    assert_int_equal(pl_record_convert(&record, &names, &parameters), PL_OK);
+    assert_int_equal(pl_record_convert(&record, &names, &parameters, heads, head_count), PL_OK);
 }
 
 static const struct pl_leg *evaluated(const char *instrument)
@@ -211,6 +215,81 @@ static void test_only_the_worse_of_seen_and_final_counts(void **state)
     assert_true(evaluated("ETH")->lots == 1300000000);
     assert_true(evaluated("USDC")->final_lots == -60000000);
     assert_int_equal(record.tail_count, 0);
+}
+
+static struct pl_instrument *instrument(const char *name)
+{
+    uint32_t index = 0;
+    const struct pl_id wanted = id(name);
+    assert_true(pl_names_find(&names, &wanted, &index));
+    return &parameters.instruments[index];
+}
+
+/* A deposit of 1 ETH counts half after 2 blocks and whole after 12; one of more than 5 ETH never counts
+ * whole before it is final. What is taken back, by the head or by a retraction, counts no more. */
+static void test_confirmations_credit_inflows_by_size_and_depth(void **state)
+{
+    static const struct { uint64_t head; int64_t small, large; } rows[] = {
+        {99, 0, 0}, {100, 0, 0}, {101, 50000000, 300000000}, {110, 50000000, 300000000},
+        {111, 100000000, 300000000}, {120, 100000000, 300000000}, {100, 0, 0}};
+    (void)state;
+    struct pl_instrument *eth = instrument("ETH");
+    eth->confirmation_count = 2;
+    eth->confirmations[0] = (struct pl_confirmations){12, 500000000, PL_PPM};
+    eth->confirmations[1] = (struct pl_confirmations){2, INT64_MAX, 500000};
+    for (int is_large = 0; is_large < 2; is_large++) {
+        memset(&record, 0, sizeof(record));
+        record.account = id("alice");
+        begin(PL_POSITION_SNAPSHOT, 1, NULL, 0);
+        leg("ETH", 10, 0);
+        leg("USDC", -50, 0);
+        assert_int_equal(apply(), PL_OK);
+        begin(PL_POSITION_DELTA, 2, "ethereum", 100);
+        leg("ETH", is_large ? 6 : 1, 0);
+        leg("USDC", 20, 0); /* no confirmations */
+        assert_int_equal(apply(), PL_OK);
+        heads[0] = (struct pl_chain_head){id("solana"), 1000};
+        head_count = 2;
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+            int64_t credit = is_large ? rows[i].large : rows[i].small;
+            heads[1] = (struct pl_chain_head){id("ethereum"), rows[i].head};
+            assert_true(evaluated("ETH")->lots == 1000000000 + credit);
+            assert_true(evaluated("ETH")->final_lots == 1000000000 + credit);
+            assert_true(evaluated("ETH")->credited_lots == credit);
+            assert_true(evaluated("USDC")->lots == -50000000);
+        }
+        heads[1].height = 111;
+        assert_true(evaluated("ETH")->credited_lots > 0);
+        begin(PL_POSITION_RETRACTION, 3, "ethereum", 100);
+        event.retracts = 2;
+        assert_int_equal(apply(), PL_OK);
+        assert_true(evaluated("ETH")->lots == 1000000000);
+        assert_true(evaluated("ETH")->credited_lots == 0);
+    }
+}
+
+/* An odd lot more is never credited, and an outflow that is pending is gone all the same. */
+static void test_credit_is_rounded_down_and_never_hides_an_outflow(void **state)
+{
+    (void)state;
+    struct pl_instrument *eth = instrument("ETH");
+    eth->confirmation_count = 1;
+    eth->confirmations[0] = (struct pl_confirmations){1, INT64_MAX, 333333};
+    heads[0] = (struct pl_chain_head){id("ethereum"), 100};
+    head_count = 1;
+    begin(PL_POSITION_DELTA, 1, "ethereum", 100);
+    leg("ETH", 1999999999, -9 - 8); /* one lot and nearly another */
+    assert_int_equal(apply(), PL_OK);
+    assert_true(evaluated("ETH")->credited_lots == 0);
+    begin(PL_POSITION_DELTA, 2, "ethereum", 100);
+    leg("ETH", 5, -8);
+    assert_int_equal(apply(), PL_OK);
+    assert_true(evaluated("ETH")->credited_lots == 1); /* a third of 5, and of 1 */
+    begin(PL_POSITION_DELTA, 3, "ethereum", 101);
+    leg("ETH", -6, -8);
+    assert_int_equal(apply(), PL_OK);
+    assert_true(evaluated("ETH")->lots == 0); /* of 6.99 that were seen 6 are gone */
+    assert_true(evaluated("ETH")->final_lots == 1);
 }
 
 /* ---- rounding --------------------------------------------------------------------------------- */
@@ -372,6 +451,8 @@ int main(void)
         cmocka_unit_test_setup(test_reorganisation_is_undone_exactly, setup),
         cmocka_unit_test_setup(test_taking_back_the_mending_snapshot_opens_the_gap, setup),
         cmocka_unit_test_setup(test_only_the_worse_of_seen_and_final_counts, setup),
+        cmocka_unit_test_setup(test_confirmations_credit_inflows_by_size_and_depth, setup),
+        cmocka_unit_test_setup(test_credit_is_rounded_down_and_never_hides_an_outflow, setup),
         cmocka_unit_test_setup(test_assets_round_down_and_debts_up, setup),
         cmocka_unit_test_setup(test_cost_is_cash_that_is_owed, setup),
         cmocka_unit_test_setup(test_all_legs_or_none, setup),

@@ -113,6 +113,7 @@ static void bad_records_are_refused(void **state)
         { "legs.0.source", "'venue-2'", PL_REJECT_UNKNOWN, "field legs[0].source: not one of" },
         { "legs.1.instrument", "'BTC'", PL_REJECT_CONFLICT,
           "field legs[1].instrument: not after the leg before" },
+        { "legs.0.credited_lots", "'9223372036854773308'", PL_REJECT_RANGE, "credited_lots" },
         { "legs.2.settled_lots", "5", PL_REJECT_MISSING, "field legs[2].lots is missing" },
         { "legs.2.lot_decimals", "5", PL_REJECT_MISSING, "field legs[2].lots is missing" },
         { "legs.0.lot_decimals", "13", PL_REJECT_RANGE, "field legs[0].lot_decimals: 13" },
@@ -173,7 +174,7 @@ static void the_largest_record_fits(void **state)
         record.legs[i] = (struct pl_record_leg){
             .instrument = id_of("i", i), .source = i % PL_RECORD_SOURCES_MAX, .quantity = amount,
             .cost = amount, .has_lots = true, .lot_decimals = 12, .lots = INT64_MIN,
-            .settled_lots = INT64_MIN };
+            .settled_lots = INT64_MIN, .credited_lots = INT64_MAX };
     for (unsigned i = 0; i < PL_RECORD_TAIL_MAX; i++)
         record.tail[i] = (struct pl_record_tail){
             .source = i / 16, .instrument = record.legs[i / 16].instrument,

@@ -63,6 +63,32 @@ static void a_set_says_what_it_says(void **state)
     assert_int_equal(set->policy.grace_ms, 0);
 }
 
+/* Absent, a size is any; and a set without confirmations credits nothing. */
+static void instruments_may_credit_what_is_not_final(void **state)
+{
+    static struct pl_parameters set;
+    struct pl_names *names = test_names();
+    uint32_t index = 0;
+    struct pl_id id;
+    (void)state;
+    json_t *json = test_changed(TEST_RECORD_PARAMETERS, "instruments.0.confirmations",
+                                "[{'blocks':12,'lots_max':'500','weight_ppm':1000000},"
+                                "{'blocks':2,'weight_ppm':500000}]");
+    const char *name = json_string_value(json_object_get(
+        json_array_get(json_object_get(json, "instruments"), 0), "instrument"));
+    assert_int_equal(pl_id_set(&id, name, strlen(name)), PL_OK);
+    assert_int_equal(pl_wire_parameters_decode(test_wire(), names,
+                                               test_encode(PL_TOPIC_PARAMETERS, json), &set),
+                     PL_OK);
+    assert_true(pl_names_find(names, &id, &index));
+    const struct pl_instrument *instrument = &set.instruments[index];
+    assert_int_equal(instrument->confirmation_count, 2);
+    assert_int_equal(instrument->confirmations[0].blocks, 12);
+    assert_true(instrument->confirmations[0].lots_max == 500);
+    assert_true(instrument->confirmations[1].lots_max == INT64_MAX);
+    assert_int_equal(instrument->confirmations[1].weight_ppm, 500000);
+}
+
 static void calls_may_have_an_interval_and_a_grace(void **state)
 {
     static struct pl_parameters set;
@@ -136,6 +162,12 @@ static void bad_sets_are_refused(void **state)
         { "policies.0.order_valid_ms", "-1", PL_REJECT_RANGE, "order_valid_ms" },
         { "policies.0.call_interval_ms_min", "-1", PL_REJECT_RANGE, "call_interval_ms_min" },
         { "policies.0.grace_ms", "-1", PL_REJECT_RANGE, "grace_ms" },
+        { "instruments.0.confirmations", "[{'weight_ppm':1}]", PL_REJECT_MISSING,
+          "confirmations[0].blocks" },
+        { "instruments.0.confirmations", "[{'blocks':0,'weight_ppm':1}]", PL_REJECT_RANGE, "blocks" },
+        { "instruments.0.confirmations", "[{'blocks':1,'lots_max':'0','weight_ppm':1}]",
+          PL_REJECT_RANGE, "lots_max" },
+        { "instruments.0.confirmations", "[{},{},{},{},{}]", PL_REJECT_SIZE, "confirmations" },
         /* The rules themselves are lib/exposure's; one row shows that they are asked. */
         { "instruments.0.haircut_long.maintenance", "50001", PL_REJECT_PARAMETERS, "V6" },
         { "instruments.0.lot_decimals", "18", PL_REJECT_PARAMETERS, "V7" },
@@ -367,6 +399,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_set_says_what_it_says),
+        cmocka_unit_test(instruments_may_credit_what_is_not_final),
         cmocka_unit_test(calls_may_have_an_interval_and_a_grace),
         cmocka_unit_test(bad_sets_are_refused),
         cmocka_unit_test(lists_are_bounded),

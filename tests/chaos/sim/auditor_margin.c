@@ -259,7 +259,9 @@ int64_t auditor_tradable(const struct portfolio *portfolio, const struct leg *le
     *limit_ticks = mpz_get_si(scratch.part);
     int64_t counted = is_sell ? leg->lots : -leg->lots;
     int64_t final = is_sell ? leg->final_lots : -leg->final_lots;
-    return counted < final ? counted : final;
+    int64_t most = counted < final ? counted : final;
+    int64_t credited = is_sell ? leg->credited : 0;
+    return most > credited ? most - credited : 0;
 }
 
 static bool is_charged(int tier)

@@ -81,6 +81,7 @@ struct leg {
     bool is_unlisted; /* its lots are not known: only their sign */
     bool is_by_time;  /* settles by time                         */
     int64_t lots, final_lots;
+    int64_t credited; /* of them, not final yet: not for sale */
 };
 
 struct applied {

@@ -346,6 +346,21 @@ static bool add_lots(int64_t *sum, int64_t lots)
     return !__builtin_add_overflow(*sum, lots, sum);
 }
 
+/* Nothing is credited but what is on its way in. */
+static bool is_credited_well(const Plimsoll__V1__Holdings__Leg *row)
+{
+    uint64_t inflow = 0;
+    for (size_t i = 0; i < row->n_unfinalised; i++) {
+        pl_i128 mantissa = 0;
+        int exponent = 0;
+        if (!auditor_read_amount(row->unfinalised[i]->quantity, &mantissa, &exponent))
+            return false;
+        if (mantissa > 0)
+            inflow += (uint64_t)auditor_lots(mantissa, exponent, row->lot_decimals);
+    }
+    return row->credited_lots <= inflow;
+}
+
 static bool add_row(const struct reader *reader, const Plimsoll__V1__Holdings__Leg *row,
                     bool is_by_time, struct holdings *holdings)
 {
@@ -365,8 +380,11 @@ static bool add_row(const struct reader *reader, const Plimsoll__V1__Holdings__L
     if (!row->has_lots || !row->has_settled_lots || !row->has_lot_decimals ||
         row->lot_decimals > 12)
         return false;
-    int64_t counted = row->lots < row->settled_lots ? row->lots : row->settled_lots;
-    return add_lots(&leg->lots, counted) && add_lots(&leg->final_lots, row->settled_lots);
+    int64_t final = row->settled_lots; /* and what is credited, as far as it is there */
+    if (row->credited_lots > INT64_MAX || !is_credited_well(row) || !add_lots(&final, (int64_t)row->credited_lots))
+        return false;
+    return add_lots(&leg->lots, row->lots < final ? row->lots : final) &&
+           add_lots(&leg->final_lots, final) && add_lots(&leg->credited, (int64_t)row->credited_lots);
 }
 
 static bool read_legs(const struct reader *reader, const Plimsoll__V1__Holdings *from,

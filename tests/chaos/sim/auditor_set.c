@@ -222,6 +222,17 @@ static bool is_valid_at(const struct rules *rules, int t)
            size_of(rules->haircut_short.at[t]) + loads + loss + rate + rules->confidence <= 1 << 23;
 }
 
+static bool has_confirmations(const Plimsoll__V1__ParameterSet__Instrument *from)
+{
+    bool is_good = from->n_confirmations <= PL_CONFIRMATIONS_MAX;
+    for (size_t i = 0; is_good && i < from->n_confirmations; i++) {
+        const Plimsoll__V1__ParameterSet__Confirmations *row = from->confirmations[i];
+        is_good = row->has_blocks && row->blocks > 0 && (!row->has_lots_max || row->lots_max > 0) &&
+                  row->has_weight_ppm && row->weight_ppm > 0 && row->weight_ppm <= PL_PPM;
+    }
+    return is_good;
+}
+
 static bool read_instrument(const Plimsoll__V1__ParameterSet *set,
                             const Plimsoll__V1__ParameterSet__Instrument *from, struct rules *rules)
 {
@@ -231,6 +242,7 @@ static bool read_instrument(const Plimsoll__V1__ParameterSet *set,
         from->tick_decimals > 12 || from->lot_decimals + from->tick_decimals > 12 ||
         !from->has_confidence_ppm || from->confidence_ppm < 0 || !from->has_sale_discount_ppm ||
         from->sale_discount_ppm < 0 || from->sale_discount_ppm >= PL_PPM ||
+        !has_confirmations(from) ||
         (from->chain && *from->chain && !auditor_is_id(from->chain)) ||
         (from->bridge && *from->bridge &&
          (!auditor_is_id(from->bridge) || !from->chain || !*from->chain)))

@@ -184,6 +184,11 @@ sim_bug(flattered_ratio lib/exposure/ratio.c "V alert" 100
 sim_bug(dear_cure lib/exposure/cure.c "V alert" 1000
   [==[        return a->cost_vu < b->cost_vu;]==] [==[        return a->cost_vu > b->cost_vu;]==])
 
+# What is credited before it is final is sold.
+sim_bug(sells_credit lib/exposure/plan.c "V" 2000
+  [==[        return held > leg->credited_lots ? held - leg->credited_lots : 0;]==]
+  [==[        return held;]==])
+
 # Dust that nobody buys hides a debt, or a debt is told while sales may still cover it.
 sim_bug(hidden_debt lib/exposure/decide.c "V" 500
   [==[    pl_i128 left_vu = market->parameters->policy.bad_debt_dust_usd * (pl_i128)PL_USD_VU;]==]

@@ -69,6 +69,7 @@ struct set_message {
     Plimsoll__V1__ParameterSet__Dependency dependency, *dependencies[1];
     Plimsoll__V1__ParameterSet__Source source, *sources[1];
     Plimsoll__V1__ParameterSet__Policy policy, *policies[1];
+    Plimsoll__V1__ParameterSet__Confirmations credits[2], *credit_list[2];
     char *order[WORLD_INSTRUMENTS_MAX], *price_sources[1];
 };
 
@@ -163,6 +164,21 @@ static void fill_weights(struct set_message *to, unsigned i, const struct set_ch
     }
 }
 
+/* Half of what is coming in at once, all of what is not much when two more blocks are there. */
+static void fill_confirmations(struct set_message *to,
+                               Plimsoll__V1__ParameterSet__Instrument *instrument)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        plimsoll__v1__parameter_set__confirmations__init(&to->credits[i]);
+        PUT(&to->credits[i], blocks, i == 0 ? 1 : 3);
+        PUT(&to->credits[i], weight_ppm, i == 0 ? 500001 : PL_PPM);
+        to->credit_list[i] = &to->credits[i];
+    }
+    PUT(&to->credits[1], lots_max, 20000);
+    instrument->n_confirmations = 2;
+    instrument->confirmations = to->credit_list;
+}
+
 static void fill_instrument(struct set_message *to, unsigned i, const struct set_choice *choice)
 {
     Plimsoll__V1__ParameterSet__Instrument *instrument = &to->instruments[i];
@@ -189,6 +205,8 @@ static void fill_instrument(struct set_message *to, unsigned i, const struct set
         instrument->chain = text("chain");
     if (i == 2)
         instrument->bridge = text("bridge");
+    if (i == 0 && choice->grace_ms > 0)
+        fill_confirmations(to, instrument);
 }
 
 static void fill_policy(struct set_message *to, const struct set_choice *choice)
@@ -417,7 +435,7 @@ void records_chain(uint64_t height, uint64_t finalised, const int64_t halted_sin
 
 /* ---- holdings ----------------------------------------------------------------------------------- */
 
-static void fill_leg(const struct world_account *account, unsigned i,
+static void fill_leg(const struct world_account *account, unsigned i, uint64_t version,
                      struct pl_record_holdings *record)
 {
     const struct world_instrument *instrument = &world_instruments[i];
@@ -428,8 +446,10 @@ static void fill_leg(const struct world_account *account, unsigned i,
         .quantity = { account->lots[i] + unfinal, -(int32_t)instrument->lot_decimals },
         .has_lots = s_choices[feeds_set()].lists[i], .lot_decimals = instrument->lot_decimals,
         .lots = account->lots[i] + unfinal, .settled_lots = account->lots[i] };
+    /* What is coming in is credited in part, a different one each time. */
+    leg->credited_lots = unfinal > 0 ? unfinal * (int64_t)(version % 4) / 3 : 0;
     if (!leg->has_lots)
-        leg->lots = leg->settled_lots = leg->lot_decimals = 0;
+        leg->lots = leg->settled_lots = leg->credited_lots = leg->lot_decimals = 0;
     if (unfinal != 0)
         record->tail[record->tail_count++] = (struct pl_record_tail){
             .instrument = instrument->id, .sequence = account->sequence, .block_height = 1,
@@ -454,7 +474,7 @@ void records_holdings(const struct world_account *account, uint64_t version)
         record.sources[0].chain = (struct pl_id){ 5, "chain" };
     for (unsigned i = 0; i < WORLD_INSTRUMENTS_MAX; i++)
         if (account->lots[i] != 0 || (i == 0 && account->unfinal_lots != 0))
-            fill_leg(account, i, &record);
+            fill_leg(account, i, version, &record);
     record.applied_count = account->applied_count;
     memcpy(record.applied, account->applied, sizeof(record.applied[0]) * account->applied_count);
     enum pl_err err = pl_wire_record_encode(s_records.wire, &record, &value);
