@@ -179,7 +179,12 @@ struct pl_source {
     bool settles_by_time;        /* it never says which orders its events contain                  */
 };
 
+/* Which of the sales that suffice: the one that goes through the liquidity order leg by leg, or the one
+ * that gives up least against the marks. */
+enum pl_sale_objective { PL_SALE_LIQUIDITY_ORDER, PL_SALE_LEAST_COST };
+
 struct pl_policy {
+    enum pl_sale_objective sale_objective;
     uint32_t liquidity_order[PL_INSTRUMENTS_MAX]; /* instrument indexes                            */
     uint32_t liquidity_count;
     int64_t order_valid_ms, order_overdue_ms, revision_pause_ms, restricted_hold_ms;
@@ -679,18 +684,21 @@ struct pl_sale {
     uint32_t leg_count;
     struct pl_sale_leg legs[PL_SALE_LEGS_MAX]; /* in liquidity order                               */
     pl_i128 end_before, end_after, maintenance_before;
+    pl_i128 cost_vu;             /* what the limits give up against the marks; of a sale that reaches */
+    pl_i128 cost_bound_vu;       /* no sale that reaches costs less, 0..cost_vu                    */
+    int32_t gap_ppm;             /* (cost - bound) / cost, rounded up; 0 where it costs nothing    */
     uint32_t evaluation_count;
 };
 
 /*
- * The smallest sale, in the policy's liquidity order, after which the end tier's excess is not
- * negative with every leg executed at its limit price (G9). Sells longs, buys back debts and shorts;
+ * The smallest sale after which the end tier's excess is not negative with every leg executed at its
+ * limit price (G9): in the policy's liquidity order, or at least cost among what that names. Sells longs, buys back debts and shorts;
  * leaves alone what the policy does not name, what has no LIVE mark, what is stuck and what is not final: of a leg
  * that is final in part the smaller of |lots| and |final_lots| may be sold, if they have one sign, and
  * of a long less what is credited only.
  * Also left alone is a leg whose limit would not be a price: below one tick, or beyond 63 bits.
  *
- * Each leg in turn is raised to the least quantity that reaches the target, by bisection on the exact
+ * In liquidity order each leg in turn is raised to the least quantity that reaches the target, by bisection on the exact
  * excess (upper bound where inputs are uncertain), or, if none does, to the one that helps most;
  * when the order alone cannot reach it the pro-rata unwinding does, if complete unwinding reaches it
  * (RISK S4). Then every leg is trimmed by bisection until no leg can be cut by one lot. The excess is
@@ -698,6 +706,12 @@ struct pl_sale {
  * may be sold and helps is sold and is_bankrupt says so, unless sellable legs found no room among
  * PL_SALE_LEGS_MAX: they are for the next revision. An account out of range gets an empty sale that
  * neither reaches nor is bankrupt.
+ *
+ * At least cost, steps of legs, and of a long with a short that hedges it, are taken by what they gain for
+ * what they give up (cheapest.c); then it is trimmed likewise. Where that finds no sale the liquidity order
+ * is gone through. Whatever the objective, cost_bound_vu says what any sale that reaches must cost
+ * (certificate.c): a proof by weak duality, good to about one lot where legs are independent. It is 0 where
+ * inputs are in doubt.
  */
 void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
                   const struct pl_portfolio *portfolio, struct pl_sale *sale);

@@ -591,6 +591,7 @@ static void begin(uint32_t index, const struct pl_account_state *prior,
     sale->reaches = sale->is_bankrupt = false;
     sale->leg_count = sale->evaluation_count = 0;
     sale->end_before = sale->end_after = sale->maintenance_before = 0;
+    sale->cost_vu = sale->cost_bound_vu = sale->gap_ppm = 0;
 }
 
 void pl_decide(const struct pl_market *market, const struct pl_names *names,

@@ -13,27 +13,7 @@
 #include <string.h>
 
 #include "lib/base/assert.h"
-#include "lib/exposure/terms.h"
-
-struct item {
-    uint32_t leg; /* index in the portfolio */
-    uint32_t instrument, rank;
-    enum pl_side side;
-    int64_t lots_max, lots; /* magnitudes */
-    int64_t limit_ticks;
-    pl_i128 limit_vu; /* of one lot */
-};
-
-struct plan {
-    const struct pl_market *market;
-    struct pl_leg legs[PL_LEGS_MAX];
-    struct pl_portfolio portfolio; /* after the items' present lots are executed */
-    bool is_certain;
-    uint32_t item_count;
-    bool has_more;                       /* sellable legs that do not fit */
-    struct item items[PL_SALE_LEGS_MAX]; /* by rank */
-    uint32_t evaluation_count;
-};
+#include "lib/exposure/plan.h"
 
 /* ---- execution at the limit ----------------------------------------------------------------- */
 
@@ -65,14 +45,14 @@ static bool best_excess(const struct pl_market *market, const struct pl_portfoli
     return true;
 }
 
-static void set_lots(struct plan *plan, struct item *item, int64_t lots)
+void pl_plan_set_lots(struct pl_plan *plan, struct pl_item *item, int64_t lots)
 {
     execute(&plan->legs[item->leg], &plan->portfolio, item->side, item->limit_vu,
             lots - item->lots);
     item->lots = lots;
 }
 
-static pl_i128 excess_of(struct plan *plan)
+pl_i128 pl_plan_excess(struct pl_plan *plan)
 {
     pl_i128 excess;
     bool is_in_range = best_excess(plan->market, &plan->portfolio, PL_TIER_END, plan->is_certain,
@@ -82,10 +62,15 @@ static pl_i128 excess_of(struct plan *plan)
     return excess;
 }
 
-static pl_i128 excess_with(struct plan *plan, struct item *item, int64_t lots)
+pl_i128 pl_plan_excess_with(struct pl_plan *plan, struct pl_item *item, int64_t lots)
 {
-    set_lots(plan, item, lots);
-    return excess_of(plan);
+    pl_plan_set_lots(plan, item, lots);
+    return pl_plan_excess(plan);
+}
+
+pl_i128 pl_item_cost(const struct pl_item *item, int64_t lots)
+{
+    return lots * pl_abs(item->mark_vu - item->limit_vu);
 }
 
 /* ---- what may be sold ----------------------------------------------------------------------- */
@@ -121,7 +106,7 @@ bool pl_limit_of(const struct pl_quote *quote, const struct pl_instrument *instr
 }
 
 /* G4: only a leg with a live mark, of which only what is final. */
-static bool item_of(const struct pl_market *market, const struct pl_leg *leg, struct item *item)
+static bool item_of(const struct pl_market *market, const struct pl_leg *leg, struct pl_item *item)
 {
     const struct pl_quote *quote = &market->quotes[leg->instrument];
     const struct pl_instrument *instrument = &market->parameters->instruments[leg->instrument];
@@ -135,12 +120,13 @@ static bool item_of(const struct pl_market *market, const struct pl_leg *leg, st
     item->lots_max = sellable_lots(leg);
     if (item->lots_max == 0 || !pl_limit_of(quote, instrument, item->side, &item->limit_ticks))
         return false;
+    item->mark_vu = quote->lot_vu;
     item->limit_vu = (pl_i128)item->limit_ticks * instrument->multiplier;
     return true;
 }
 
 /* Keeps the first PL_SALE_LEGS_MAX by rank. */
-static void insert_item(struct plan *plan, const struct item *item)
+static void insert_item(struct pl_plan *plan, const struct pl_item *item)
 {
     uint32_t place = plan->item_count;
     while (place > 0 && item->rank < plan->items[place - 1].rank)
@@ -155,11 +141,12 @@ static void insert_item(struct plan *plan, const struct item *item)
         plan->items[place] = *item;
 }
 
-static void plan_init(struct plan *plan, const struct pl_market *market,
+static void plan_init(struct pl_plan *plan, const struct pl_market *market,
                       const struct pl_portfolio *portfolio)
 {
     pl_assert(portfolio->leg_count <= PL_LEGS_MAX);
     plan->market = market;
+    plan->before = portfolio;
     plan->portfolio = *portfolio;
     plan->portfolio.legs = plan->legs;
     memcpy(plan->legs, portfolio->legs, portfolio->leg_count * sizeof plan->legs[0]);
@@ -168,7 +155,7 @@ static void plan_init(struct plan *plan, const struct pl_market *market,
     plan->has_more = false;
     plan->evaluation_count = 0;
     for (uint32_t i = 0; i < portfolio->leg_count; i++) {
-        struct item item = {.leg = i};
+        struct pl_item item = {.leg = i};
         if (item_of(market, &portfolio->legs[i], &item))
             insert_item(plan, &item);
     }
@@ -178,39 +165,39 @@ static void plan_init(struct plan *plan, const struct pl_market *market,
 
 /* The least lots <= item->lots that reach, where item->lots does; sets them and returns the
  * excess. */
-static pl_i128 lower_to_least(struct plan *plan, struct item *item)
+static pl_i128 lower_to_least(struct pl_plan *plan, struct pl_item *item)
 {
     int64_t low = 0, high = item->lots;
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
-        if (excess_with(plan, item, middle) >= 0)
+        if (pl_plan_excess_with(plan, item, middle) >= 0)
             high = middle;
         else
             low = middle + 1;
     }
-    return excess_with(plan, item, high);
+    return pl_plan_excess_with(plan, item, high);
 }
 
 /* The least lots that help most; sets them and returns the excess. */
-static pl_i128 move_to_best(struct plan *plan, struct item *item)
+static pl_i128 move_to_best(struct pl_plan *plan, struct pl_item *item)
 {
     int64_t low = 0, high = item->lots_max;
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
-        if (excess_with(plan, item, middle + 1) > excess_with(plan, item, middle))
+        if (pl_plan_excess_with(plan, item, middle + 1) > pl_plan_excess_with(plan, item, middle))
             low = middle + 1;
         else
             high = middle;
     }
-    return excess_with(plan, item, high);
+    return pl_plan_excess_with(plan, item, high);
 }
 
 /* Each leg in turn to the least that reaches or else to the best. */
-static pl_i128 raise_in_order(struct plan *plan, pl_i128 excess)
+static pl_i128 raise_in_order(struct pl_plan *plan, pl_i128 excess)
 {
     for (uint32_t i = 0; i < plan->item_count && excess < 0; i++) {
-        struct item *item = &plan->items[i];
-        excess = excess_with(plan, item, item->lots_max);
+        struct pl_item *item = &plan->items[i];
+        excess = pl_plan_excess_with(plan, item, item->lots_max);
         if (excess < 0)
             excess = move_to_best(plan, item);
         if (excess >= 0)
@@ -221,37 +208,33 @@ static pl_i128 raise_in_order(struct plan *plan, pl_i128 excess)
 
 /* Everything sold, less what does not help even then: legs whose discount costs more than they ask
  * for. Returns the excess. */
-static pl_i128 unwind_all(struct plan *plan)
+static pl_i128 unwind_all(struct pl_plan *plan)
 {
     for (uint32_t i = 0; i < plan->item_count; i++)
-        set_lots(plan, &plan->items[i], plan->items[i].lots_max);
-    pl_i128 excess = excess_of(plan);
+        pl_plan_set_lots(plan, &plan->items[i], plan->items[i].lots_max);
+    pl_i128 excess = pl_plan_excess(plan);
     for (uint32_t i = plan->item_count; i-- > 0 && excess < 0;)
         excess = move_to_best(plan, &plan->items[i]);
     return excess;
 }
 
-struct point {
-    int64_t lots[PL_SALE_LEGS_MAX];
-};
-
-static struct point point_of(const struct plan *plan)
+struct pl_point pl_plan_point(const struct pl_plan *plan)
 {
-    struct point point = {0};
+    struct pl_point point = {0};
     for (uint32_t i = 0; i < plan->item_count; i++)
         point.lots[i] = plan->items[i].lots;
     return point;
 }
 
 /* Goes `step` of `step_count` steps from one point to another. */
-static pl_i128 excess_between(struct plan *plan, const struct point *from, const struct point *to,
+static pl_i128 excess_between(struct pl_plan *plan, const struct pl_point *from, const struct pl_point *to,
                               int64_t step, int64_t step_count)
 {
     for (uint32_t i = 0; i < plan->item_count; i++) {
         pl_i128 way = (pl_i128)(to->lots[i] - from->lots[i]) * step / step_count;
-        set_lots(plan, &plan->items[i], from->lots[i] + (int64_t)way);
+        pl_plan_set_lots(plan, &plan->items[i], from->lots[i] + (int64_t)way);
     }
-    return excess_of(plan);
+    return pl_plan_excess(plan);
 }
 
 /*
@@ -260,7 +243,8 @@ static pl_i128 excess_between(struct plan *plan, const struct point *from, const
  * by a few lots' worth on the way, so this finds some point that reaches; trimming makes it the
  * least.
  */
-static pl_i128 unwind_pro_rata(struct plan *plan, const struct point *from, const struct point *to)
+pl_i128 pl_plan_unwind(struct pl_plan *plan, const struct pl_point *from,
+                       const struct pl_point *to)
 {
     int64_t step_count = 1;
     for (uint32_t i = 0; i < plan->item_count; i++) {
@@ -285,21 +269,21 @@ static pl_i128 unwind_pro_rata(struct plan *plan, const struct point *from, cons
  * Lowers each leg in turn, the least liquid first, to the least that still reaches or, if asked,
  * only half way to it. True if some leg gave up a lot.
  */
-static bool cut_each(struct plan *plan, bool is_half_way)
+static bool cut_each(struct pl_plan *plan, bool is_half_way)
 {
     bool has_cut = false;
     for (uint32_t i = plan->item_count; i-- > 0;) {
-        struct item *item = &plan->items[i];
+        struct pl_item *item = &plan->items[i];
         int64_t lots = item->lots;
         if (lots == 0)
             continue;
-        if (excess_with(plan, item, lots - 1) >= 0) {
+        if (pl_plan_excess_with(plan, item, lots - 1) >= 0) {
             lower_to_least(plan, item);
             if (is_half_way)
-                set_lots(plan, item, item->lots + (lots - item->lots) / 2);
+                pl_plan_set_lots(plan, item, item->lots + (lots - item->lots) / 2);
             has_cut = true;
         } else {
-            set_lots(plan, item, lots);
+            pl_plan_set_lots(plan, item, lots);
         }
     }
     return has_cut;
@@ -309,9 +293,9 @@ static bool cut_each(struct plan *plan, bool is_half_way)
  * Goes on in the direction in which the last rounds went, from `from` to the present point, as far
  * as that reaches and no leg is below 0. True if it went at least half as far again.
  */
-static bool cut_along(struct plan *plan, const struct point *from)
+static bool cut_along(struct pl_plan *plan, const struct pl_point *from)
 {
-    struct point here = point_of(plan), beyond;
+    struct pl_point here = pl_plan_point(plan), beyond;
     int64_t way_most = 0;
     for (uint32_t i = 0; i < plan->item_count; i++)
         if (from->lots[i] - here.lots[i] > way_most)
@@ -348,13 +332,13 @@ static bool cut_along(struct plan *plan, const struct point *from)
  * worst below 4 * 10^5. A sale that is not done after PL_SALE_EVALUATIONS_MAX stays as it is, safe
  * but perhaps not smallest.
  */
-static pl_i128 trim(struct plan *plan)
+static pl_i128 trim(struct pl_plan *plan)
 {
-    struct point from = point_of(plan), next_from = from;
+    struct pl_point from = pl_plan_point(plan), next_from = from;
     uint32_t round = 0, round_of_renewal = 2;
     bool is_creeping = false;
     while (cut_each(plan, is_creeping) && plan->evaluation_count < PL_SALE_EVALUATIONS_MAX) {
-        struct point cut = point_of(plan);
+        struct pl_point cut = pl_plan_point(plan);
         is_creeping = is_creeping || round > 0;
         if (cut_along(plan, &from)) {
             from = next_from = cut;
@@ -366,32 +350,46 @@ static pl_i128 trim(struct plan *plan)
             round_of_renewal *= 2;
         }
     }
-    return excess_of(plan);
+    return pl_plan_excess(plan);
 }
 
-static pl_i128 search(struct plan *plan, pl_i128 excess)
+/* From nothing sold; if that finds no way either, back to where it stood. */
+static pl_i128 search_pairs(struct pl_plan *plan)
 {
+    const struct pl_point stood = pl_plan_point(plan);
+    for (uint32_t i = 0; i < plan->item_count; i++)
+        pl_plan_set_lots(plan, &plan->items[i], 0);
+    pl_i128 found = pl_plan_cheapest(plan, pl_plan_excess(plan));
+    return found >= 0 ? found : excess_between(plan, &stood, &stood, 0, 1);
+}
+
+static pl_i128 search(struct pl_plan *plan, pl_i128 excess)
+{
+    if (plan->market->parameters->policy.sale_objective == PL_SALE_LEAST_COST)
+        excess = pl_plan_cheapest(plan, excess);
     excess = raise_in_order(plan, excess);
     if (excess < 0 && plan->item_count > 0) {
-        struct point raised = point_of(plan);
+        struct pl_point raised = pl_plan_point(plan);
         pl_i128 unwound_excess = unwind_all(plan);
-        struct point unwound = point_of(plan);
+        struct pl_point unwound = pl_plan_point(plan);
         if (unwound_excess >= 0)
-            excess = unwind_pro_rata(plan, &raised, &unwound);
+            excess = pl_plan_unwind(plan, &raised, &unwound);
         else if (unwound_excess > excess)
             excess = unwound_excess;
         else
             excess = excess_between(plan, &raised, &raised, 0, 1);
+        if (excess < 0) /* hedges in a proportion of their own */
+            excess = search_pairs(plan);
     }
     return excess >= 0 ? trim(plan) : excess;
 }
 
 /* ---- result --------------------------------------------------------------------------------- */
 
-static void write_legs(struct plan *plan, struct pl_sale *sale)
+static void write_legs(struct pl_plan *plan, struct pl_sale *sale)
 {
     for (uint32_t i = 0; i < plan->item_count; i++) {
-        struct item *item = &plan->items[i];
+        struct pl_item *item = &plan->items[i];
         if (item->lots == 0)
             continue;
         struct pl_sale_leg *leg = &sale->legs[sale->leg_count++];
@@ -399,19 +397,30 @@ static void write_legs(struct plan *plan, struct pl_sale *sale)
                                     .side = item->side,
                                     .lots = item->lots,
                                     .limit_ticks = item->limit_ticks};
-        leg->one_lot_less = excess_with(plan, item, item->lots - 1);
-        pl_i128 excess = excess_with(plan, item, leg->lots);
+        leg->one_lot_less = pl_plan_excess_with(plan, item, item->lots - 1);
+        pl_i128 excess = pl_plan_excess_with(plan, item, leg->lots);
         pl_assert(excess == sale->end_after);
         pl_assert(!sale->reaches || leg->one_lot_less < 0 ||
                   plan->evaluation_count >= PL_SALE_EVALUATIONS_MAX); /* G9 */
     }
 }
 
+/* The gap is rounded up: the sale costs at most so much more than any other would. */
+static void write_cost(const struct pl_plan *plan, struct pl_sale *sale)
+{
+    for (uint32_t i = 0; i < plan->item_count; i++)
+        sale->cost_vu += pl_item_cost(&plan->items[i], plan->items[i].lots);
+    sale->cost_bound_vu = pl_min(pl_plan_cost_bound(plan, sale->cost_vu), sale->cost_vu);
+    if (sale->cost_vu > 0)
+        sale->gap_ppm = (int32_t)pl_div_ceil((sale->cost_vu - sale->cost_bound_vu) * PL_PPM,
+                                             sale->cost_vu);
+}
+
 void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
                   const struct pl_portfolio *portfolio, struct pl_sale *sale)
 {
     (void)names; /* ranks are unique: no ids are needed to order legs */
-    struct plan plan;
+    struct pl_plan plan;
     *sale = (struct pl_sale){0};
     plan_init(&plan, market, portfolio);
     if (!best_excess(market, portfolio, PL_TIER_END, plan.is_certain, &sale->end_before) ||
@@ -424,6 +433,8 @@ void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
     sale->reaches = sale->end_after >= 0;
     sale->is_bankrupt = !sale->reaches && !plan.has_more;
     write_legs(&plan, sale);
+    if (sale->reaches)
+        write_cost(&plan, sale);
     sale->evaluation_count = plan.evaluation_count;
 }
 

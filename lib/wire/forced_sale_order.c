@@ -21,7 +21,7 @@ static const Plimsoll__V1__ForcedSaleOrder__Reason
     REASON_BELOW = PLIMSOLL__V1__FORCED_SALE_ORDER__REASON__REASON_BELOW_MAINTENANCE,
     REASON_BANKRUPT = PLIMSOLL__V1__FORCED_SALE_ORDER__REASON__REASON_BANKRUPT;
 
-enum { EXCESS_EXPONENT = -18, PREIMAGE_BYTES_MAX = 256 };
+enum { EXCESS_EXPONENT = -18, VALUE_EXPONENT = -12, PREIMAGE_BYTES_MAX = 256 };
 
 /* ---- ids ---- */
 
@@ -166,6 +166,11 @@ static void build_proof(struct pl_wire *wire, const struct pl_sale *sale,
     proof->end_before = pl_build_amount(wire, sale->end_before, EXCESS_EXPONENT);
     proof->end_after = pl_build_amount(wire, sale->end_after, EXCESS_EXPONENT);
     proof->end_one_lot_less = pl_build_amount(wire, leg->one_lot_less, EXCESS_EXPONENT);
+    if (!sale->reaches)
+        return;
+    proof->cost = pl_build_amount(wire, sale->cost_vu, VALUE_EXPONENT);
+    proof->cost_bound = pl_build_amount(wire, sale->cost_bound_vu, VALUE_EXPONENT);
+    PL_PUT(proof, gap_ppm, (uint32_t)sale->gap_ppm);
 }
 
 static void build_ids(struct pl_wire *wire, const struct pl_wire_context *context,

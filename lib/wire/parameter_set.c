@@ -407,6 +407,22 @@ static enum pl_err read_liquidity_order(const struct pl_place *place,
     return err;
 }
 
+static enum pl_err read_objective(const struct pl_place *place,
+                                  const Plimsoll__V1__ParameterSet__Policy *from,
+                                  struct pl_policy *policy)
+{
+    uint32_t objective = 0;
+    policy->sale_objective = PL_SALE_LIQUIDITY_ORDER;
+    if (!from->has_objective)
+        return PL_OK;
+    enum pl_err err = pl_field_enum(place, PL_SCALAR(from, objective),
+                                    &plimsoll__v1__parameter_set__policy__objective__descriptor,
+                                    &objective);
+    if (objective == PLIMSOLL__V1__PARAMETER_SET__POLICY__OBJECTIVE__OBJECTIVE_LEAST_COST)
+        policy->sale_objective = PL_SALE_LEAST_COST;
+    return err;
+}
+
 static enum pl_err read_policy(const struct pl_place *place,
                                const Plimsoll__V1__ParameterSet__Policy *from,
                                const struct pl_names *names, const struct pl_parameters *parameters,
@@ -429,6 +445,8 @@ static enum pl_err read_policy(const struct pl_place *place,
                             &policy->watermark_age_ms_max);
     if (!err && from->has_halt_ramp_ms)
         err = pl_field_time(place, PL_SCALAR(from, halt_ramp_ms), &policy->halt_ramp_ms);
+    if (!err)
+        err = read_objective(place, from, policy);
     policy->call_interval_ms_min = policy->grace_ms = policy->bad_debt_dust_usd = 0;
     if (!err && from->has_call_interval_ms_min)
         err = pl_field_time(place, PL_SCALAR(from, call_interval_ms_min),

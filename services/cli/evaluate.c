@@ -380,10 +380,12 @@ static json_t *print_sale(const struct evaluation *evaluation, const struct pl_s
     for (uint32_t i = 0; i < sale->leg_count; i++)
         json_array_append_new(legs, explain_sale_leg(evaluation->names, evaluation->parameters,
                                                      &sale->legs[i]));
-    return json_pack("{s:o, s:b, s:b, s:o, s:o}", "legs", legs, "reaches_target", sale->reaches,
-                     "bankrupt", sale->is_bankrupt, "end_excess_before_usd",
-                     explain_decimal(sale->end_before, 18), "end_excess_after_usd",
-                     explain_decimal(sale->end_after, 18));
+    json_t *facts = json_pack("{s:o, s:b, s:b, s:o, s:o}", "legs", legs, "reaches_target",
+                              sale->reaches, "bankrupt", sale->is_bankrupt,
+                              "end_excess_before_usd", explain_decimal(sale->end_before, 18),
+                              "end_excess_after_usd", explain_decimal(sale->end_after, 18));
+    explain_sale_cost(sale, facts);
+    return facts;
 }
 
 static json_t *print_excess(const struct pl_verdict *verdict)

@@ -149,6 +149,8 @@ json_t *explain_bounds(const struct pl_bounds *bounds, unsigned decimals);
 json_t *explain_doubts(const struct pl_names *names, const struct pl_doubt *doubts, uint32_t count);
 json_t *explain_sale_leg(const struct pl_names *names, const struct pl_parameters *parameters,
                          const struct pl_sale_leg *leg);
+/* Adds cost_usd, cost_bound_usd and gap_ppm. */
+void explain_sale_cost(const struct pl_sale *sale, json_t *facts);
 json_t *explain_cure(const struct pl_names *names, const struct pl_parameters *parameters,
                      const struct pl_cure *cure);
 const char *explain_tier_name(enum pl_tier tier);

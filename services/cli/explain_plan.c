@@ -6,7 +6,8 @@
  *
  *   plan       sequence, clock_ms, episode, revision, reaches_target, bankrupt,
  *              end_excess_before_usd, end_excess_after_usd, maintenance_excess_before_usd,
- *              evaluations
+ *              evaluations, cost_usd, cost_bound_usd, gap_ppm: null unless it reaches the target;
+ *              objective (liquidity_order or least_cost)
  *   legs[]     order_id, instrument, side, quantity, limit_price, end_excess_one_lot_less_usd
  *   choices[]  in the liquidity order, then the legs outside of it: instrument, rank, ordered,
  *              skipped (why it could not be sold, or null), alone {reaches_target, quantity,
@@ -19,6 +20,17 @@
 
 #include "lib/base/assert.h"
 #include "services/cli/explain.h"
+
+/* What the limits of a sale give up against the marks; nothing is said of one that does not reach. */
+void explain_sale_cost(const struct pl_sale *sale, json_t *facts)
+{
+    bool reaches = sale->reaches;
+    json_object_set_new(facts, "cost_usd",
+                        reaches ? explain_decimal(sale->cost_vu, 12) : json_null());
+    json_object_set_new(facts, "cost_bound_usd",
+                        reaches ? explain_decimal(sale->cost_bound_vu, 12) : json_null());
+    json_object_set_new(facts, "gap_ppm", reaches ? json_integer(sale->gap_ppm) : json_null());
+}
 
 json_t *explain_sale_leg(const struct pl_names *names, const struct pl_parameters *parameters,
                          const struct pl_sale_leg *leg)
@@ -124,9 +136,14 @@ static const struct pl_sale_leg *ordered_leg(const struct pl_sale *sale, uint32_
     return NULL;
 }
 
-static const char *note_of(const struct pl_sale *sale, bool is_ordered, const json_t *alone)
+static const char *note_of(const struct pl_sale *sale, enum pl_sale_objective objective,
+                           bool is_ordered, const json_t *alone)
 {
     bool reaches_alone = json_is_true(json_object_get(alone, "reaches_target"));
+    if (objective == PL_SALE_LEAST_COST && sale->reaches)
+        return is_ordered ? "of the cheapest sale that was found"
+               : reaches_alone ? "would reach the target too, at more cost"
+                               : "not needed: the others reach the target at less cost";
     if (is_ordered)
         return sale->leg_count == 1 && reaches_alone
                    ? "first in the liquidity order that may be sold, and enough"
@@ -149,7 +166,10 @@ static json_t *choice_facts(const struct explain_view *view, struct other *other
                      venue->names->ids[leg->instrument].text, "rank",
                      (json_int_t)venue->parameters->instruments[leg->instrument].sale_rank,
                      "ordered", is_ordered, "skipped", why_not, "note",
-                     why_not ? "skipped" : note_of(sale, is_ordered, alone), "alone", alone);
+                     why_not ? "skipped"
+                             : note_of(sale, venue->parameters->policy.sale_objective, is_ordered,
+                                       alone),
+                     "alone", alone);
 }
 
 static uint32_t rank_of(const struct explain_view *view, uint32_t i)
@@ -234,8 +254,8 @@ static json_t *sold_facts(const struct explain_view *view)
         json_object_set_new(leg, "order_id", json_string(order_id));
         json_array_append_new(legs, leg);
     }
-    return json_pack(
-        "{s:I, s:I, s:I, s:I, s:b, s:b, s:o, s:o, s:o, s:I, s:o}", "sequence",
+    json_t *facts = json_pack(
+        "{s:I, s:I, s:I, s:I, s:b, s:b, s:o, s:o, s:o, s:I, s:s, s:o}", "sequence",
         (json_int_t)view->scene->entry->sequence, "clock_ms",
         (json_int_t)view->scene->entry->clock_ms, "episode", (json_int_t)view->state.episode,
         "revision", (json_int_t)view->state.revision, "reaches_target", sale->reaches, "bankrupt",
@@ -243,7 +263,10 @@ static json_t *sold_facts(const struct explain_view *view)
         explain_bound(sale->maintenance_before, 18), "end_excess_before_usd",
         explain_bound(sale->end_before, 18), "end_excess_after_usd",
         explain_bound(sale->end_after, 18), "evaluations", (json_int_t)sale->evaluation_count,
-        "legs", legs);
+        "objective", venue->parameters->policy.sale_objective == PL_SALE_LEAST_COST
+                         ? "least_cost" : "liquidity_order", "legs", legs);
+    explain_sale_cost(sale, facts);
+    return facts;
 }
 
 json_t *explain_plan(const struct explain_view *view)

@@ -439,6 +439,10 @@ static void print_plan(FILE *file, const json_t *document)
                                           : "does not reach the target, more is for the next one");
     fprintf(file, "%12smaintenance excess before %s USD\n", "",
             number(plan, "maintenance_excess_before_usd"));
+    if (json_is_string(json_object_get(plan, "cost_usd")))
+        fprintf(file, "%12scosts at most %s USD against the marks; no sale can cost less than %s (%s %%)\n",
+                "", number(plan, "cost_usd"), number(plan, "cost_bound_usd"),
+                percent(whole(plan, "gap_ppm")));
     json_array_foreach(json_object_get(plan, "legs"), i, leg)
         fprintf(file, "  %s %s %s at %s or better (%s);\n"
                 "%15swith one lot less the end excess is %s USD\n", word(leg, "side"),

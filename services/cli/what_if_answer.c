@@ -328,9 +328,11 @@ static json_t *plan_facts(const struct subject *subject)
     for (uint32_t i = 0; i < sale->leg_count; i++)
         json_array_append_new(legs, explain_sale_leg(subject->names, &subject->parameters,
                                                      &sale->legs[i]));
-    return json_pack("{s:o, s:b, s:b, s:o}", "legs", legs, "reaches_target", sale->reaches,
-                     "bankrupt", sale->is_bankrupt, "end_excess_after_usd",
-                     explain_bound(sale->end_after, 18));
+    json_t *facts = json_pack("{s:o, s:b, s:b, s:o}", "legs", legs, "reaches_target",
+                              sale->reaches, "bankrupt", sale->is_bankrupt, "end_excess_after_usd",
+                              explain_bound(sale->end_after, 18));
+    explain_sale_cost(sale, facts);
+    return facts;
 }
 
 static json_t *side_facts(const struct subject *subject)

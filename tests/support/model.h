@@ -138,10 +138,13 @@ const char *model_sale_fault(const struct pl_market *market, const struct pl_por
                              const struct pl_sale *sale, char text[MODEL_TEXT_BYTES]);
 /*
  * Tries every combination of whole lots, if there are at most `limit`, and says whether one reaches
- * end excess >= 0; the first found is written to `sale`. -1: too many to try.
+ * end excess >= 0; the one of least cost is written to `sale`, and its cost. -1: too many to try.
  */
 int model_find_sale(const struct pl_market *market, const struct pl_portfolio *portfolio,
-                    uint64_t limit, struct pl_sale_leg *sale, uint32_t *sale_count);
+                    uint64_t limit, struct pl_sale_leg *sale, uint32_t *sale_count,
+                    pl_i128 *cost_vu);
+/* What one leg of a sale gives up against the mark. */
+pl_i128 model_sale_cost(const struct pl_market *market, const struct pl_sale_leg *sold);
 
 /* ==== parameter rules ======================================================================== */
 

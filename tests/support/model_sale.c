@@ -251,10 +251,22 @@ const char *model_sale_fault(const struct pl_market *market, const struct pl_por
     return NULL;
 }
 
-int model_find_sale(const struct pl_market *market, const struct pl_portfolio *portfolio,
-                    uint64_t limit, struct pl_sale_leg *sale, uint32_t *sale_count)
+/* Against the mark; in these small worlds it fits. */
+pl_i128 model_sale_cost(const struct pl_market *market, const struct pl_sale_leg *sold)
 {
-    static struct pl_sale_leg whole[PL_LEGS_MAX];
+    const struct pl_instrument *rules = &market->parameters->instruments[sold->instrument];
+    pl_i128 ticks = market->quotes[sold->instrument].ticks - (pl_i128)sold->limit_ticks;
+    pl_i128 cost = (ticks < 0 ? -ticks : ticks) * sold->lots;
+    for (unsigned i = rules->lot_decimals + rules->tick_decimals; i < 12; i++)
+        cost *= 10;
+    return cost;
+}
+
+int model_find_sale(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                    uint64_t limit, struct pl_sale_leg *sale, uint32_t *sale_count,
+                    pl_i128 *cost_vu)
+{
+    static struct pl_sale_leg whole[PL_LEGS_MAX], tried[PL_LEGS_MAX];
     static struct pl_leg legs[PL_LEGS_MAX];
     uint32_t count = model_unwind(market, portfolio, whole);
     uint64_t combinations = 1;
@@ -268,17 +280,25 @@ int model_find_sale(const struct pl_market *market, const struct pl_portfolio *p
     mpz_t excess;
     mpz_init(excess);
     int found = 0;
-    for (uint64_t choice = 0; choice < combinations && !found; choice++) {
+    for (uint64_t choice = 0; choice < combinations; choice++) {
         uint64_t rest = choice;
         struct pl_portfolio after;
-        memcpy(sale, whole, count * sizeof sale[0]);
+        pl_i128 cost = 0;
+        memcpy(tried, whole, count * sizeof tried[0]);
         for (uint32_t i = 0; i < count; i++) {
-            sale[i].lots = (int64_t)(rest % ((uint64_t)whole[i].lots + 1));
+            tried[i].lots = (int64_t)(rest % ((uint64_t)whole[i].lots + 1));
             rest /= (uint64_t)whole[i].lots + 1;
+            cost += model_sale_cost(market, &tried[i]);
         }
-        model_sell(market, portfolio, sale, count, legs, &after);
+        if (found && cost >= *cost_vu)
+            continue;
+        model_sell(market, portfolio, tried, count, legs, &after);
         model_excess(market, &after, PL_TIER_END, excess);
-        found = mpz_sgn(excess) >= 0;
+        if (mpz_sgn(excess) < 0)
+            continue;
+        found = 1;
+        *cost_vu = cost;
+        memcpy(sale, tried, count * sizeof sale[0]);
     }
     *sale_count = count;
     mpz_clear(excess);

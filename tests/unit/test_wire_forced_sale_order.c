@@ -111,7 +111,8 @@ static void decide(void)
     decision.state.doubts[1] = (struct pl_doubt){ UINT32_MAX, PL_DOUBT_GAP };
     decision.sale = (struct pl_sale){
         .leg_count = 2, .reaches = true, .maintenance_before = -1000 * usd,
-        .end_before = -2000 * usd - 1, .end_after = 0 };
+        .end_before = -2000 * usd - 1, .end_after = 0, .cost_vu = 15000000000,
+        .cost_bound_vu = 14999000000, .gap_ppm = 67 };
     decision.sale.legs[1] = (struct pl_sale_leg){ .instrument = ETH, .side = PL_SIDE_BUY,
                                                   .lots = 120000, .limit_ticks = 252491,
                                                   .one_lot_less = -3 };

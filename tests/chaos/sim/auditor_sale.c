@@ -302,6 +302,47 @@ static bool check_proof(const struct scene *scene, const struct account *account
     return is_right;
 }
 
+/* What the limits of all orders give up against the marks, no less than any sale must, and by how much
+ * more. That the bound holds is for the property tests to try; here it is a number of the entry. */
+static bool check_cost(const struct scene *scene, const struct account *account,
+                       const struct decision *decision, bool reaches)
+{
+    mpz_t cost, part, bound;
+    bool is_right = true;
+    mpz_inits(cost, part, bound, NULL);
+    for (int i = 0; i < decision->order_count; i++) {
+        const Plimsoll__V1__ForcedSaleOrder *order = decision->orders[i];
+        int instrument = auditor_name(scene->names, order->instrument);
+        mpz_set_si(part, scene->quotes[instrument].ticks - order->limit_price->mantissa);
+        mpz_abs(part, part);
+        mpz_mul_ui(part, part, order->lots);
+        mpz_mul_si(part, part, auditor_rules_of(scene->set, instrument)->multiplier);
+        mpz_add(cost, cost, part);
+    }
+    for (int i = 0; is_right && i < decision->order_count; i++) {
+        const Plimsoll__V1__ForcedSaleOrder__Proof *proof = decision->orders[i]->proof;
+        pl_i128 mantissa = 0;
+        int exponent = 0;
+        if (!reaches) {
+            is_right = proof && !proof->cost && !proof->cost_bound && !proof->has_gap_ppm;
+            continue;
+        }
+        is_right = proof && auditor_is_amount(proof->cost, cost, -12) && proof->has_gap_ppm &&
+                   auditor_read_amount(proof->cost_bound, &mantissa, &exponent) && exponent == -12;
+        auditor_set_i128(bound, mantissa);
+        mpz_sub(bound, cost, bound);
+        mpz_mul_ui(bound, bound, PL_PPM); /* (cost - bound) / cost in ppm, up */
+        if (mpz_sgn(cost) > 0)
+            mpz_cdiv_q(bound, bound, cost);
+        is_right = is_right && mantissa >= 0 && mpz_sgn(bound) >= 0 &&
+                   mpz_cmp_ui(bound, proof->gap_ppm) == 0;
+    }
+    mpz_clears(cost, part, bound, NULL);
+    return is_right || auditor_find(scene->finding, V_ORDER,
+                                    "account %s: the cost, bound or gap of plan %s is another",
+                                    account->id, decision->orders[0]->plan_id);
+}
+
 /* All orders together reach the end tier, or nothing does. */
 static bool check_reach(const struct scene *scene, const struct account *account,
                         const struct state *state, const struct decision *decision,
@@ -366,7 +407,8 @@ bool auditor_check_sale(const struct scene *scene, struct account *account,
         bool is_bankrupt = decision->orders[0]->reason ==
                            PLIMSOLL__V1__FORCED_SALE_ORDER__REASON__REASON_BANKRUPT;
         is_right = !auditor_upper(scene->portfolio, PL_TIER_END, after) ||
-                   check_reach(scene, account, state, decision, after);
+                   (check_reach(scene, account, state, decision, after) &&
+                    check_cost(scene, account, decision, mpz_sgn(after) >= 0));
         for (int i = 0; is_right && i < decision->order_count; i++)
             is_right = check_proof(scene, account, decision->orders[i], is_bankrupt, before, after);
     }

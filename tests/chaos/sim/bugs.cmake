@@ -184,6 +184,10 @@ sim_bug(flattered_ratio lib/exposure/ratio.c "V alert" 100
 sim_bug(dear_cure lib/exposure/cure.c "V alert" 1000
   [==[        return a->cost_vu < b->cost_vu;]==] [==[        return a->cost_vu > b->cost_vu;]==])
 
+# An order flatters its plan.
+sim_bug(flattered_gap lib/exposure/plan.c "V" 500
+  [==[        sale->gap_ppm = (int32_t)pl_div_ceil(]==] [==[        sale->gap_ppm = (int32_t)pl_div_floor(]==])
+
 # What is credited before it is final is sold.
 sim_bug(sells_credit lib/exposure/plan.c "V" 2000
   [==[        return held > leg->credited_lots ? held - leg->credited_lots : 0;]==]

@@ -231,6 +231,9 @@ static void fill_policy(struct set_message *to, const struct set_choice *choice)
         PUT(policy, call_interval_ms_min, choice->call_interval_ms);
     if (choice->grace_ms > 0)
         PUT(policy, grace_ms, choice->grace_ms);
+    if (choice->has_factor)
+        PUT(policy, objective,
+            PLIMSOLL__V1__PARAMETER_SET__POLICY__OBJECTIVE__OBJECTIVE_LEAST_COST);
     if (choice->dust_usd > 0)
         PUT(policy, bad_debt_dust_usd, choice->dust_usd);
     PUT(policy, haircut_rise_ppm_per_hour, 10000);
