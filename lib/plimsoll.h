@@ -48,6 +48,7 @@ enum {
     PL_LOADS_MAX = 4,          /* factor loads of an instrument            */
     PL_BRACKETS_MAX = 8,       /* concentration brackets of an instrument  */
     PL_LOSSES_MAX = 8,         /* dependency losses of an instrument       */
+    PL_DEPTH_MAX = 4,          /* rungs of an instrument's depth           */
     PL_CONFIRMATIONS_MAX = 4,  /* kinds of credit before finality          */
     PL_PRICE_SOURCES_MAX = 8,  /* price sources of an instrument           */
     PL_LEGS_MAX = 128,         /* legs of an account                       */
@@ -57,6 +58,7 @@ enum {
     PL_SALE_EVALUATIONS_MAX = 1 << 20, /* after which a plan is trimmed no further */
     PL_DOUBTS_MAX = 8,         /* reasons of uncertainty that are listed   */
     PL_TOLD_MAX = 5,           /* states that alerts tell of               */
+    PL_LOT_STEP_MAX = 1000000, /* so that the value of one at a tick fits   */
     PL_DUST_USD_MAX = 1000000, /* more than this is no dust                */
     PL_CURES_MAX = 3,          /* cures that an alert names                */
     PL_ORDER_ID_BYTES = 16,
@@ -94,6 +96,9 @@ struct pl_tier_ppm { int32_t at[PL_TIER_COUNT]; };
 struct pl_load { uint32_t factor; struct pl_tier_ppm load; };      /* factor: index in the set   */
 struct pl_loss { uint32_t dependency; struct pl_tier_ppm loss; };  /* dependency: index in the set */
 struct pl_bracket { int64_t threshold_usd; struct pl_tier_ppm rate; };
+
+/* Up to so much of it is sold or bought at this discount, fee included. */
+struct pl_rung { int64_t usd_max; int32_t discount_ppm; };
 
 /* Of an inflow of up to lots_max that is `blocks` deep (its own block and the head counted) weight_ppm
  * counts before it is final; of several that fit the largest. */
@@ -163,6 +168,13 @@ struct pl_instrument {
     uint32_t loss_count;
     int32_t confidence_ppm;
     int32_t sale_discount_ppm;
+    struct pl_rung depth[PL_DEPTH_MAX]; /* usd_max rises, discount_ppm does not fall and is at most
+                                    sale_discount_ppm, which holds beyond the last                 */
+    uint32_t depth_count;
+    int64_t lot_step;            /* 0..PL_LOT_STEP_MAX: orders are multiples of so many lots; 0: of
+                                    one                                                            */
+    int64_t min_notional_usd;    /* 0..PL_DUST_USD_MAX: of an order, and of what a sale leaves     */
+    int64_t slice_usd_max;       /* >= 0: of an order; 0: no limit                                 */
     uint32_t sale_rank;          /* place in the liquidity order, from 1; 0: never sold; by finish */
     struct pl_price_rules price_rules;
     struct pl_id chain;          /* size 0: none                                                   */
@@ -673,9 +685,13 @@ struct pl_sale_leg {
     uint32_t instrument;
     enum pl_side side;
     int64_t lots;                /* magnitude, > 0, <= the leg's size                              */
-    int64_t limit_ticks;         /* sell: floor(ticks (1 - discount)), buy: ceil(ticks (1 + discount)) */
-    pl_i128 one_lot_less;        /* end excess with this leg one lot smaller; < 0 if the sale
-                                    reaches and took no more than PL_SALE_EVALUATIONS_MAX          */
+    int64_t limit_ticks;         /* sell: floor(ticks (1 - discount)), buy: ceil(ticks (1 + discount)),
+                                    with the discount of the rung that all of the leg fits in      */
+    bool is_extended;            /* sold farther than needed: the venue takes no less, or would not
+                                    take what is left (min_notional_usd)                           */
+    pl_i128 one_lot_less;        /* end excess with this leg one lot (lot_step) smaller at the same
+                                    limit; < 0 if the sale reaches, the leg is not extended, and it
+                                    took no more than PL_SALE_EVALUATIONS_MAX                      */
 };
 
 struct pl_sale {
@@ -706,6 +722,13 @@ struct pl_sale {
  * may be sold and helps is sold and is_bankrupt says so, unless sellable legs found no room among
  * PL_SALE_LEGS_MAX: they are for the next revision. An account out of range gets an empty sale that
  * neither reaches nor is bankrupt.
+ *
+ * Venues. A leg is sold in multiples of lot_step, never more than slice_usd_max at once: what more is needed
+ * is the next revision's, and nobody is called bankrupt while more than the slices would suffice. A leg
+ * worth less than min_notional_usd cannot be sold; an order for less than that is made larger, and one that
+ * would leave less takes all. The limit is that of the rung of the depth ladder that holds the whole order,
+ * and all of it is valued at that limit, so that whatever is filled is filled at what was proved or better;
+ * a plan looks for fewer lots at a better rung. Values are at the mark.
  *
  * At least cost, steps of legs, and of a long with a short that hedges it, are taken by what they gain for
  * what they give up (cheapest.c); then it is trimmed likewise. Where that finds no sale the liquidity order

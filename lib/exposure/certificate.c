@@ -39,10 +39,13 @@ struct forms {
     int32_t rates[PL_LEGS_MAX];           /* r of each leg                            */
 };
 
-/* l(y): what is there without a sale, and what all of each item adds. */
+/* l(y) - 10^6 C(y): what is there without a sale, and what all of each part adds. A part is what one rung
+ * holds of an item: its cost is convex, hence at most that of an order, which pays its last rung for all. */
+enum { PARTS_MAX = PL_SALE_LEGS_MAX * (PL_DEPTH_MAX + 1) };
 struct line {
     pl_i128 start;
-    pl_i128 gains[PL_SALE_LEGS_MAX], costs[PL_SALE_LEGS_MAX]; /* of lots_max, net of 10^6 cost; cost */
+    uint32_t part_count;
+    pl_i128 gains[PARTS_MAX], costs[PARTS_MAX];
 };
 
 /* ---- the linear form ------------------------------------------------------------------------- */
@@ -84,6 +87,25 @@ static pl_i128 scale(pl_i128 value, int64_t slope)
     return pl_div_ceil(value * slope, PL_PPM);
 }
 
+static void add_parts(struct line *line, const struct pl_item *item, int64_t slope)
+{
+    const int64_t whole = (int64_t)PL_PPM * PL_PPM;
+    int64_t from = 0;
+    for (uint32_t r = 0; r < item->rung_count && from < item->units_max; r++) {
+        int64_t to = item->rung_units[r] < item->units_max ? item->rung_units[r] : item->units_max;
+        pl_i128 limit_vu = (pl_i128)item->rung_ticks[r] * item->multiplier;
+        uint32_t part = line->part_count;
+        if (to <= from)
+            continue;
+        line->costs[part] = (to - from) * pl_abs(item->mark_vu - limit_vu);
+        line->gains[part] = scale((to - from) * item->mark_vu,
+                                  item->side == PL_SIDE_SELL ? whole - slope : slope - whole) -
+                            PL_PPM * line->costs[part];
+        line->part_count++;
+        from = to;
+    }
+}
+
 static void make_line(const struct pl_plan *plan, const struct forms *forms, struct line *line)
 {
     const struct pl_portfolio *before = plan->before;
@@ -95,14 +117,9 @@ static void make_line(const struct pl_plan *plan, const struct forms *forms, str
                        cum_of(&plan->market->parameters->instruments[leg->instrument],
                               forms->rates[i]);
     }
-    for (uint32_t i = 0; i < plan->item_count; i++) {
-        const struct pl_item *item = &plan->items[i];
-        pl_i128 value = item->lots_max * item->mark_vu;
-        int64_t slope = slope_of(plan, forms, item->leg), whole = (int64_t)PL_PPM * PL_PPM;
-        line->costs[i] = pl_item_cost(item, item->lots_max);
-        line->gains[i] = scale(value, item->side == PL_SIDE_SELL ? whole - slope : slope - whole) -
-                         PL_PPM * line->costs[i];
-    }
+    line->part_count = 0;
+    for (uint32_t i = 0; i < plan->item_count; i++)
+        add_parts(line, &plan->items[i], slope_of(plan, forms, plan->items[i].leg));
 }
 
 /* ---- the bound of one line ------------------------------------------------------------------- */
@@ -132,15 +149,15 @@ static pl_i128 priced(struct price mu, pl_i128 amount, bool is_up)
 }
 
 /* min over y of C(y) - mu l(y), rounded down. */
-static pl_i128 bound_at(const struct pl_plan *plan, const struct line *line, struct price mu)
+static pl_i128 bound_at(const struct line *line, struct price mu)
 {
     pl_i128 bound = priced(mu, -line->start, false);
-    for (uint32_t i = 0; i < plan->item_count; i++)
+    for (uint32_t i = 0; i < line->part_count; i++)
         bound += pl_min(0, line->costs[i] - priced(mu, line->gains[i], true));
     return bound;
 }
 
-/* Whether item a comes before b in the merit order, as far as prices tell. */
+/* Whether part a comes before b in the merit order, as far as prices tell. */
 static bool is_dearer(struct price a, struct price b)
 {
     /* Numerators have 19 bits at most: a shift by more than 40 decides alone. */
@@ -150,14 +167,14 @@ static bool is_dearer(struct price a, struct price b)
                              : a.numerator << (b.shift - a.shift) > b.numerator;
 }
 
-/* The price at which the fractional knapsack of the line is full: that of the item that fills it. */
-static pl_i128 bound_of(const struct pl_plan *plan, const struct line *line)
+/* The price at which the fractional knapsack of the line is full: that of the part that fills it. */
+static pl_i128 bound_of(const struct line *line)
 {
-    struct price prices[PL_SALE_LEGS_MAX];
-    uint32_t order[PL_SALE_LEGS_MAX], count = 0;
+    struct price prices[PARTS_MAX];
+    uint32_t order[PARTS_MAX], count = 0;
     if (line->start >= 0)
         return 0;
-    for (uint32_t i = 0; i < plan->item_count; i++) {
+    for (uint32_t i = 0; i < line->part_count; i++) {
         if (line->gains[i] <= 0)
             continue;
         prices[i] = price_of(line->costs[i], line->gains[i]);
@@ -170,14 +187,14 @@ static pl_i128 bound_of(const struct pl_plan *plan, const struct line *line)
     uint32_t at = 0;
     while (at < count && reached < 0)
         reached += line->gains[order[at++]];
-    return at == 0 ? 0 : pl_max(0, bound_at(plan, line, prices[order[at - 1]]));
+    return at == 0 ? 0 : pl_max(0, bound_at(line, prices[order[at - 1]]));
 }
 
 static pl_i128 bound_with(const struct pl_plan *plan, const struct forms *forms)
 {
     struct line line;
     make_line(plan, forms, &line);
-    return bound_of(plan, &line);
+    return bound_of(&line);
 }
 
 /* ---- the choice of forms --------------------------------------------------------------------- */

@@ -18,29 +18,29 @@ enum { STEPS_MAX = 512, STEPS_OF_ONE_SIZE = 64, SIZE_DIVISOR = 4 };
 struct step {
     struct pl_item *items[2];
     unsigned item_count;
-    int64_t lots[2]; /* what is added */
+    int64_t units[2]; /* what is added */
     pl_i128 merit;   /* gain per cost */
 };
 
-/* As many lots as are worth `value`, at least one, at most what is left. */
-static int64_t lots_worth(const struct pl_item *item, pl_i128 value)
+/* As many units as are worth `value`, at least one, at most what is left. */
+static int64_t units_worth(const struct pl_item *item, pl_i128 value)
 {
-    int64_t left = item->lots_max - item->lots;
-    pl_i128 lots = pl_max(1, value / pl_max(1, item->mark_vu));
-    return lots < left ? (int64_t)lots : left;
+    int64_t left = item->units_max - item->units;
+    pl_i128 units = pl_max(1, value / pl_max(1, item->mark_vu));
+    return units < left ? (int64_t)units : left;
 }
 
 static void add(struct pl_plan *plan, const struct step *step, int sign)
 {
     for (unsigned i = 0; i < step->item_count; i++)
-        pl_plan_set_lots(plan, step->items[i], step->items[i]->lots + sign * step->lots[i]);
+        pl_plan_set(plan, step->items[i], step->items[i]->units + sign * step->units[i]);
 }
 
 static pl_i128 cost_of(const struct step *step)
 {
     pl_i128 cost = 0;
     for (unsigned i = 0; i < step->item_count; i++)
-        cost += pl_item_cost(step->items[i], step->items[i]->lots);
+        cost += pl_item_cost(step->items[i], step->items[i]->units);
     return cost;
 }
 
@@ -49,8 +49,8 @@ static pl_i128 cost_of(const struct step *step)
 static bool try(struct pl_plan *plan, struct step *step, pl_i128 excess, pl_i128 value)
 {
     for (unsigned i = 0; i < step->item_count; i++) {
-        step->lots[i] = lots_worth(step->items[i], value);
-        if (step->lots[i] == 0)
+        step->units[i] = units_worth(step->items[i], value);
+        if (step->units[i] == 0)
             return false;
     }
     pl_i128 cost = -cost_of(step);
@@ -107,6 +107,6 @@ pl_i128 pl_plan_cheapest(struct pl_plan *plan, pl_i128 excess)
     if (excess >= 0)
         return excess;
     for (uint32_t i = 0; i < plan->item_count; i++)
-        pl_plan_set_lots(plan, &plan->items[i], start.lots[i]);
+        pl_plan_set(plan, &plan->items[i], start.units[i]);
     return excess_at_start;
 }

@@ -77,6 +77,23 @@ static enum pl_err check_ids(const struct pl_id *first, size_t stride_bytes, uin
     return PL_OK;
 }
 
+/* A ladder that costs more the deeper it goes. */
+static enum pl_err check_depth(const struct pl_instrument *instrument)
+{
+    int64_t usd = 0;
+    int32_t discount_ppm = 0;
+    for (uint32_t i = 0; i < instrument->depth_count; i++) {
+        const struct pl_rung *rung = &instrument->depth[i];
+        if (rung->usd_max <= usd || rung->discount_ppm < discount_ppm ||
+            rung->discount_ppm > instrument->sale_discount_ppm)
+            return pl_err_set(PL_REJECT_PARAMETERS, "rung %u: usd_max rises from above 0, and "
+                              "discount_ppm does not fall and is at most sale_discount_ppm", i + 1);
+        usd = rung->usd_max;
+        discount_ppm = rung->discount_ppm;
+    }
+    return PL_OK;
+}
+
 static enum pl_err check_instrument_ranges(const struct checked *checked)
 {
     const struct pl_instrument *instrument = checked->instrument;
@@ -89,6 +106,10 @@ static enum pl_err check_instrument_ranges(const struct checked *checked)
         {"confirmations", instrument->confirmation_count, 0, PL_CONFIRMATIONS_MAX},
         {"confidence_ppm", instrument->confidence_ppm, 0, INT32_MAX},
         {"sale_discount_ppm", instrument->sale_discount_ppm, 0, PL_PPM - 1},
+        {"depth", instrument->depth_count, 0, PL_DEPTH_MAX},
+        {"lot_step", instrument->lot_step, 0, PL_LOT_STEP_MAX},
+        {"min_notional_usd", instrument->min_notional_usd, 0, PL_DUST_USD_MAX},
+        {"slice_usd_max", instrument->slice_usd_max, 0, INT64_MAX},
         {"price_rules.sources", rules->source_count, 1, PL_PRICE_SOURCES_MAX},
         {"price_rules.quorum", rules->quorum, 1, rules->source_count},
         {"price_rules.age_ms_max", rules->age_ms_max, 1, INT64_MAX},
@@ -101,6 +122,9 @@ static enum pl_err check_instrument_ranges(const struct checked *checked)
         if (err)
             return refused(err, checked, "", ranges[i].field, "");
     }
+    enum pl_err depth = check_depth(instrument);
+    if (depth)
+        return refused(depth, checked, "", "depth", "");
     for (uint32_t i = 0; i < instrument->confirmation_count; i++) {
         const struct pl_confirmations *credit = &instrument->confirmations[i];
         enum pl_err err = check_range(credit->weight_ppm, 1, PL_PPM);

@@ -18,18 +18,18 @@
 /* ---- execution at the limit ----------------------------------------------------------------- */
 
 /*
- * Executes `lots` of one leg, or takes them back if negative. Cash stays within 4 times the gross
+ * Executes `lots` of one leg for a price, or takes them back if negative. Cash stays within 4 times the gross
  * value limit: a limit price is at most twice the mark (the discount is below one, and a tick is at
  * least one).
  */
 static void execute(struct pl_leg *leg, struct pl_portfolio *portfolio, enum pl_side side,
-                    pl_i128 limit_vu, int64_t lots)
+                    int64_t lots, pl_i128 price_vu)
 {
-    int64_t sold = side == PL_SIDE_SELL ? lots : -lots;
-    leg->lots -= sold;
-    leg->final_lots -= sold;
-    portfolio->cash_vu += sold * limit_vu;
-    portfolio->final_cash_vu += sold * limit_vu;
+    int sign = side == PL_SIDE_SELL ? 1 : -1;
+    leg->lots -= sign * lots;
+    leg->final_lots -= sign * lots;
+    portfolio->cash_vu += sign * price_vu;
+    portfolio->final_cash_vu += sign * price_vu;
 }
 
 /* The excess, or its upper bound where inputs are in doubt. */
@@ -45,11 +45,41 @@ static bool best_excess(const struct pl_market *market, const struct pl_portfoli
     return true;
 }
 
-void pl_plan_set_lots(struct pl_plan *plan, struct pl_item *item, int64_t lots)
+uint32_t pl_item_rung(const struct pl_item *item, int64_t units)
 {
-    execute(&plan->legs[item->leg], &plan->portfolio, item->side, item->limit_vu,
-            lots - item->lots);
-    item->lots = lots;
+    uint32_t rung = 0;
+    while (units > item->rung_units[rung])
+        rung++;
+    return rung;
+}
+
+static pl_i128 limit_of_rung(const struct pl_item *item, uint32_t rung)
+{
+    return (pl_i128)item->rung_ticks[rung] * item->multiplier;
+}
+
+pl_i128 pl_item_cost(const struct pl_item *item, int64_t units)
+{
+    return units * pl_abs(item->mark_vu - limit_of_rung(item, pl_item_rung(item, units)));
+}
+
+/* More or less of a leg at its present limit. */
+static void move(struct pl_plan *plan, struct pl_item *item, int64_t units)
+{
+    execute(&plan->legs[item->leg], &plan->portfolio, item->side, units * item->unit_lots,
+            units * item->limit_vu);
+    item->units += units;
+}
+
+void pl_plan_set(struct pl_plan *plan, struct pl_item *item, int64_t units)
+{
+    uint32_t rung = pl_item_rung(item, units);
+    if (item->limit_ticks != item->rung_ticks[rung]) {
+        move(plan, item, -item->units);
+        item->limit_ticks = item->rung_ticks[rung];
+        item->limit_vu = limit_of_rung(item, rung);
+    }
+    move(plan, item, units - item->units);
 }
 
 pl_i128 pl_plan_excess(struct pl_plan *plan)
@@ -62,15 +92,10 @@ pl_i128 pl_plan_excess(struct pl_plan *plan)
     return excess;
 }
 
-pl_i128 pl_plan_excess_with(struct pl_plan *plan, struct pl_item *item, int64_t lots)
+pl_i128 pl_plan_excess_with(struct pl_plan *plan, struct pl_item *item, int64_t units)
 {
-    pl_plan_set_lots(plan, item, lots);
+    pl_plan_set(plan, item, units);
     return pl_plan_excess(plan);
-}
-
-pl_i128 pl_item_cost(const struct pl_item *item, int64_t lots)
-{
-    return lots * pl_abs(item->mark_vu - item->limit_vu);
 }
 
 /* ---- what may be sold ----------------------------------------------------------------------- */
@@ -92,16 +117,64 @@ static int64_t sellable_lots(const struct pl_leg *leg)
 
 /* Limit price against us, the second of the two roundings there are. False when it is no price:
  * below one tick, or beyond all ticks. */
-bool pl_limit_of(const struct pl_quote *quote, const struct pl_instrument *instrument,
-                 enum pl_side side, int64_t *limit_ticks)
+static bool limit_at(const struct pl_quote *quote, enum pl_side side, int32_t discount_ppm,
+                     int64_t *limit_ticks)
 {
     pl_i128 ticks =
         side == PL_SIDE_SELL
-            ? pl_div_floor((pl_i128)quote->ticks * (PL_PPM - instrument->sale_discount_ppm), PL_PPM)
-            : pl_div_ceil((pl_i128)quote->ticks * (PL_PPM + instrument->sale_discount_ppm), PL_PPM);
+            ? pl_div_floor((pl_i128)quote->ticks * (PL_PPM - discount_ppm), PL_PPM)
+            : pl_div_ceil((pl_i128)quote->ticks * (PL_PPM + discount_ppm), PL_PPM);
     if (ticks <= 0 || ticks > INT64_MAX)
         return false;
     *limit_ticks = (int64_t)ticks;
+    return true;
+}
+
+bool pl_limit_of(const struct pl_quote *quote, const struct pl_instrument *instrument,
+                 enum pl_side side, int64_t *limit_ticks)
+{
+    return limit_at(quote, side, instrument->sale_discount_ppm, limit_ticks);
+}
+
+/* Whole units for so much, as far as 64 bits go. */
+static int64_t units_for(const struct pl_item *item, int64_t usd, bool is_up)
+{
+    pl_i128 value_vu = (pl_i128)usd * PL_USD_VU;
+    return (int64_t)pl_min(INT64_MAX, is_up ? pl_div_ceil(value_vu, item->mark_vu)
+                                            : pl_div_floor(value_vu, item->mark_vu));
+}
+
+/* Every rung's discount is at most the last one's, which is a price. */
+static bool fill_rungs(const struct pl_quote *quote, const struct pl_instrument *instrument,
+                       struct pl_item *item)
+{
+    uint32_t last = item->rung_count = instrument->depth_count;
+    item->rung_units[last] = INT64_MAX;
+    if (!pl_limit_of(quote, instrument, item->side, &item->rung_ticks[last]))
+        return false;
+    for (uint32_t i = 0; i < last; i++) {
+        bool is_price = limit_at(quote, item->side, instrument->depth[i].discount_ppm,
+                                 &item->rung_ticks[i]);
+        pl_assert(is_price);
+        item->rung_units[i] = units_for(item, instrument->depth[i].usd_max, false);
+    }
+    item->rung_count++;
+    return true;
+}
+
+/* How much at once, and how little. False when the venue takes nothing so small. */
+static bool fill_sizes(const struct pl_instrument *instrument, int64_t lots, struct pl_item *item)
+{
+    item->units_whole = item->units_max = lots / item->unit_lots;
+    item->units_notional = units_for(item, instrument->min_notional_usd, true);
+    if (item->units_whole == 0 || item->units_whole < item->units_notional)
+        return false;
+    if (instrument->slice_usd_max > 0) {
+        int64_t slice = units_for(item, instrument->slice_usd_max, false);
+        int64_t least = item->units_notional > 1 ? item->units_notional : 1;
+        slice = slice > least ? slice : least;
+        item->units_max = slice < item->units_max ? slice : item->units_max;
+    }
     return true;
 }
 
@@ -116,12 +189,16 @@ static bool item_of(const struct pl_market *market, const struct pl_leg *leg, st
     item->instrument = leg->instrument;
     item->rank = instrument->sale_rank;
     item->side = leg->lots > 0 ? PL_SIDE_SELL : PL_SIDE_BUY;
-    item->lots = 0;
-    item->lots_max = sellable_lots(leg);
-    if (item->lots_max == 0 || !pl_limit_of(quote, instrument, item->side, &item->limit_ticks))
+    item->unit_lots = instrument->lot_step > 0 ? instrument->lot_step : 1;
+    int64_t lots = sellable_lots(leg);
+    if (lots < item->unit_lots) /* so a unit is worth no more than the leg, whose value is in range */
         return false;
-    item->mark_vu = quote->lot_vu;
-    item->limit_vu = (pl_i128)item->limit_ticks * instrument->multiplier;
+    item->multiplier = item->unit_lots * instrument->multiplier;
+    item->mark_vu = (pl_i128)quote->lot_vu * item->unit_lots;
+    if (!fill_rungs(quote, instrument, item) || !fill_sizes(instrument, lots, item))
+        return false;
+    item->limit_ticks = item->rung_ticks[0];
+    item->limit_vu = limit_of_rung(item, 0);
     return true;
 }
 
@@ -152,22 +229,24 @@ static void plan_init(struct pl_plan *plan, const struct pl_market *market,
     memcpy(plan->legs, portfolio->legs, portfolio->leg_count * sizeof plan->legs[0]);
     plan->is_certain = pl_portfolio_is_certain(market, portfolio);
     plan->item_count = 0;
-    plan->has_more = false;
+    plan->has_more = plan->is_sliced = false;
     plan->evaluation_count = 0;
     for (uint32_t i = 0; i < portfolio->leg_count; i++) {
         struct pl_item item = {.leg = i};
-        if (item_of(market, &portfolio->legs[i], &item))
-            insert_item(plan, &item);
+        if (!item_of(market, &portfolio->legs[i], &item))
+            continue;
+        plan->is_sliced |= item.units_max < item.units_whole;
+        insert_item(plan, &item);
     }
 }
 
 /* ---- search --------------------------------------------------------------------------------- */
 
-/* The least lots <= item->lots that reach, where item->lots does; sets them and returns the
+/* The least lots <= item->units that reach, where item->units does; sets them and returns the
  * excess. */
 static pl_i128 lower_to_least(struct pl_plan *plan, struct pl_item *item)
 {
-    int64_t low = 0, high = item->lots;
+    int64_t low = item->units_min, high = item->units;
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
         if (pl_plan_excess_with(plan, item, middle) >= 0)
@@ -181,7 +260,7 @@ static pl_i128 lower_to_least(struct pl_plan *plan, struct pl_item *item)
 /* The least lots that help most; sets them and returns the excess. */
 static pl_i128 move_to_best(struct pl_plan *plan, struct pl_item *item)
 {
-    int64_t low = 0, high = item->lots_max;
+    int64_t low = 0, high = item->units_max;
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
         if (pl_plan_excess_with(plan, item, middle + 1) > pl_plan_excess_with(plan, item, middle))
@@ -197,7 +276,7 @@ static pl_i128 raise_in_order(struct pl_plan *plan, pl_i128 excess)
 {
     for (uint32_t i = 0; i < plan->item_count && excess < 0; i++) {
         struct pl_item *item = &plan->items[i];
-        excess = pl_plan_excess_with(plan, item, item->lots_max);
+        excess = pl_plan_excess_with(plan, item, item->units_max);
         if (excess < 0)
             excess = move_to_best(plan, item);
         if (excess >= 0)
@@ -211,7 +290,7 @@ static pl_i128 raise_in_order(struct pl_plan *plan, pl_i128 excess)
 static pl_i128 unwind_all(struct pl_plan *plan)
 {
     for (uint32_t i = 0; i < plan->item_count; i++)
-        pl_plan_set_lots(plan, &plan->items[i], plan->items[i].lots_max);
+        pl_plan_set(plan, &plan->items[i], plan->items[i].units_max);
     pl_i128 excess = pl_plan_excess(plan);
     for (uint32_t i = plan->item_count; i-- > 0 && excess < 0;)
         excess = move_to_best(plan, &plan->items[i]);
@@ -222,7 +301,7 @@ struct pl_point pl_plan_point(const struct pl_plan *plan)
 {
     struct pl_point point = {0};
     for (uint32_t i = 0; i < plan->item_count; i++)
-        point.lots[i] = plan->items[i].lots;
+        point.units[i] = plan->items[i].units;
     return point;
 }
 
@@ -231,8 +310,8 @@ static pl_i128 excess_between(struct pl_plan *plan, const struct pl_point *from,
                               int64_t step, int64_t step_count)
 {
     for (uint32_t i = 0; i < plan->item_count; i++) {
-        pl_i128 way = (pl_i128)(to->lots[i] - from->lots[i]) * step / step_count;
-        pl_plan_set_lots(plan, &plan->items[i], from->lots[i] + (int64_t)way);
+        pl_i128 way = (pl_i128)(to->units[i] - from->units[i]) * step / step_count;
+        pl_plan_set(plan, &plan->items[i], from->units[i] + (int64_t)way);
     }
     return pl_plan_excess(plan);
 }
@@ -248,7 +327,7 @@ pl_i128 pl_plan_unwind(struct pl_plan *plan, const struct pl_point *from,
 {
     int64_t step_count = 1;
     for (uint32_t i = 0; i < plan->item_count; i++) {
-        int64_t way = to->lots[i] - from->lots[i];
+        int64_t way = to->units[i] - from->units[i];
         if (way < 0)
             way = -way;
         if (way > step_count)
@@ -274,16 +353,16 @@ static bool cut_each(struct pl_plan *plan, bool is_half_way)
     bool has_cut = false;
     for (uint32_t i = plan->item_count; i-- > 0;) {
         struct pl_item *item = &plan->items[i];
-        int64_t lots = item->lots;
-        if (lots == 0)
+        int64_t units = item->units;
+        if (units == item->units_min)
             continue;
-        if (pl_plan_excess_with(plan, item, lots - 1) >= 0) {
+        if (pl_plan_excess_with(plan, item, units - 1) >= 0) {
             lower_to_least(plan, item);
             if (is_half_way)
-                pl_plan_set_lots(plan, item, item->lots + (lots - item->lots) / 2);
+                pl_plan_set(plan, item, item->units + (units - item->units) / 2);
             has_cut = true;
         } else {
-            pl_plan_set_lots(plan, item, lots);
+            pl_plan_set(plan, item, units);
         }
     }
     return has_cut;
@@ -298,16 +377,17 @@ static bool cut_along(struct pl_plan *plan, const struct pl_point *from)
     struct pl_point here = pl_plan_point(plan), beyond;
     int64_t way_most = 0;
     for (uint32_t i = 0; i < plan->item_count; i++)
-        if (from->lots[i] - here.lots[i] > way_most)
-            way_most = from->lots[i] - here.lots[i];
+        if (from->units[i] - here.units[i] > way_most)
+            way_most = from->units[i] - here.units[i];
     pl_i128 step_most = INT64_MAX; /* a step is one lot of the leg that went farthest */
     for (uint32_t i = 0; i < plan->item_count; i++) {
-        int64_t way = from->lots[i] - here.lots[i];
+        int64_t way = from->units[i] - here.units[i];
         if (way > 0)
-            step_most = pl_min(step_most, (pl_i128)here.lots[i] * way_most / way);
+            step_most = pl_min(step_most, (pl_i128)(here.units[i] - plan->items[i].units_min) *
+                                              way_most / way);
     }
     for (uint32_t i = 0; i < plan->item_count; i++)
-        beyond.lots[i] = here.lots[i] - (from->lots[i] - here.lots[i]);
+        beyond.units[i] = here.units[i] - (from->units[i] - here.units[i]);
     int64_t low = 0, high = (int64_t)step_most; /* low reaches */
     while (low < high) {
         int64_t middle = high - (high - low) / 2;
@@ -353,12 +433,46 @@ static pl_i128 trim(struct pl_plan *plan)
     return pl_plan_excess(plan);
 }
 
+/* How much of an item its venue takes, at least what is needed. */
+static int64_t fitting(const struct pl_item *item)
+{
+    int64_t least = item->units_notional, left = item->units_whole - item->units;
+    if (item->units == 0)
+        return 0;
+    if (left > 0 && left < least && item->units_max == item->units_whole)
+        return item->units_whole;
+    return item->units < least ? least : item->units;
+}
+
+/*
+ * Makes legs as large as their venue wants them, in the order of liquidity, and cuts the others to what is
+ * still needed. A leg that costs more than it brings may not be made larger then: its order stays as it is,
+ * too small for the venue, since a target that is reached is worth more than an order that is taken.
+ */
+static pl_i128 fit(struct pl_plan *plan, pl_i128 excess)
+{
+    for (uint32_t i = 0; i < plan->item_count; i++) {
+        struct pl_item *item = &plan->items[i];
+        int64_t units = item->units, wanted = fitting(item);
+        if (wanted == units)
+            continue;
+        pl_i128 extended = pl_plan_excess_with(plan, item, wanted);
+        if (extended < 0) {
+            pl_plan_set(plan, item, units);
+            continue;
+        }
+        item->units_min = wanted;
+        excess = trim(plan);
+    }
+    return excess;
+}
+
 /* From nothing sold; if that finds no way either, back to where it stood. */
 static pl_i128 search_pairs(struct pl_plan *plan)
 {
     const struct pl_point stood = pl_plan_point(plan);
     for (uint32_t i = 0; i < plan->item_count; i++)
-        pl_plan_set_lots(plan, &plan->items[i], 0);
+        pl_plan_set(plan, &plan->items[i], 0);
     pl_i128 found = pl_plan_cheapest(plan, pl_plan_excess(plan));
     return found >= 0 ? found : excess_between(plan, &stood, &stood, 0, 1);
 }
@@ -381,7 +495,7 @@ static pl_i128 search(struct pl_plan *plan, pl_i128 excess)
         if (excess < 0) /* hedges in a proportion of their own */
             excess = search_pairs(plan);
     }
-    return excess >= 0 ? trim(plan) : excess;
+    return excess >= 0 ? fit(plan, trim(plan)) : excess;
 }
 
 /* ---- result --------------------------------------------------------------------------------- */
@@ -390,17 +504,20 @@ static void write_legs(struct pl_plan *plan, struct pl_sale *sale)
 {
     for (uint32_t i = 0; i < plan->item_count; i++) {
         struct pl_item *item = &plan->items[i];
-        if (item->lots == 0)
+        if (item->units == 0)
             continue;
         struct pl_sale_leg *leg = &sale->legs[sale->leg_count++];
         *leg = (struct pl_sale_leg){.instrument = item->instrument,
                                     .side = item->side,
-                                    .lots = item->lots,
-                                    .limit_ticks = item->limit_ticks};
-        leg->one_lot_less = pl_plan_excess_with(plan, item, item->lots - 1);
-        pl_i128 excess = pl_plan_excess_with(plan, item, leg->lots);
+                                    .lots = item->units * item->unit_lots,
+                                    .limit_ticks = item->limit_ticks,
+                                    .is_extended = item->units_min > 0};
+        move(plan, item, -1);
+        leg->one_lot_less = pl_plan_excess(plan);
+        move(plan, item, 1);
+        pl_i128 excess = pl_plan_excess(plan);
         pl_assert(excess == sale->end_after);
-        pl_assert(!sale->reaches || leg->one_lot_less < 0 ||
+        pl_assert(!sale->reaches || leg->is_extended || leg->one_lot_less < 0 ||
                   plan->evaluation_count >= PL_SALE_EVALUATIONS_MAX); /* G9 */
     }
 }
@@ -409,11 +526,25 @@ static void write_legs(struct pl_plan *plan, struct pl_sale *sale)
 static void write_cost(const struct pl_plan *plan, struct pl_sale *sale)
 {
     for (uint32_t i = 0; i < plan->item_count; i++)
-        sale->cost_vu += pl_item_cost(&plan->items[i], plan->items[i].lots);
+        sale->cost_vu += pl_item_cost(&plan->items[i], plan->items[i].units);
     sale->cost_bound_vu = pl_min(pl_plan_cost_bound(plan, sale->cost_vu), sale->cost_vu);
     if (sale->cost_vu > 0)
         sale->gap_ppm = (int32_t)pl_div_ceil((sale->cost_vu - sale->cost_bound_vu) * PL_PPM,
                                              sale->cost_vu);
+}
+
+/* Whether all of every leg, in more than one revision, would reach what the slices do not. */
+static bool is_slice_enough(struct pl_plan *plan)
+{
+    const struct pl_point stood = pl_plan_point(plan);
+    if (!plan->is_sliced)
+        return false;
+    for (uint32_t i = 0; i < plan->item_count; i++)
+        pl_plan_set(plan, &plan->items[i], plan->items[i].units_whole);
+    bool is_enough = pl_plan_excess(plan) >= 0;
+    for (uint32_t i = 0; i < plan->item_count; i++)
+        pl_plan_set(plan, &plan->items[i], stood.units[i]);
+    return is_enough;
 }
 
 void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
@@ -431,7 +562,7 @@ void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
     if (sale->end_before < 0)
         sale->end_after = search(&plan, sale->end_before);
     sale->reaches = sale->end_after >= 0;
-    sale->is_bankrupt = !sale->reaches && !plan.has_more;
+    sale->is_bankrupt = !sale->reaches && !plan.has_more && !is_slice_enough(&plan);
     write_legs(&plan, sale);
     if (sale->reaches)
         write_cost(&plan, sale);
@@ -458,8 +589,8 @@ bool pl_sale_excess(const struct pl_market *market, const struct pl_portfolio *p
         pl_assert(i < sold.leg_count && legs[s].lots <= sellable_lots(&after[i]));
         pl_assert(legs[s].side == (after[i].lots > 0 ? PL_SIDE_SELL : PL_SIDE_BUY));
         int64_t multiplier = market->parameters->instruments[legs[s].instrument].multiplier;
-        execute(&after[i], &sold, legs[s].side, (pl_i128)legs[s].limit_ticks * multiplier,
-                legs[s].lots);
+        execute(&after[i], &sold, legs[s].side, legs[s].lots,
+                (pl_i128)legs[s].limit_ticks * multiplier * legs[s].lots);
     }
     return best_excess(market, &sold, tier, is_certain, excess);
 }

@@ -12,13 +12,21 @@
 
 #include "lib/exposure/terms.h"
 
+/* A leg that may be sold. Quantities are counted in units, the multiples of lots that its venue takes. */
 struct pl_item {
     uint32_t leg; /* index in the portfolio */
     uint32_t instrument, rank;
     enum pl_side side;
-    int64_t lots_max, lots; /* magnitudes */
-    int64_t limit_ticks;
-    pl_i128 mark_vu, limit_vu; /* of one lot */
+    int64_t unit_lots;
+    int64_t units, units_max; /* sold at the moment; at most, in one order                    */
+    int64_t units_min;        /* no trim goes below: what the venue takes at least            */
+    int64_t units_whole;      /* all of the leg                                               */
+    int64_t units_notional;   /* the least that is worth the venue's minimum                  */
+    uint32_t rung_count;      /* >= 1; the last one has no end                                */
+    int64_t rung_units[PL_DEPTH_MAX + 1], rung_ticks[PL_DEPTH_MAX + 1];
+    int64_t multiplier;       /* VU of a tick of a unit                                       */
+    int64_t limit_ticks;      /* of the present units                                         */
+    pl_i128 mark_vu, limit_vu; /* of one unit                                                 */
 };
 
 struct pl_plan {
@@ -29,26 +37,29 @@ struct pl_plan {
     bool is_certain;
     uint32_t item_count;
     bool has_more;                          /* sellable legs that do not fit */
+    bool is_sliced;                         /* units_max is below units_whole somewhere */
     struct pl_item items[PL_SALE_LEGS_MAX]; /* by rank */
     uint32_t evaluation_count;
 };
 
 struct pl_point {
-    int64_t lots[PL_SALE_LEGS_MAX];
+    int64_t units[PL_SALE_LEGS_MAX];
 };
 
 /* Executes more of an item at its limit, or takes some back. */
-void pl_plan_set_lots(struct pl_plan *plan, struct pl_item *item, int64_t lots);
+void pl_plan_set(struct pl_plan *plan, struct pl_item *item, int64_t units);
 struct pl_point pl_plan_point(const struct pl_plan *plan);
 /* The end tier's excess (upper bound where inputs are in doubt) with the items as they stand. */
 pl_i128 pl_plan_excess(struct pl_plan *plan);
-pl_i128 pl_plan_excess_with(struct pl_plan *plan, struct pl_item *item, int64_t lots);
+pl_i128 pl_plan_excess_with(struct pl_plan *plan, struct pl_item *item, int64_t units);
 /* Moves from a point that does not reach towards one that does, and stops where it begins to; the
  * excess there. */
 pl_i128 pl_plan_unwind(struct pl_plan *plan, const struct pl_point *from,
                        const struct pl_point *to);
-/* What the limit gives up against the mark. */
-pl_i128 pl_item_cost(const struct pl_item *item, int64_t lots);
+/* The rung that holds so many units. */
+uint32_t pl_item_rung(const struct pl_item *item, int64_t units);
+/* What the limits of so many units give up against the mark, all of them at that of their rung. */
+pl_i128 pl_item_cost(const struct pl_item *item, int64_t units);
 
 /* Raises items by steps that gain most for what they cost (cheapest.c). The excess, which is below 0 if
  * this finds no way; then nothing is raised. */

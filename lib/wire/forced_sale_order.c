@@ -198,6 +198,8 @@ static void build_leg(struct pl_wire *wire, const struct pl_instrument *rules,
     PL_PUT(to, lots, (uint64_t)leg->lots);
     PL_PUT(to, lot_decimals, rules->lot_decimals);
     to->limit_price = pl_build_decimal(wire, leg->limit_ticks, -(int32_t)rules->tick_decimals);
+    if (leg->is_extended)
+        PL_PUT(to, extended, true);
 }
 
 /* For ever, where the sum would be later than that; what is pending ends at the same time. */

@@ -261,6 +261,31 @@ static enum pl_err read_haircut(const Plimsoll__V1__ParameterSet__Haircut *from,
     return err;
 }
 
+/* What a sale at its venue is like; all of it may be absent. */
+static enum pl_err read_venue(const Plimsoll__V1__ParameterSet__Instrument *from,
+                              struct pl_instrument *instrument)
+{
+    enum pl_err err = pl_field_count(NULL, "depth", from->n_depth, PL_DEPTH_MAX,
+                                     &instrument->depth_count);
+    for (uint32_t i = 0; !err && i < instrument->depth_count; i++) {
+        const struct pl_place place = {NULL, "depth", (int)i};
+        const Plimsoll__V1__ParameterSet__Rung *rung = from->depth[i];
+        err = pl_field_i64(&place, PL_SCALAR(rung, usd_max), INT64_MIN, INT64_MAX,
+                           &instrument->depth[i].usd_max);
+        if (!err)
+            err = read_ppm(&place, PL_SCALAR(rung, discount_ppm),
+                           &instrument->depth[i].discount_ppm);
+    }
+    if (!err)
+        err = read_i64_or_none(NULL, PL_SCALAR(from, min_notional_usd),
+                               &instrument->min_notional_usd);
+    if (!err)
+        err = read_i64_or_none(NULL, PL_SCALAR(from, lot_step), &instrument->lot_step);
+    if (!err)
+        err = read_i64_or_none(NULL, PL_SCALAR(from, slice_usd_max), &instrument->slice_usd_max);
+    return err;
+}
+
 static enum pl_err read_confirmations(const Plimsoll__V1__ParameterSet__Instrument *from,
                                       struct pl_instrument *instrument)
 {
@@ -315,6 +340,8 @@ static enum pl_err read_instrument(const Plimsoll__V1__ParameterSet__Instrument 
         err = pl_field_id_or_none(NULL, "chain", from->chain, &instrument->chain);
     if (!err)
         err = pl_field_id_or_none(NULL, "bridge", from->bridge, &instrument->bridge);
+    if (!err)
+        err = read_venue(from, instrument);
     if (!err)
         err = read_confirmations(from, instrument);
     if (!err && from->haircut_model)

@@ -8,7 +8,8 @@
  *              end_excess_before_usd, end_excess_after_usd, maintenance_excess_before_usd,
  *              evaluations, cost_usd, cost_bound_usd, gap_ppm: null unless it reaches the target;
  *              objective (liquidity_order or least_cost)
- *   legs[]     order_id, instrument, side, quantity, limit_price, end_excess_one_lot_less_usd
+ *   legs[]     order_id, instrument, side, quantity, limit_price, end_excess_one_lot_less_usd, extended
+ *              (where the venue takes no less)
  *   choices[]  in the liquidity order, then the legs outside of it: instrument, rank, ordered,
  *              skipped (why it could not be sold, or null), alone {reaches_target, quantity,
  *              end_excess_after_usd} or null, and note
@@ -36,11 +37,14 @@ json_t *explain_sale_leg(const struct pl_names *names, const struct pl_parameter
                          const struct pl_sale_leg *leg)
 {
     const struct pl_instrument *instrument = &parameters->instruments[leg->instrument];
-    return json_pack("{s:s, s:s, s:o, s:o, s:o}", "instrument", names->ids[leg->instrument].text,
+    json_t *facts = json_pack("{s:s, s:s, s:o, s:o, s:o}", "instrument", names->ids[leg->instrument].text,
                      "side", leg->side == PL_SIDE_SELL ? "sell" : "buy", "quantity",
                      explain_decimal(leg->lots, instrument->lot_decimals), "limit_price",
                      explain_decimal(leg->limit_ticks, instrument->tick_decimals),
                      "end_excess_one_lot_less_usd", explain_bound(leg->one_lot_less, 18));
+    if (leg->is_extended)
+        json_object_set_new(facts, "extended", json_true());
+    return facts;
 }
 
 /* ---- what may be sold ----------------------------------------------------------------------- */

@@ -21,7 +21,7 @@ enum { MARKS_PER_WORLD = 4, PORTFOLIOS_PER_MARKS = 10, COMBINATIONS_MAX = 4000 }
 static struct world world;
 static struct model_box box;
 static struct {
-    uint64_t plans, reaching, bankrupt, several, uncertain, first, exact;
+    uint64_t plans, reaching, bankrupt, several, uncertain, first, exact, extended, sliced;
     uint64_t evaluations, evaluations_max;
 } met;
 
@@ -84,12 +84,13 @@ static void check_smallest(const struct pl_sale *sale)
     struct pl_sale_leg less[PL_SALE_LEGS_MAX];
     for (uint32_t i = 0; i < sale->leg_count; i++) {
         memcpy(less, sale->legs, sizeof less);
-        less[i].lots--;
+        less[i].lots -= model_step(&world.parameters.instruments[less[i].instrument]);
         pl_i128 excess = excess_after(PL_TIER_END, less, sale->leg_count);
         if (excess != sale->legs[i].one_lot_less)
             fail_with(sale, "leg %u: with one lot less %s", i, world_text_i128(excess));
-        if (sale->reaches && excess >= 0)
+        if (sale->reaches && excess >= 0 && !sale->legs[i].is_extended)
             fail_with(sale, "leg %u can be cut by one lot", i);
+        met.extended += sale->legs[i].is_extended;
     }
 }
 
@@ -104,6 +105,10 @@ static void check_existence(const struct pl_sale *sale)
         fail_with(sale, "called bankrupt, although selling everything reaches");
     if (count > PL_SALE_LEGS_MAX)
         return;
+    if (world.options.venues > 1 && unwinding_reaches && !sale->reaches) {
+        met.sliced++; /* more is for the next one */
+        return;
+    }
     if (unwinding_reaches && !sale->reaches)
         fail_with(sale, "selling everything reaches, the plan does not");
     if (!sale->reaches && !sale->is_bankrupt)
@@ -212,7 +217,7 @@ static void check_plan(void)
     if (sale.reaches)
         check_cost(&sale);
     if (world_chance(&world, 4) &&
-        world.parameters.policy.sale_objective == PL_SALE_LIQUIDITY_ORDER)
+        world.parameters.policy.sale_objective == PL_SALE_LIQUIDITY_ORDER && world.options.venues == 0)
         check_first(&sale);
     met.plans++;
     met.reaching += sale.reaches && sale.end_before < 0;
@@ -307,6 +312,7 @@ static void sales_are_legal_exact_and_smallest(void **state)
             .no_discount = w % 8 == 1,
             .all_sellable = w % 4 == 2,
             .bad_marks = w % 5 == 3 ? 3 : 0,
+            .venues = w % 7 < 3 ? (int)(w % 7) : 0,
         };
         world_begin(&world, seed + w);
         if (w % 3 == 1)
@@ -331,7 +337,9 @@ static void sales_are_legal_exact_and_smallest(void **state)
            met.evaluations / met.plans, met.evaluations_max);
     assert_true(met.reaching > met.plans / 4 && met.several > met.plans / 20);
     assert_true(met.bankrupt > met.plans / 50 && met.uncertain > met.plans / 20);
+    printf("extended=%" PRIu64 " sliced=%" PRIu64 "\n", met.extended, met.sliced);
     assert_true(met.first > met.plans / 50 && met.exact > met.plans / 50);
+    assert_true(met.extended > 0 && met.sliced > 0);
 }
 
 /* Counts of one search that tries everything. */
@@ -422,7 +430,7 @@ static void a_sale_is_found_whenever_there_is_one(void **state)
     struct tally tally = {0};
     for (uint64_t w = 0; tally.tried < wanted; w++) {
         world.options = (struct world_options){
-            .coarse = true, .all_sellable = true, .instrument_count_max = 5};
+            .coarse = true, .all_sellable = true, .instrument_count_max = 5, .venues = w % 3 == 2};
         world_begin(&world, seed + w);
         world_mark(&world);
         for (int i = 0; i < 4; i++) {

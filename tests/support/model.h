@@ -143,6 +143,9 @@ const char *model_sale_fault(const struct pl_market *market, const struct pl_por
 int model_find_sale(const struct pl_market *market, const struct pl_portfolio *portfolio,
                     uint64_t limit, struct pl_sale_leg *sale, uint32_t *sale_count,
                     pl_i128 *cost_vu);
+/* Lots of one step of its venue, and the discount that an order of so many lots pays. */
+int64_t model_step(const struct pl_instrument *rules);
+int32_t model_discount(const struct pl_market *market, uint32_t instrument, int64_t lots);
 /* What one leg of a sale gives up against the mark. */
 pl_i128 model_sale_cost(const struct pl_market *market, const struct pl_sale_leg *sold);
 

@@ -69,6 +69,36 @@ static int64_t size_of(int64_t lots)
     return lots < 0 ? -lots : lots;
 }
 
+int64_t model_step(const struct pl_instrument *rules)
+{
+    return rules->lot_step == 0 ? 1 : rules->lot_step;
+}
+
+/* The mark's value of so many lots against so much. */
+static int compare_usd(const struct pl_market *market, uint32_t instrument, int64_t lots,
+                       int64_t usd)
+{
+    mpz_t value, least;
+    mpz_inits(value, least, NULL);
+    mpz_set_si(value, market->quotes[instrument].lot_vu);
+    mpz_mul_si(value, value, lots);
+    mpz_ui_pow_ui(least, 10, 12);
+    mpz_mul_si(least, least, usd);
+    int order = mpz_cmp(value, least);
+    mpz_clears(value, least, NULL);
+    return order;
+}
+
+/* The discount of the first rung that holds so many lots. */
+int32_t model_discount(const struct pl_market *market, uint32_t instrument, int64_t lots)
+{
+    const struct pl_instrument *rules = &market->parameters->instruments[instrument];
+    for (uint32_t i = 0; i < rules->depth_count; i++)
+        if (compare_usd(market, instrument, lots, rules->depth[i].usd_max) <= 0)
+            return rules->depth[i].discount_ppm;
+    return rules->sale_discount_ppm;
+}
+
 int64_t model_saleable_lots(const struct pl_market *market, const struct pl_leg *leg)
 {
     int64_t halt[PL_TIER_COUNT];
@@ -90,7 +120,11 @@ int64_t model_saleable_lots(const struct pl_market *market, const struct pl_leg 
     int64_t most = counted < final ? counted : final;
     if (leg->lots > 0)
         most = most > leg->credited_lots ? most - leg->credited_lots : 0;
-    return is_price ? most : 0;
+    const struct pl_instrument *rules = &market->parameters->instruments[leg->instrument];
+    int64_t step = model_step(rules);
+    most = most / step * step;
+    bool is_small = compare_usd(market, leg->instrument, most, rules->min_notional_usd) < 0;
+    return is_price && !is_small ? most : 0;
 }
 
 /* Cash that a sale leg brings (sell) or costs (buy), in VU. */
@@ -137,12 +171,21 @@ void model_sell(const struct pl_market *market, const struct pl_portfolio *portf
     mpz_clears(cash, brought, NULL);
 }
 
+static void set_limit(const struct pl_market *market, struct pl_sale_leg *sold)
+{
+    mpz_t limit;
+    mpz_init(limit);
+    model_limit(limit, market->quotes[sold->instrument].ticks, sold->side,
+                model_discount(market, sold->instrument, sold->lots));
+    pl_assert(mpz_fits_slong_p(limit));
+    sold->limit_ticks = mpz_get_si(limit);
+    mpz_clear(limit);
+}
+
 uint32_t model_unwind(const struct pl_market *market, const struct pl_portfolio *portfolio,
                       struct pl_sale_leg *sale)
 {
     uint32_t count = 0;
-    mpz_t limit;
-    mpz_init(limit);
     for (uint32_t i = 0; i < portfolio->leg_count; i++) {
         const struct pl_leg *leg = &portfolio->legs[i];
         int64_t lots = model_saleable_lots(market, leg);
@@ -153,12 +196,8 @@ uint32_t model_unwind(const struct pl_market *market, const struct pl_portfolio 
         sold->instrument = leg->instrument;
         sold->side = leg->lots > 0 ? PL_SIDE_SELL : PL_SIDE_BUY;
         sold->lots = lots;
-        model_limit(limit, market->quotes[leg->instrument].ticks, sold->side,
-                    market->parameters->instruments[leg->instrument].sale_discount_ppm);
-        pl_assert(mpz_fits_slong_p(limit));
-        sold->limit_ticks = mpz_get_si(limit);
+        set_limit(market, sold);
     }
-    mpz_clear(limit);
     return count;
 }
 
@@ -212,13 +251,31 @@ static const char *sale_leg_fault(const struct pl_market *market,
         return fault(text, "instrument %u may not be sold", sold->instrument);
     if (sold->side != (leg->lots > 0 ? PL_SIDE_SELL : PL_SIDE_BUY))
         return fault(text, "instrument %u: wrong side", sold->instrument);
+    const struct pl_instrument *rules = &market->parameters->instruments[sold->instrument];
+    int64_t step = model_step(rules);
+    if (sold->lots % step != 0)
+        return fault(text, "instrument %u: %" PRId64 " lots in steps of %" PRId64,
+                     sold->instrument, sold->lots, step);
+    /* A slice may be what the venue takes at least, or one step. */
+    if (rules->slice_usd_max > 0 && sold->lots > step &&
+        compare_usd(market, sold->instrument, sold->lots, rules->slice_usd_max) > 0 &&
+        compare_usd(market, sold->instrument, sold->lots - step, rules->min_notional_usd) >= 0)
+        return fault(text, "instrument %u: more than a slice", sold->instrument);
+    /* Extended: one step less is too little for the venue, or would leave it too little. */
+    int64_t left = size - (sold->lots - step);
+    bool is_least = compare_usd(market, sold->instrument, sold->lots - step,
+                                rules->min_notional_usd) < 0;
+    bool leaves_dust = sold->lots == size && left > 0 &&
+                       compare_usd(market, sold->instrument, left, rules->min_notional_usd) < 0;
+    if (sold->is_extended && !is_least && !leaves_dust)
+        return fault(text, "instrument %u: extended without a reason", sold->instrument);
     if (sold->lots <= 0 || sold->lots > size)
         return fault(text, "instrument %u: %" PRId64 " of %" PRId64 " lots", sold->instrument,
                      sold->lots, size);
     mpz_t limit;
     mpz_init(limit);
     model_limit(limit, market->quotes[sold->instrument].ticks, sold->side,
-                market->parameters->instruments[sold->instrument].sale_discount_ppm);
+                model_discount(market, sold->instrument, sold->lots));
     bool is_equal = mpz_fits_slong_p(limit) && mpz_get_si(limit) == sold->limit_ticks;
     const char *text_or_null = NULL;
     if (!is_equal)
@@ -269,11 +326,13 @@ int model_find_sale(const struct pl_market *market, const struct pl_portfolio *p
     static struct pl_sale_leg whole[PL_LEGS_MAX], tried[PL_LEGS_MAX];
     static struct pl_leg legs[PL_LEGS_MAX];
     uint32_t count = model_unwind(market, portfolio, whole);
-    uint64_t combinations = 1;
+    uint64_t combinations = 1, steps[PL_LEGS_MAX];
     for (uint32_t i = 0; i < count; i++) {
-        if ((uint64_t)whole[i].lots >= limit)
+        int64_t step = model_step(&market->parameters->instruments[whole[i].instrument]);
+        steps[i] = (uint64_t)(whole[i].lots / step);
+        if (steps[i] >= limit)
             return -1;
-        combinations *= (uint64_t)whole[i].lots + 1;
+        combinations *= steps[i] + 1;
         if (combinations > limit)
             return -1;
     }
@@ -286,8 +345,9 @@ int model_find_sale(const struct pl_market *market, const struct pl_portfolio *p
         pl_i128 cost = 0;
         memcpy(tried, whole, count * sizeof tried[0]);
         for (uint32_t i = 0; i < count; i++) {
-            tried[i].lots = (int64_t)(rest % ((uint64_t)whole[i].lots + 1));
-            rest /= (uint64_t)whole[i].lots + 1;
+            tried[i].lots = (int64_t)(rest % (steps[i] + 1)) * (whole[i].lots / (int64_t)steps[i]);
+            rest /= steps[i] + 1;
+            set_limit(market, &tried[i]);
             cost += model_sale_cost(market, &tried[i]);
         }
         if (found && cost >= *cost_vu)

@@ -198,6 +198,25 @@ static struct pl_id plainly_named(const char *prefix, uint64_t number)
     return id;
 }
 
+/* Ladders, steps, least and largest orders, of sizes that matter to holdings of a world. */
+static void fill_venue(struct world *world, struct pl_instrument *rules)
+{
+    rules->depth_count = (uint32_t)world_below(world, PL_DEPTH_MAX + 1);
+    for (uint32_t i = 0; i < rules->depth_count; i++) {
+        int64_t below = i > 0 ? rules->depth[i - 1].usd_max : 0;
+        int32_t least = i > 0 ? rules->depth[i - 1].discount_ppm : 0;
+        rules->depth[i].usd_max = below + 1 + world_between(world, 0, world_magnitude(world, 24));
+        rules->depth[i].discount_ppm =
+            (int32_t)world_between(world, least, rules->sale_discount_ppm);
+    }
+    if (world_chance(world, 3))
+        rules->lot_step = world_between(world, 1, 12);
+    if (world->options.venues > 1 && world_chance(world, 4))
+        rules->min_notional_usd = world_between(world, 0, 1000);
+    if (world->options.venues > 1 && world_chance(world, 4))
+        rules->slice_usd_max = 1 + world_between(world, 0, world_magnitude(world, 30));
+}
+
 static void fill_instrument(struct world *world, struct pl_instrument *rules,
                             int32_t growth[PL_FACTORS_MAX][PL_TIER_COUNT])
 {
@@ -236,6 +255,8 @@ static void fill_instrument(struct world *world, struct pl_instrument *rules,
         }
     }
     rules->sale_discount_ppm = draw_discount(world);
+    if (world->options.venues > 0)
+        fill_venue(world, rules);
     fill_price_rules(world, &rules->price_rules);
     if (world_chance(world, 2))
         rules->chain = plainly_named("c", world_below(world, 2));

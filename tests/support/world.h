@@ -13,6 +13,7 @@ enum { WORLD_INSTRUMENTS_MAX = 64, WORLD_UNLISTED = 3, WORLD_HALTS_MAX = 4 };
 
 /* What a test wants to do without. */
 struct world_options {
+    int venues;                /* 1: depth ladders and lot steps; 2: also least and largest orders */
     bool no_brackets;              /* requirements are homogeneous */
     bool no_discount;              /* sales are free of cost */
     bool all_sellable;             /* the liquidity order names every instrument */

@@ -48,6 +48,14 @@ static struct pl_instrument *row(uint32_t index)
     return &build.parameters.instruments[index];
 }
 
+/* Two rungs; the discount beyond them is 20,000. */
+static void deepen(int64_t near_usd, int32_t discount_ppm, int64_t deeper_usd, int32_t deeper_ppm)
+{
+    row(eth)->depth_count = 2;
+    row(eth)->depth[0] = (struct pl_rung){near_usd, discount_ppm};
+    row(eth)->depth[1] = (struct pl_rung){deeper_usd, deeper_ppm};
+}
+
 static void credit_eth(uint32_t blocks, int64_t lots_max, int32_t weight_ppm)
 {
     row(eth)->confirmation_count = 1;
@@ -190,6 +198,14 @@ BREAK(revision_pause, policy()->revision_pause_ms = -1)
 BREAK(restricted_hold, policy()->restricted_hold_ms = -1)
 BREAK(call_interval, policy()->call_interval_ms_min = -1)
 BREAK(grace, policy()->grace_ms = -1)
+BREAK(lot_step, row(eth)->lot_step = PL_LOT_STEP_MAX + 1)
+BREAK(min_notional, row(eth)->min_notional_usd = -1)
+BREAK(slice, row(eth)->slice_usd_max = -1)
+BREAK(depth_many, row(eth)->depth_count = PL_DEPTH_MAX + 1)
+BREAK(depth_flat, deepen(100, 100, 100, 200))
+BREAK(depth_cheaper, deepen(100, 300, 200, 200))
+BREAK(depth_dearer, deepen(100, 300, 200, 20001))
+BREAK(depth_zero, deepen(0, 300, 200, 300))
 BREAK(credit_weight, credit_eth(1, 1, PL_PPM + 1))
 BREAK(credit_blocks, credit_eth(0, 1, 1))
 BREAK(credit_lots, credit_eth(1, 0, 1))
@@ -271,6 +287,14 @@ static void each_rule_refuses_by_name(void **state)
         {restricted_hold, "policy default restricted_hold_ms: -1 is below 0"},
         {call_interval, "policy default call_interval_ms_min: -1 is below 0"},
         {grace, "policy default grace_ms: -1 is below 0"},
+        {lot_step, "instrument ETH lot_step: 1000001 is outside 0..1000000"},
+        {min_notional, "instrument ETH min_notional_usd: -1 is outside 0..1000000"},
+        {slice, "instrument ETH slice_usd_max: -1 is below 0"},
+        {depth_many, "instrument ETH depth: 5 is outside 0..4"},
+        {depth_flat, "instrument ETH depth: rung 2: usd_max rises"},
+        {depth_cheaper, "instrument ETH depth: rung 2: usd_max rises"},
+        {depth_dearer, "instrument ETH depth: rung 2: usd_max rises"},
+        {depth_zero, "instrument ETH depth: rung 1: usd_max rises"},
         {credit_weight, "instrument ETH confirmations: 1000001 is outside 1..1000000"},
         {credit_blocks, "instrument ETH confirmations: blocks and lots_max are above 0"},
         {credit_lots, "instrument ETH confirmations: blocks and lots_max are above 0"},

@@ -89,6 +89,33 @@ static void instruments_may_credit_what_is_not_final(void **state)
     assert_int_equal(instrument->confirmations[1].weight_ppm, 500000);
 }
 
+static void instruments_may_say_how_their_venue_trades(void **state)
+{
+    static struct pl_parameters set;
+    struct pl_names *names = test_names();
+    uint32_t index = 0;
+    struct pl_id id;
+    (void)state;
+    json_t *json = test_changed(TEST_RECORD_PARAMETERS, "instruments.0.depth",
+                                "[{'usd_max':'500','discount_ppm':100},"
+                                "{'usd_max':'5000','discount_ppm':200}]");
+    json_t *instrument = json_array_get(json_object_get(json, "instruments"), 0);
+    json_object_set_new(instrument, "lot_step", json_string("10"));
+    json_object_set_new(instrument, "min_notional_usd", json_string("5"));
+    json_object_set_new(instrument, "slice_usd_max", json_string("9000"));
+    const char *name = json_string_value(json_object_get(instrument, "instrument"));
+    assert_int_equal(pl_id_set(&id, name, strlen(name)), PL_OK);
+    assert_int_equal(pl_wire_parameters_decode(test_wire(), names,
+                                               test_encode(PL_TOPIC_PARAMETERS, json), &set),
+                     PL_OK);
+    assert_true(pl_names_find(names, &id, &index));
+    const struct pl_instrument *read = &set.instruments[index];
+    assert_int_equal(read->depth_count, 2);
+    assert_true(read->depth[1].usd_max == 5000 && read->depth[1].discount_ppm == 200);
+    assert_true(read->lot_step == 10 && read->min_notional_usd == 5);
+    assert_true(read->slice_usd_max == 9000);
+}
+
 static void calls_may_have_an_interval_and_a_grace(void **state)
 {
     static struct pl_parameters set;
@@ -399,6 +426,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_set_says_what_it_says),
+        cmocka_unit_test(instruments_may_say_how_their_venue_trades),
         cmocka_unit_test(instruments_may_credit_what_is_not_final),
         cmocka_unit_test(calls_may_have_an_interval_and_a_grace),
         cmocka_unit_test(bad_sets_are_refused),

@@ -231,11 +231,79 @@ void auditor_execute(struct portfolio *portfolio, int instrument, bool is_sell, 
     mpz_add(portfolio->final_cash, portfolio->final_cash, scratch.part);
 }
 
+/* The mark's value of so many lots against whole dollars. */
+static int compare_usd(const struct portfolio *portfolio, int instrument, int64_t lots, int64_t usd)
+{
+    mpz_t value, other;
+    mpz_inits(value, other, NULL);
+    mpz_set_si(value, portfolio->quotes[instrument].lot_vu);
+    mpz_mul_si(value, value, lots);
+    mpz_ui_pow_ui(other, 10, 12);
+    mpz_mul_si(other, other, usd);
+    int order = mpz_cmp(value, other);
+    mpz_clears(value, other, NULL);
+    return order;
+}
+
+static int64_t limit_at(const struct portfolio *portfolio, int instrument, bool is_sell,
+                        int64_t discount)
+{
+    mpz_set_si(scratch.part, portfolio->quotes[instrument].ticks);
+    mpz_mul_si(scratch.part, scratch.part, is_sell ? PL_PPM - discount : PL_PPM + discount);
+    if (is_sell)
+        mpz_fdiv_q_ui(scratch.part, scratch.part, PL_PPM);
+    else
+        mpz_cdiv_q_ui(scratch.part, scratch.part, PL_PPM);
+    return mpz_sgn(scratch.part) <= 0 || !mpz_fits_slong_p(scratch.part)
+               ? 0 : mpz_get_si(scratch.part);
+}
+
+int64_t auditor_limit(const struct portfolio *portfolio, int instrument, bool is_sell, int64_t lots)
+{
+    const struct rules *rules = auditor_rules_of(portfolio->set, instrument);
+    int64_t discount = rules->discount;
+    for (int i = rules->rung_count - 1; i >= 0; i--)
+        if (compare_usd(portfolio, instrument, lots, rules->rungs[i].usd_max) <= 0)
+            discount = rules->rungs[i].discount;
+    return limit_at(portfolio, instrument, is_sell, discount);
+}
+
+int64_t auditor_slice(const struct portfolio *portfolio, int instrument, int64_t whole)
+{
+    const struct rules *rules = auditor_rules_of(portfolio->set, instrument);
+    int64_t steps = 0, most = whole / rules->step;
+    if (rules->slice_usd == 0)
+        return whole;
+    /* The most steps that are worth no more than the slice, or the least that the venue takes. */
+    for (int64_t size = INT64_C(1) << 62; size > 0; size /= 2)
+        if (size <= most - steps &&
+            compare_usd(portfolio, instrument, (steps + size) * rules->step, rules->slice_usd) <= 0)
+            steps += size;
+    if (steps == 0)
+        steps = 1;
+    while (steps < most && auditor_is_small(portfolio, instrument, steps * rules->step))
+        steps++;
+    return steps * rules->step;
+}
+
+bool auditor_is_small(const struct portfolio *portfolio, int instrument, int64_t lots)
+{
+    return compare_usd(portfolio, instrument, lots,
+                       auditor_rules_of(portfolio->set, instrument)->notional_usd) < 0;
+}
+
 int64_t auditor_saleable(const struct portfolio *portfolio, const struct leg *leg,
                          int64_t *limit_ticks)
 {
     const struct rules *rules = auditor_rules_of(portfolio->set, leg->instrument);
-    return rules && rules->rank != 0 ? auditor_tradable(portfolio, leg, limit_ticks) : 0;
+    int64_t lots = rules && rules->rank != 0 ? auditor_tradable(portfolio, leg, limit_ticks) : 0;
+    if (lots == 0)
+        return 0;
+    lots = lots / rules->step * rules->step;
+    if (lots == 0 || auditor_is_small(portfolio, leg->instrument, lots))
+        return 0;
+    *limit_ticks = auditor_limit(portfolio, leg->instrument, leg->lots > 0, lots);
+    return lots;
 }
 
 int64_t auditor_tradable(const struct portfolio *portfolio, const struct leg *leg,
@@ -247,16 +315,9 @@ int64_t auditor_tradable(const struct portfolio *portfolio, const struct leg *le
         leg->lots == 0 || leg->final_lots == 0 || (leg->lots > 0) != (leg->final_lots > 0))
         return 0;
     bool is_sell = leg->lots > 0;
-    mpz_set_si(scratch.part, quote->ticks);
-    mpz_mul_si(scratch.part, scratch.part,
-               is_sell ? PL_PPM - rules->discount : PL_PPM + rules->discount);
-    if (is_sell)
-        mpz_fdiv_q_ui(scratch.part, scratch.part, PL_PPM);
-    else
-        mpz_cdiv_q_ui(scratch.part, scratch.part, PL_PPM);
-    if (mpz_sgn(scratch.part) <= 0 || !mpz_fits_slong_p(scratch.part))
+    *limit_ticks = limit_at(portfolio, leg->instrument, is_sell, rules->discount);
+    if (*limit_ticks == 0)
         return 0;
-    *limit_ticks = mpz_get_si(scratch.part);
     int64_t counted = is_sell ? leg->lots : -leg->lots;
     int64_t final = is_sell ? leg->final_lots : -leg->final_lots;
     int64_t most = counted < final ? counted : final;

@@ -163,6 +163,9 @@ struct rules {
     int64_t cap; /* of a haircut that follows volatility; 0: it does not */
     int64_t confidence, discount, age_ms_max, bad_low, bad_high;
     const char *chain, *bridge; /* NULL: none */
+    int64_t step, notional_usd, slice_usd; /* lots; 0: none */
+    int rung_count;
+    struct rung { int64_t usd_max, discount; } rungs[PL_DEPTH_MAX];
     int rank; /* in the liquidity order, from 1; 0: never sold */
 };
 struct set {
@@ -274,9 +277,15 @@ void auditor_value_at(mpz_t value, int64_t lots, int64_t mantissa, int exponent,
 void auditor_execute(struct portfolio *portfolio, int instrument, bool is_sell, int64_t lots,
                      int64_t limit_ticks);
 /* Lots of a leg that may be traded, and at which limit; 0: none. */
+/* The limit of an order of so many lots, how many lots of so many an order may have, and whether so many are
+ * too few for the venue. */
+int64_t auditor_limit(const struct portfolio *portfolio, int instrument, bool is_sell, int64_t lots);
+int64_t auditor_slice(const struct portfolio *portfolio, int instrument, int64_t whole);
+bool auditor_is_small(const struct portfolio *portfolio, int instrument, int64_t lots);
 int64_t auditor_tradable(const struct portfolio *portfolio, const struct leg *leg,
                          int64_t *limit_ticks);
 /* The same if it may be sold by force. */
+/* In whole steps of its venue, at the limit of an order for all of it; 0 where that is too little. */
 int64_t auditor_saleable(const struct portfolio *portfolio, const struct leg *leg,
                          int64_t *limit_ticks);
 /* floor(mantissa * 10^(exponent + decimals)), at most INT64_MAX. */

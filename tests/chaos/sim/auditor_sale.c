@@ -100,9 +100,11 @@ static bool some_lot_helps(const struct scene *scene, const struct account *acco
         bool is_sell = leg->lots > 0;
         if (auditor_saleable(scene->trial, leg, &limit) == 0)
             continue;
-        auditor_execute(scene->trial, instrument, is_sell, 1, limit);
+        int64_t step = auditor_rules_of(scene->set, instrument)->step;
+        limit = auditor_limit(scene->trial, instrument, is_sell, step);
+        auditor_execute(scene->trial, instrument, is_sell, step, limit);
         helps = auditor_upper(scene->trial, PL_TIER_END, after) && mpz_cmp(after, before) > 0;
-        auditor_execute(scene->trial, instrument, is_sell, -1, limit);
+        auditor_execute(scene->trial, instrument, is_sell, -step, limit);
     }
     mpz_clears(before, after, NULL);
     return helps;
@@ -246,6 +248,13 @@ static bool check_leg(const struct scene *scene, const struct account *account,
         (order->side == PLIMSOLL__V1__FORCED_SALE_ORDER__SIDE__SIDE_SELL) != (leg->lots > 0))
         return auditor_find(finding, V_ORDER, "account %s order %s: wrong side of %s", id, order_id,
                             order->instrument);
+    if (most > 0)
+        limit = auditor_limit(scene->portfolio, instrument, leg->lots > 0, (int64_t)order->lots);
+    if (order->lots % (uint64_t)rules->step != 0 ||
+        order->lots > (uint64_t)auditor_slice(scene->portfolio, instrument, most))
+        return auditor_find(finding, V_ORDER,
+                            "account %s order %s: %" PRIu64 " lots of %s are no steps or more than a "
+                            "slice", id, order_id, order->lots, order->instrument);
     if (order->lots == 0 || order->lots > (uint64_t)most)
         return auditor_find(finding, V_PENDING,
                             "account %s order %s: %" PRIu64 " lots of %s, of which"
@@ -271,19 +280,38 @@ static void execute(const struct scene *scene, const Plimsoll__V1__ForcedSaleOrd
                     order->limit_price->mantissa);
 }
 
+/* One step less would be too little for the venue, or leave it too little. */
+static bool is_extension(const struct scene *scene, const struct account *account,
+                         const struct state *state, const Plimsoll__V1__ForcedSaleOrder *order)
+{
+    int instrument = auditor_name(scene->names, order->instrument);
+    int64_t limit = 0, step = auditor_rules_of(scene->set, instrument)->step;
+    auditor_fill(scene, account, state, scene->trial);
+    const struct leg *leg = auditor_find_leg(scene->trial, instrument);
+    int64_t whole = auditor_saleable(scene->trial, leg, &limit), lots = (int64_t)order->lots;
+    return auditor_is_small(scene->trial, instrument, lots - step) ||
+           (lots == whole && auditor_is_small(scene->trial, instrument, step));
+}
+
 /* The proof on one order, and that no lot less would do (G9). */
 static bool check_proof(const struct scene *scene, const struct account *account,
-                        const Plimsoll__V1__ForcedSaleOrder *order, bool is_bankrupt,
+                        const struct state *state, const Plimsoll__V1__ForcedSaleOrder *order, bool is_bankrupt,
                         const mpz_t end_before, const mpz_t end_after)
 {
     mpz_t less;
     mpz_init(less);
-    execute(scene, order, -1);
+    int instrument = auditor_name(scene->names, order->instrument);
+    int64_t step = auditor_rules_of(scene->set, instrument)->step;
+    execute(scene, order, -step);
     bool is_known = auditor_upper(scene->portfolio, PL_TIER_END, less);
-    execute(scene, order, 1);
+    execute(scene, order, step);
     const Plimsoll__V1__ForcedSaleOrder__Proof *proof = order->proof;
     bool is_right = true;
-    if (is_known && !is_bankrupt && mpz_sgn(end_after) >= 0 && mpz_sgn(less) >= 0)
+    if (order->has_extended && !is_extension(scene, account, state, order))
+        is_right = auditor_find(scene->finding, V_SMALLEST,
+                                "account %s order %s: %s is extended, and its venue would take less",
+                                account->id, order->order_id, order->instrument);
+    else if (is_known && !is_bankrupt && !order->has_extended && mpz_sgn(end_after) >= 0 && mpz_sgn(less) >= 0)
         is_right = auditor_find(scene->finding, V_SMALLEST,
                                 "account %s order %s: one lot of %s less "
                                 "would do",
@@ -343,6 +371,20 @@ static bool check_cost(const struct scene *scene, const struct account *account,
                                     account->id, decision->orders[0]->plan_id);
 }
 
+/* Whether some leg may not be sold whole at once. */
+static bool is_sliced(const struct scene *scene, const struct account *account,
+                      const struct state *state)
+{
+    bool is_found = false;
+    auditor_fill(scene, account, state, scene->trial);
+    for (int i = 0; !is_found && i < scene->trial->leg_count; i++) {
+        const struct leg *leg = &scene->trial->legs[i];
+        int64_t limit = 0, lots = auditor_saleable(scene->trial, leg, &limit);
+        is_found = lots > 0 && auditor_slice(scene->trial, leg->instrument, lots) < lots;
+    }
+    return is_found;
+}
+
 /* All orders together reach the end tier, or nothing does. */
 static bool check_reach(const struct scene *scene, const struct account *account,
                         const struct state *state, const struct decision *decision,
@@ -361,12 +403,16 @@ static bool check_reach(const struct scene *scene, const struct account *account
         return true;
     }
     bool has_room = leg_count <= PL_SALE_LEGS_MAX;
-    if (has_room && !is_hopeless)
+    if (is_bankrupt && !is_hopeless)
+        return auditor_find(scene->finding, V_ORDER,
+                            "account %s: called bankrupt in order %s, but selling everything reaches",
+                            account->id, first->order_id);
+    if (has_room && !is_hopeless && !is_sliced(scene, account, state))
         return auditor_find(scene->finding, V_SMALLEST,
                             "account %s: order %s and its plan do not "
                             "reach the end tier, but selling everything does",
                             account->id, first->order_id);
-    if (has_room && !is_bankrupt)
+    if (has_room && is_hopeless && !is_bankrupt)
         return auditor_find(scene->finding, V_ORDER,
                             "account %s: order %s and its plan do not reach "
                             "the end tier and it is not called bankrupt",
@@ -410,7 +456,8 @@ bool auditor_check_sale(const struct scene *scene, struct account *account,
                    (check_reach(scene, account, state, decision, after) &&
                     check_cost(scene, account, decision, mpz_sgn(after) >= 0));
         for (int i = 0; is_right && i < decision->order_count; i++)
-            is_right = check_proof(scene, account, decision->orders[i], is_bankrupt, before, after);
+            is_right = check_proof(scene, account, state, decision->orders[i], is_bankrupt, before,
+                                   after);
     }
     mpz_clears(before, after, NULL);
     account->ordered_version = account->holdings->version;

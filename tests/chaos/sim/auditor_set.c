@@ -222,6 +222,29 @@ static bool is_valid_at(const struct rules *rules, int t)
            size_of(rules->haircut_short.at[t]) + loads + loss + rate + rules->confidence <= 1 << 23;
 }
 
+/* How its venue takes orders. */
+static bool read_venue(const Plimsoll__V1__ParameterSet__Instrument *from, struct rules *rules)
+{
+    if (from->n_depth > PL_DEPTH_MAX || from->lot_step < 0 || from->lot_step > PL_LOT_STEP_MAX ||
+        from->min_notional_usd < 0 || from->min_notional_usd > PL_DUST_USD_MAX ||
+        from->slice_usd_max < 0)
+        return false;
+    rules->step = from->lot_step > 0 ? from->lot_step : 1;
+    rules->notional_usd = from->min_notional_usd;
+    rules->slice_usd = from->slice_usd_max;
+    rules->rung_count = (int)from->n_depth;
+    for (int i = 0; i < rules->rung_count; i++) {
+        const Plimsoll__V1__ParameterSet__Rung *rung = from->depth[i];
+        if (!rung->has_usd_max || !rung->has_discount_ppm || rung->usd_max <= 0 ||
+            rung->discount_ppm < 0 || rung->discount_ppm > from->sale_discount_ppm ||
+            (i > 0 && (rung->usd_max <= rules->rungs[i - 1].usd_max ||
+                       rung->discount_ppm < rules->rungs[i - 1].discount)))
+            return false;
+        rules->rungs[i] = (struct rung){rung->usd_max, rung->discount_ppm};
+    }
+    return true;
+}
+
 static bool has_confirmations(const Plimsoll__V1__ParameterSet__Instrument *from)
 {
     bool is_good = from->n_confirmations <= PL_CONFIRMATIONS_MAX;
@@ -258,6 +281,8 @@ static bool read_instrument(const Plimsoll__V1__ParameterSet *set,
                             .discount = from->sale_discount_ppm};
     for (unsigned i = from->lot_decimals + from->tick_decimals; i < 12; i++)
         rules->multiplier *= 10;
+    if (!read_venue(from, rules))
+        return false;
     if (!read_weights(set, from, rules) || !read_price_rules(from->price_rules, rules) ||
         !is_ordered(&rules->haircut_long) || !is_ordered(&rules->haircut_short) ||
         (from->haircut_model && !read_model(from->haircut_model, rules)) ||

@@ -184,6 +184,19 @@ sim_bug(flattered_ratio lib/exposure/ratio.c "V alert" 100
 sim_bug(dear_cure lib/exposure/cure.c "V alert" 1000
   [==[        return a->cost_vu < b->cost_vu;]==] [==[        return a->cost_vu > b->cost_vu;]==])
 
+# A large order is promised the price of a small one; more is sold at once than the venue's slice; an order
+# is no multiple of the venue's lots; what would be left is too little for the venue.
+sim_bug(shallow_limit lib/exposure/plan.c "V" 500
+  [==[    while (units > item->rung_units[rung])]==] [==[    while (false && units > item->rung_units[rung])]==])
+sim_bug(no_slice lib/exposure/plan.c "V" 500
+  [==[        item->units_max = slice < item->units_max ? slice : item->units_max;]==] "")
+sim_bug(odd_lots lib/exposure/plan.c "V" 500
+  [==[    item->unit_lots = instrument->lot_step > 0 ? instrument->lot_step : 1;]==]
+  [==[    item->unit_lots = 1;]==])
+sim_bug(needless_extension lib/exposure/plan.c "V" 500
+  [==[    return item->units < least ? least : item->units;]==]
+  [==[    return item->units < item->units_max ? item->units + 1 : item->units;]==])
+
 # An order flatters its plan.
 sim_bug(flattered_gap lib/exposure/plan.c "V" 500
   [==[        sale->gap_ppm = (int32_t)pl_div_ceil(]==] [==[        sale->gap_ppm = (int32_t)pl_div_floor(]==])

@@ -70,6 +70,7 @@ struct set_message {
     Plimsoll__V1__ParameterSet__Source source, *sources[1];
     Plimsoll__V1__ParameterSet__Policy policy, *policies[1];
     Plimsoll__V1__ParameterSet__Confirmations credits[2], *credit_list[2];
+    Plimsoll__V1__ParameterSet__Rung rungs[2], *rung_list[2];
     char *order[WORLD_INSTRUMENTS_MAX], *price_sources[1];
 };
 
@@ -179,6 +180,26 @@ static void fill_confirmations(struct set_message *to,
     instrument->confirmations = to->credit_list;
 }
 
+/* Ladders for all, steps, least orders and slices for some. */
+static void fill_venue(struct set_message *to, unsigned i, const struct set_choice *choice,
+                       Plimsoll__V1__ParameterSet__Instrument *instrument)
+{
+    for (unsigned k = 0; k < 2; k++) {
+        plimsoll__v1__parameter_set__rung__init(&to->rungs[k]);
+        PUT(&to->rungs[k], usd_max, k == 0 ? 3000 : 20000);
+        PUT(&to->rungs[k], discount_ppm, choice->discount_ppm / (k == 0 ? 4 : 2));
+        to->rung_list[k] = &to->rungs[k];
+    }
+    instrument->n_depth = 2;
+    instrument->depth = to->rung_list;
+    if (i % 2 == 0)
+        PUT(instrument, lot_step, 3);
+    if (i % 3 == 0)
+        PUT(instrument, min_notional_usd, 200);
+    if (i == 2)
+        PUT(instrument, slice_usd_max, 15000);
+}
+
 static void fill_instrument(struct set_message *to, unsigned i, const struct set_choice *choice)
 {
     Plimsoll__V1__ParameterSet__Instrument *instrument = &to->instruments[i];
@@ -207,6 +228,8 @@ static void fill_instrument(struct set_message *to, unsigned i, const struct set
         instrument->bridge = text("bridge");
     if (i == 0 && choice->grace_ms > 0)
         fill_confirmations(to, instrument);
+    if (choice->has_brackets)
+        fill_venue(to, i, choice, instrument);
 }
 
 static void fill_policy(struct set_message *to, const struct set_choice *choice)
