@@ -46,7 +46,7 @@ enum {
     PL_DEPENDENCIES_MAX = 64,
     PL_SOURCES_MAX = 64,
     PL_LOADS_MAX = 4,          /* factor loads of an instrument            */
-    PL_BRACKETS_MAX = 8,       /* concentration brackets of an instrument  */
+    PL_BRACKETS_MAX = 12,      /* concentration brackets of an instrument  */
     PL_LOSSES_MAX = 8,         /* dependency losses of an instrument       */
     PL_CONFIRMATIONS_MAX = 4,  /* kinds of credit before finality          */
     PL_PRICE_SOURCES_MAX = 8,  /* price sources of an instrument           */
