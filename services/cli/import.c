@@ -19,13 +19,13 @@ static const size_t FILE_BYTES_MAX = (size_t)64 << 20;
 static const char USAGE[] =
     "usage: plimsoll parameters import PROTOCOL FILE [OPTIONS]\n"
     "  PROTOCOL is one of " IMPORT_PROTOCOLS ".\n"
-    "  Writes a parameter set that check and put take. What of FILE has no counterpart in it, and what\n"
-    "  had to be bounded, is said on standard error.\n"
+    "  Writes a parameter set that check and put take. What of FILE has no counterpart in it, and\n"
+    "  what had to be bounded, is said on standard error.\n"
     "  --chain C          whose reserves or markets, where FILE has several chains\n"
     "  --market M         which market, where the chain has several (compound-v3)\n"
     "  --epoch N          of the set (default 1)\n"
-    "  --template FILE    what PROTOCOL does not say: sources, policies, price rules, decimals; default\n"
-    "                     deploy/demo/import.json, which is built in; deploy/README.md explains it\n"
+    "  --template FILE    what PROTOCOL does not say: sources, policies, price rules, decimals;\n"
+    "                     default deploy/demo/import.json, built in; see deploy/README.md\n"
     "  --out FILE         instead of standard output\n"
     "  Exit status: 0 done, 2 usage or a file that makes no valid set, 3 environment.\n";
 
@@ -46,7 +46,8 @@ static enum pl_err read_text(const char *path, char **text, size_t *size_bytes)
     enum pl_err err = !*text ? pl_err_set(PL_FATAL_SYSTEM, "no memory")
                       : ferror(file) ? unreadable(path)
                       : *size_bytes == FILE_BYTES_MAX
-                          ? pl_err_set(PL_REJECT_SIZE, "%s: %zu bytes or more", path, FILE_BYTES_MAX)
+                          ? pl_err_set(PL_REJECT_SIZE, "%s: %zu bytes or more", path,
+                                       FILE_BYTES_MAX)
                           : PL_OK;
     fclose(file);
     return err;
@@ -121,8 +122,8 @@ static void print_notes(const json_t *notes)
     }
 }
 
-static enum pl_err import_file(struct import_request *request, const char *path, const char *template,
-                               const char *out)
+static enum pl_err import_file(struct import_request *request, const char *path,
+                               const char *template, const char *out)
 {
     json_t *document = NULL, *base = NULL, *set = NULL, *notes = NULL;
     uint32_t count = 0;

@@ -52,7 +52,13 @@ struct import {
     const struct import_request *request;
     const char *chain;      /* of the instruments; NULL: none               */
     json_t *instruments, *notes;
+    json_t *assets;         /* of the protocol's contract                   */
+    const char *rule;       /* of it; NULL: no calls are known              */
+    int64_t close_factor_ppm, full_below_ppm; /* 0: not said                */
 };
+
+/* The contract's address where the template names it: nothing else does. NULL: no calls are wanted. */
+const char *import_contract(const struct import *import);
 
 /* A requirement in ppm at the two lines that protocols have. */
 struct import_lines { int64_t initial, maintenance; };
@@ -69,6 +75,8 @@ struct import_row {
     bool is_kept;                      /* never sold: the protocol itself does not              */
     bool has_discount, has_decimals, has_price;
     int64_t sale_discount_ppm;
+    const char *token;                 /* its address; NULL: not said                           */
+    int64_t bonus_ppm;                 /* of a call that takes it                               */
     int64_t decimals;                  /* of the smallest amount                                */
     struct pl_amount price;            /* in USD, for the decimals of ticks and nothing else    */
 };

@@ -13,7 +13,7 @@
 #include "services/cli/import.h"
 
 /* Where a file is from: for its reader, not for the set. */
-#define PROVENANCE { "protocol", NULL }, { "as_of", NULL }, { "source", NULL }, { "licence", NULL },  \
+#define PROVENANCE { "protocol", NULL }, { "as_of", NULL }, { "source", NULL }, { "licence", NULL }, \
                    { "units", NULL }, { "note", NULL }
 
 static const char ADDRESS[] = "instruments have names";
@@ -37,7 +37,7 @@ static int64_t discount_of_bonus(int64_t gain_ppm)
 static const struct import_field AAVE_RESERVE[] = {
     { "decimals", NULL }, { "ltv_bps", NULL }, { "liquidation_threshold_bps", NULL },
     { "liquidation_bonus_bps", NULL }, { "usage_as_collateral", NULL }, { "is_active", NULL },
-    { "is_paused", NULL }, { "oracle_price_usd", NULL }, { "address", ADDRESS },
+    { "is_paused", NULL }, { "oracle_price_usd", NULL }, { "address", NULL },
     { "liquidation_protocol_fee_bps", "it divides the bonus, which the account pays whole" },
     { "emode_category", "there are no mode tables" }, { "borrowing_enabled", GATE },
     { "is_frozen", GATE }, { "is_siloed", GATE }, { "borrowable_in_isolation", GATE },
@@ -83,9 +83,12 @@ static enum pl_err aave_reserve(struct import *import, const char *name, const j
     }
     if (err)
         return err;
+    row.token = json_string_value(json_object_get(reserve, "address"));
     row.has_discount = gain_ppm > PL_PPM;
-    if (row.has_discount)
+    if (row.has_discount) {
         row.sale_discount_ppm = discount_of_bonus(gain_ppm);
+        row.bonus_ppm = gain_ppm - PL_PPM;
+    }
     if (!flag(reserve, "is_active", true) || flag(reserve, "is_paused", false)) {
         import_note(import, name, "paused or not active: the protocol liquidates none of it");
         row.is_kept = true;
@@ -108,23 +111,38 @@ static enum pl_err aave_reserves(struct import *import, const json_t *owner, con
     return PL_OK;
 }
 
-static const char CLOSE_FACTOR[] = "an order sells what restores the account, whatever one call takes";
+static const struct import_range FACTOR_BPS = { 2, PL_ROUND_FLOOR, 1, PL_PPM };
 
+/* One call repays half of one debt, whatever the health. */
 enum pl_err import_aave_v2(struct import *import)
 {
     static const struct import_field fields[] = { PROVENANCE, { "chain", NULL }, { "reserves", NULL },
-                                                  { "close_factor_bps", CLOSE_FACTOR },
-                                                  { NULL, NULL } };
+                                                  { "close_factor_bps", NULL }, { NULL, NULL } };
     const json_t *document = import->request->document;
     enum pl_err err = import_own_chain(import, "chain");
+    import->rule = "RULE_AAVE_V3";
+    if (!err && import_contract(import))
+        err = import_number(document, "file", "close_factor_bps", FACTOR_BPS,
+                            &import->close_factor_ppm);
     import_survey(import, "file", "aave-v2", document, fields);
     return err ? err : aave_reserves(import, document, "file");
+}
+
+static enum pl_err aave_v3_factors(struct import *import)
+{
+    json_t *factors = NULL;
+    enum pl_err err = import_get(import->request->document, "file", "close_factor", &factors);
+    if (!err)
+        err = import_number(factors, "close_factor", "default_bps", FACTOR_BPS,
+                            &import->close_factor_ppm);
+    return err ? err : import_number(factors, "close_factor", "full_close_if_hf_below", SHARE,
+                                     &import->full_below_ppm);
 }
 
 enum pl_err import_aave_v3(struct import *import)
 {
     static const struct import_field fields[] = { PROVENANCE, { "chains", NULL },
-                                                  { "close_factor", CLOSE_FACTOR },
+                                                  { "close_factor", NULL },
                                                   { "extra", "it is of another day" }, { NULL, NULL } };
     static const struct import_field of_chain[] = { { "reserves", NULL }, { "chain_id", ADDRESS },
                                                     { "emodes", "there are no mode tables" },
@@ -135,6 +153,9 @@ enum pl_err import_aave_v3(struct import *import)
     enum pl_err err = import_get(document, "file", "chains", &chains);
     if (!err)
         err = import_choose(chains, "chain", import->request->chain, &import->chain, &chain);
+    import->rule = "RULE_AAVE_V3";
+    if (!err && import_contract(import))
+        err = aave_v3_factors(import);
     if (err)
         return err;
     import_survey(import, "chain", import->chain, chain, of_chain);
@@ -145,12 +166,12 @@ enum pl_err import_aave_v3(struct import *import)
 
 static const struct import_field COMPOUND_ASSET[] = {
     { "decimals", NULL }, { "borrowCF", NULL }, { "liquidateCF", NULL }, { "liquidationFactor", NULL },
-    { "address", ADDRESS }, { "priceFeed", "price sources are the template's" },
+    { "address", NULL }, { "priceFeed", "price sources are the template's" },
     { "supplyCap", POOL }, { NULL, NULL },
 };
 static const struct import_field COMPOUND_MARKET[] = {
     { "baseToken", NULL }, { "assets", NULL }, { "name", ADDRESS }, { "symbol", ADDRESS },
-    { "baseTokenAddress", ADDRESS }, { "rewardTokenAddress", ADDRESS }, { "governor", ADDRESS },
+    { "baseTokenAddress", NULL }, { "rewardTokenAddress", ADDRESS }, { "governor", ADDRESS },
     { "pauseGuardian", ADDRESS }, { "baseTokenPriceFeed", "price sources are the template's" },
     { "borrowMin", GATE }, { "rates", RATES }, { "tracking", RATES }, { "targetReserves", POOL },
     { "storeFrontPriceFactor", "at it the protocol sells what it has taken already" }, { NULL, NULL },
@@ -174,6 +195,11 @@ static enum pl_err compound_asset(struct import *import, const char *name, const
     row.is_kept = liquidate == 0 || paid == 0;
     row.has_discount = !row.is_kept;
     row.sale_discount_ppm = PL_PPM - paid;
+    row.token = json_string_value(json_object_get(asset, "address"));
+    if (row.has_discount) {
+        const int64_t gain = (int64_t)pl_div_floor((pl_i128)PL_PPM * PL_PPM, paid);
+        row.bonus_ppm = gain < 2 * PL_PPM ? gain - PL_PPM : PL_PPM;
+    }
     return import_row(import, &row);
 }
 
@@ -186,6 +212,7 @@ static enum pl_err compound_base(struct import *import, const json_t *market)
     if (err)
         return err;
     row.name = json_string_value(name);
+    row.token = json_string_value(json_object_get(market, "baseTokenAddress"));
     return row.name ? import_row(import, &row)
                     : pl_err_set(PL_REJECT_MALFORMED, "baseToken is not a name");
 }
@@ -206,6 +233,7 @@ enum pl_err import_compound_v3(struct import *import)
         err = import_get(market, name, "assets", &assets);
     if (err)
         return err;
+    import->rule = "RULE_COMPOUND_V3";
     import_survey(import, "market", name, market, COMPOUND_MARKET);
     err = compound_base(import, market);
     json_object_foreach(assets, name, asset) {

@@ -10,7 +10,7 @@
 
 #include "services/cli/import.h"
 
-#define PROVENANCE { "protocol", NULL }, { "as_of", NULL }, { "source", NULL }, { "licence", NULL },  \
+#define PROVENANCE { "protocol", NULL }, { "as_of", NULL }, { "source", NULL }, { "licence", NULL }, \
                    { "note", NULL }
 
 static const int64_t RATE_PPM_MAX = 8 * PL_PPM;

@@ -6,6 +6,7 @@
  *   sources, policies    as in a parameter set; a policy without liquidity_order gets one
  *   instrument           fields of every instrument that the protocol does not say
  *   instruments          by id: fields that count whatever the protocol says; may be absent
+ *   contract             address of the protocol's contract, for calls; may be absent
  *   end_share_ppm        0..1000000, alert_premium_ppm  0..1000000
  */
 #include <stdio.h>
@@ -35,6 +36,7 @@ static enum pl_err check_template(const json_t *template)
     static const struct { const char *name; json_type type; bool is_optional; } fields[] = {
         { "sources", JSON_ARRAY, false },         { "policies", JSON_ARRAY, false },
         { "instrument", JSON_OBJECT, false },     { "instruments", JSON_OBJECT, true },
+        { "contract", JSON_STRING, true },
         { "end_share_ppm", JSON_INTEGER, false }, { "alert_premium_ppm", JSON_INTEGER, false },
     };
     size_t known = 0;
@@ -53,13 +55,19 @@ static enum pl_err check_template(const json_t *template)
     }
     if (known != json_object_size(template))
         return pl_err_set(PL_REJECT_UNKNOWN, "template: a field is neither sources, policies, "
-                          "instrument, instruments, end_share_ppm nor alert_premium_ppm");
+                          "instrument, instruments, contract, end_share_ppm nor "
+                          "alert_premium_ppm");
     return PL_OK;
 }
 
 static int64_t template_ppm(const struct import *import, const char *field)
 {
     return json_integer_value(json_object_get(import->request->template, field));
+}
+
+const char *import_contract(const struct import *import)
+{
+    return json_string_value(json_object_get(import->request->template, "contract"));
 }
 
 /* ---- tiers ---------------------------------------------------------------------------------- */
@@ -194,6 +202,9 @@ enum pl_err import_row(struct import *import, const struct import_row *row)
     /* Taken off again when the liquidity order is made. */
     json_object_set_new(instrument, "is_kept", json_boolean(row->is_kept));
     json_array_append_new(import->instruments, instrument);
+    json_array_append_new(import->assets,
+                          json_pack("{s:s, s:I, s:s*}", "instrument", row->name, "bonus_ppm",
+                                    (json_int_t)row->bonus_ppm, "token", row->token));
     return PL_OK;
 }
 
@@ -242,6 +253,29 @@ static enum pl_err make_order(json_t *instruments, json_t **order)
     return PL_OK;
 }
 
+/* ---- the contract --------------------------------------------------------------------------- */
+
+static void add_contract(struct import *import, json_t *set)
+{
+    const char *address = import_contract(import);
+    if (!address && import->rule)
+        import_note(import, import->request->protocol, "contract, close factor and addresses: left "
+                    "out, the template names no contract");
+    if (address && !import->rule)
+        import_note(import, address, "the template's contract: left out, its calls are not known");
+    if (!address || !import->rule)
+        return;
+    json_t *contract = json_pack("{s:s, s:s, s:s, s:O}", "contract", address, "chain", import->chain,
+                                 "rule", import->rule, "assets", import->assets);
+    if (import->close_factor_ppm > 0)
+        json_object_set_new(contract, "close_factor_ppm",
+                            json_integer((json_int_t)import->close_factor_ppm));
+    if (import->full_below_ppm > 0)
+        json_object_set_new(contract, "full_below_ppm",
+                            json_integer((json_int_t)import->full_below_ppm));
+    json_object_set_new(set, "contracts", json_pack("[o]", contract));
+}
+
 /* ---- the set -------------------------------------------------------------------------------- */
 
 static bool has_instrument(const json_t *instruments, const char *id)
@@ -275,6 +309,7 @@ static enum pl_err make_set(struct import *import, json_t **set)
                                   import->chain ? " on " : "", import->chain ? import->chain : ""),
                      "sources", json_object_get(template, "sources"), "instruments",
                      import->instruments, "policies", policies);
+    add_contract(import, *set);
     return err;
 }
 
@@ -304,12 +339,13 @@ static enum pl_err read_protocol(struct import *import)
 enum pl_err import_set(const struct import_request *request, json_t **set, json_t **notes)
 {
     struct import import = { .request = request, .instruments = json_array(),
-                             .notes = json_object() };
+                             .assets = json_array(), .notes = json_object() };
     *set = *notes = NULL;
     enum pl_err err = read_protocol(&import);
     if (!err)
         err = make_set(&import, set);
     json_decref(import.instruments);
+    json_decref(import.assets);
     if (!err)
         *notes = import.notes;
     else

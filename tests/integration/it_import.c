@@ -174,30 +174,36 @@ static void judge_book(void)
 
 static const int64_t USD = PL_PPM;
 
+/* The option for the default template with some fields said otherwise. */
+static const char *template_with(const char *fields)
+{
+    static char option[COMMAND_BYTES_MAX];
+    write_text("fields", fields);
+    snprintf(option, sizeof(option), "%s/deploy/demo/import.json", PL_SOURCE_DIR);
+    json_t *template = json_load_file(option, 0, NULL);
+    json_t *said = json_load_file(path_of("fields"), 0, NULL);
+    assert_int_equal(json_object_update(template, said), 0);
+    assert_int_equal(json_dump_file(template, path_of("template"), 0), 0);
+    json_decref(template);
+    json_decref(said);
+    snprintf(option, sizeof(option), "--template %s", path_of("template"));
+    return option;
+}
+
 /* Collateral discounts by size (OKX, BETH): 0.95 up to 2 million, 0.85 to 4, 0.5 to 8, then nothing. The
  * brackets come by a template, which also says that no alert is wanted. */
 static void collateral_counts_less_the_more_there_is(void **state)
 {
     (void)state;
-    char shell[COMMAND_BYTES_MAX];
     write_text("protocol", "{'protocol':'aave-v2','chain':'ethereum','reserves':{'BETH':{'ltv_bps':9500,"
                "'liquidation_threshold_bps':9500,'liquidation_bonus_bps':10500,'decimals':6}}}");
-#define RATE(threshold, rate)                                                                       \
-    "{\"threshold_usd\":" #threshold ",\"rate\":{\"alert\":" #rate ",\"initial\":" #rate              \
-    ",\"end\":" #rate ",\"maintenance\":" #rate "}}"
-    FILE *file = fopen(path_of("override"), "w");
-    fputs("{\"alert_premium_ppm\":0,\"instruments\":{\"BETH\":{\"brackets\":["
-          RATE(2000000, 100000) "," RATE(4000000, 450000) "," RATE(8000000, 950000) "]}}}", file);
-    fclose(file);
-    snprintf(shell, sizeof(shell), "%s/deploy/demo/import.json", PL_SOURCE_DIR);
-    json_t *template = json_load_file(shell, 0, NULL);
-    json_t *override = json_load_file(path_of("override"), 0, NULL);
-    assert_int_equal(json_object_update(template, override), 0);
-    assert_int_equal(json_dump_file(template, path_of("template"), 0), 0);
-    json_decref(template);
-    json_decref(override);
-    snprintf(shell, sizeof(shell), "--template %s", path_of("template"));
-    import("aave-v2", path_of("protocol"), shell);
+#define RATE(threshold, rate)                                                                      \
+    "{'threshold_usd':'" #threshold "','rate':{'alert':" #rate ",'initial':" #rate                 \
+    ",'end':" #rate ",'maintenance':" #rate "}}"
+    import("aave-v2", path_of("protocol"),
+           template_with("{'alert_premium_ppm':0,'instruments':{'BETH':{'brackets':["
+                         RATE(2000000, 100000) "," RATE(4000000, 450000) ","
+                         RATE(8000000, 950000) "]}}}"));
     begin_book();
     put_price("BETH", 1000);
     static const struct { const char *name; int64_t coins, counted; } rows[] = {
@@ -256,6 +262,42 @@ static void aave_sells_below_a_health_factor_of_1(void **state)
     ACCOUNT("below", 0, { "WETH", 10 }, { "DAI", -16501 });
     expect_excess("below", -501 * USD, -1 * USD);
     judge_book();
+}
+
+/* The end line is 17.5 % + a quarter of the way to 20 %: 225 USD are missing. An ETH sold brings 1,904.76
+ * and counted 1,637.50: 0.841877 of it. That repays 0.841877 * 2000 / 1.05 DAI, down to a lot,
+ * which pays for a lot less of ETH. */
+static void aave_is_called_for_a_sale(void **state)
+{
+    (void)state;
+    static const char reserves[] =
+        "{'protocol':'aave-v3','close_factor':{'default_bps':5000,'full_close_if_hf_below':'0.95'},"
+        "'chains':{'one':{'reserves':{'WETH':{'ltv_bps':8000,'liquidation_threshold_bps':8250,"
+        "'liquidation_bonus_bps':10500,'decimals':18},'DAI':{'ltv_bps':7500,"
+        "'liquidation_threshold_bps':8000,'liquidation_bonus_bps':10400,'decimals':18}}}}}";
+    char command[COMMAND_BYTES_MAX];
+    write_text("protocol", reserves);
+    import("aave-v3", path_of("protocol"), template_with("{'contract':'0xpool'}"));
+    begin_book();
+    put_price("WETH", 2000);
+    put_price("DAI", 1);
+    ACCOUNT("called", 0, { "WETH", 10 }, { "DAI", -16600 });
+    fclose(book);
+    snprintf(command, sizeof(command), "'%s/plimsoll' evaluate '%s'", PL_BIN_DIR, path_of("book"));
+    FILE *output = popen(command, "r");
+    json_t *line = json_loadf(output, 0, NULL), *wanted;
+    assert_int_equal(pclose(output), 0);
+    write_text("wanted", "{'chain':'one','contract':'0xpool','rule':'aave_v3','takes':'0.841876',"
+               "'debt':'DAI','repays':'1603.575238','close_factor_ppm':500000,'bonus_ppm':50000}");
+    wanted = json_load_file(path_of("wanted"), 0, NULL);
+    json_t *sale = json_object_get(line, "sale");
+    const json_t *leg = json_array_get(json_object_get(sale, "legs"), 0);
+    assert_string_equal(json_string_value(json_object_get(leg, "quantity")), "0.841877");
+    if (!wanted || !json_equal(json_object_get(leg, "protocol_call"), wanted))
+        fail_msg("%s", json_dumps(leg, 0));
+    json_decref(wanted);
+    json_decref(line);
+    json_decref(expected);
 }
 
 /* ---- real files: lending ---------------------------------------------------------------------- */
@@ -507,6 +549,7 @@ int main(void)
         cmocka_unit_test(collateral_counts_less_the_more_there_is),
         cmocka_unit_test(mango_health_is_a_weighted_sum),
         cmocka_unit_test(aave_sells_below_a_health_factor_of_1),
+        cmocka_unit_test(aave_is_called_for_a_sale),
     };
     const struct CMUnitTest real[] = {
         cmocka_unit_test(aave_v2_as_it_is),

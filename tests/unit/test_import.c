@@ -400,6 +400,51 @@ static void dydx_chords_are_above_the_curve(void **state)
     }
 }
 
+/* ---- calls ---------------------------------------------------------------------------------- */
+
+static void expect_contract(const char *text)
+{
+    json_t *expected = test_json(text), *contracts = json_object_get(set, "contracts");
+    assert_int_equal(json_array_size(contracts), 1);
+    if (!json_equal(json_array_get(contracts, 0), expected))
+        fail_msg("%s", json_dumps(contracts, 0));
+    json_decref(expected);
+}
+
+/* The template alone knows where a protocol's contract is. */
+static void contracts_say_how_they_are_called(void **state)
+{
+    (void)state;
+    static const char aave_3[] =
+        "{'protocol':'aave-v3','close_factor':{'default_bps':5000,'full_close_if_hf_below':'0.95'},"
+        "'chains':{'one':{'reserves':{" RESERVE("ETH", 8050, 8300, 10500, ",'decimals':18,"
+        "'address':'0xeth'") "}}}}";
+    import("aave-v3", aave_3);
+    assert_null(json_object_get(set, "contracts"));
+    assert_true(is_noted("aave-v3", "contract, close factor and addresses: left out"));
+    json_decref(template);
+    template = test_json(TEMPLATE);
+    json_object_set_new(template, "contract", json_string("0xpool"));
+    import("aave-v3", aave_3);
+    expect_contract("{'contract':'0xpool','chain':'one','rule':'RULE_AAVE_V3',"
+                    "'close_factor_ppm':500000,'full_below_ppm':950000,"
+                    "'assets':[{'instrument':'ETH','token':'0xeth','bonus_ppm':50000}]}");
+    import("aave-v2", "{'protocol':'aave-v2','chain':'one','close_factor_bps':5000,'reserves':{"
+                      RESERVE("ETH", 8050, 8300, 10500.005, ",'decimals':18") "}}");
+    expect_contract("{'contract':'0xpool','chain':'one','rule':'RULE_AAVE_V3',"
+                    "'close_factor_ppm':500000,'assets':[{'instrument':'ETH','bonus_ppm':50001}]}");
+    import("compound-v3", COMPOUND(ASSET("WETH", 0.78, 0.85, 0.93) "," ASSET("NONE", 0, 0, 0)));
+    expect_contract("{'contract':'0xpool','chain':'mainnet','rule':'RULE_COMPOUND_V3','assets':"
+                    "[{'instrument':'USDC','bonus_ppm':0},{'instrument':'WETH','bonus_ppm':75268},"
+                    "{'instrument':'NONE','bonus_ppm':0}]}"); /* 1 / 0.93 = 1.0752688, down */
+    import("mango-v4", MANGO(TOKEN("SOL", 0.8, 0.9, 1.2, 1.1, 0.05)));
+    assert_null(json_object_get(set, "contracts"));
+    assert_true(is_noted("0xpool", "its calls are not known"));
+    assert_int_equal(try_import("aave-v3", AAVE_3()), PL_REJECT_MISSING);
+    json_decref(template);
+    template = NULL;
+}
+
 /* ---- what is refused ------------------------------------------------------------------------ */
 
 static void mistakes_are_refused_by_name(void **state)
@@ -519,6 +564,7 @@ int main(void)
         cmocka_unit_test(more_steps_than_room_are_one),
         cmocka_unit_test(dydx_roots_become_chords),
         cmocka_unit_test(dydx_chords_are_above_the_curve),
+        cmocka_unit_test(contracts_say_how_they_are_called),
         cmocka_unit_test(mistakes_are_refused_by_name),
         cmocka_unit_test(templates_say_the_rest),
         cmocka_unit_test(texts_keep_every_digit),
