@@ -46,7 +46,7 @@ enum {
     PL_DEPENDENCIES_MAX = 64,
     PL_SOURCES_MAX = 64,
     PL_LOADS_MAX = 4,          /* factor loads of an instrument            */
-    PL_BRACKETS_MAX = 8,       /* concentration brackets of an instrument  */
+    PL_BRACKETS_MAX = 12,      /* concentration brackets of an instrument  */
     PL_LOSSES_MAX = 8,         /* dependency losses of an instrument       */
     PL_DEPTH_MAX = 4,          /* rungs of an instrument's depth           */
     PL_CONFIRMATIONS_MAX = 4,  /* kinds of credit before finality          */
@@ -61,6 +61,7 @@ enum {
     PL_LOT_STEP_MAX = 1000000, /* so that the value of one at a tick fits   */
     PL_DUST_USD_MAX = 1000000, /* more than this is no dust                */
     PL_CURES_MAX = 3,          /* cures that an alert names                */
+    PL_CONTRACTS_MAX = 64,     /* smart contracts of a set                 */
     PL_ORDER_ID_BYTES = 16,
 };
 
@@ -154,6 +155,20 @@ struct pl_haircut {
     struct pl_haircut_window windows[PL_HAIRCUT_SPANS];
 };
 
+/* A smart contract that holds accounts' collateral and debts; by whose rule a call takes what. */
+enum pl_contract_rule { PL_CONTRACT_AAVE_V3 = 1, PL_CONTRACT_COMPOUND_V3, PL_CONTRACT_MORPHO };
+
+/* An account has no more than this (RISK 1.1). */
+static const int64_t PL_CONTRACT_SMALL_USD_MAX = 1000000000000;
+
+struct pl_contract {
+    struct pl_id id, chain;      /* its address                                                    */
+    enum pl_contract_rule rule;
+    int32_t close_factor_ppm;    /* 1..PPM; 0 unless AAVE_V3                                       */
+    int32_t full_below_ppm;      /* health factor below which all may be repaid; 0: never          */
+    int64_t small_usd;           /* value below which all may be repaid; 0: none                   */
+};
+
 struct pl_instrument {
     bool is_listed;              /* false: the set does not name it; nothing else is meaningful   */
     enum pl_instrument_kind kind;
@@ -183,6 +198,9 @@ struct pl_instrument {
     uint32_t confirmation_count;
     struct pl_haircut_model haircut_model;
     struct pl_haircut haircut;   /* of an effective set                                            */
+    uint32_t contract;           /* which one holds or lends it, from 1; 0: none                   */
+    int32_t bonus_ppm;           /* of a call that takes it, 0..PPM; MORPHO: 0, see pl_call_of     */
+    struct pl_id token;          /* its address; size 0: not said                                  */
 };
 
 /* A source of positions. */
@@ -211,12 +229,13 @@ struct pl_policy {
     int64_t haircut_hold_ms, haircut_interval_ms;
 };
 
-/* One parameter set, indexed by instrument number. About 6 MB: lives in static or mapped memory. */
+/* One parameter set, indexed by instrument number. About 8 MB: lives in static or mapped memory. */
 struct pl_parameters {
     uint64_t epoch;
     uint64_t base_epoch;         /* of the base set that an effective one comes from; 0: not said   */
     uint32_t instrument_count;   /* instruments listed                                             */
-    uint32_t factor_count, dependency_count, source_count;
+    uint32_t factor_count, dependency_count, source_count, contract_count;
+    struct pl_contract contracts[PL_CONTRACTS_MAX];
     struct pl_id factors[PL_FACTORS_MAX];
     struct pl_id dependencies[PL_DEPENDENCIES_MAX];
     struct pl_source sources[PL_SOURCES_MAX];
@@ -242,6 +261,8 @@ struct pl_parameters {
  * A haircut model's cap counts like haircut_long in V3 and V7, so that whatever is derived under it is
  * valid; its multiple and horizon are nested like haircuts (V6). What was derived lies between the
  * base set's haircut and the cap.
+ * Contracts: each with a chain, none twice on it; what a contract holds is SPOT, on that chain if it
+ * is on one, and its bonus b is covered by the sale's discount d: (10^6 - d)(10^6 + b) <= 10^12.
  * plus, by field name, whatever is out of the ranges stated above: duplicate ids, an unknown factor,
  * dependency or liquidity-order entry, no "default" policy, sale_discount_ppm outside 0..999999.
  */
@@ -744,6 +765,41 @@ void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
                                   const struct pl_portfolio *portfolio, enum pl_tier tier,
                                   const struct pl_sale_leg *legs, uint32_t leg_count,
                                   pl_i128 *excess);
+
+/* ==== calls of contracts (lib/exposure/call.c) =============================================== */
+
+struct pl_call {
+    uint32_t contract;           /* index in the set                                               */
+    uint32_t debt;               /* instrument                                                     */
+    int64_t debt_lots;           /* magnitude, > 0, <= the debt                                    */
+    int64_t collateral_lots;     /* > 0; <= the sale's but for COMPOUND_V3                         */
+    int32_t close_factor_ppm, bonus_ppm;
+};
+
+/*
+ * The call that executes a leg of a sale, from the legs that the account has, by instrument id.
+ * False where there is none: the leg buys, no contract holds its instrument, the account has no debt
+ * of a LIVE mark in that contract, or a call would move less than a lot.
+ *
+ * With the sale's lots s of value c each, the debt D > 0, of the contract's debts the one of the
+ * most value and of equal ones the first, of value d each, in VU, and g = 10^6 + bonus:
+ *   AAVE_V3      repays min(floor(s c 10^6 / (g d)), floor(D f / 10^6)) lots, r, and takes
+ *                min(s, floor(r d g / (10^6 c))); f is the close factor, or 10^6 where D d or the
+ *                account's lots of the collateral are worth less than small_usd, or the health
+ *                factor by what it has in this contract, at live marks, is below full_below:
+ *                10^6 sum(n (10^6 - haircut_long)) < full_below sum(-n (10^6 + haircut_short))
+ *   COMPOUND_V3  takes all that the account has of the collateral, and D
+ *   MORPHO       repays min(ceil(s c 10^6 / (g d)), D) lots, r, and takes
+ *                min(s, floor(r d g / (10^6 c))); g = min(1150000,
+ *                floor(10^12 / (10^6 - floor(3 h / 10)))), h haircut_long and not below 0
+ * Haircuts are those of the maintenance tier as the base set has them: a contract knows neither
+ * halts nor volatility. What is taken is never worth more than g / 10^6 of what is repaid.
+ */
+[[nodiscard]] bool pl_call_of(const struct pl_market *market, const struct pl_leg *legs,
+                              uint32_t leg_count, const struct pl_sale_leg *sale,
+                              struct pl_call *call);
+/* The bonus that MORPHO gives for a collateral: g - 10^6. */
+int32_t pl_call_morpho_bonus_ppm(const struct pl_instrument *collateral);
 
 /* ==== state and decision (lib/exposure/decide.c) ============================================= */
 

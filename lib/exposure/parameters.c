@@ -478,6 +478,82 @@ static enum pl_err check_haircut_model(const struct checked *checked)
     return err;
 }
 
+/* ---- contracts ------------------------------------------------------------------------------ */
+
+/* A call repays what the plan counts on: the buyer's bonus is within the sale's discount. */
+static enum pl_err check_bonus(const struct checked *checked, const struct pl_contract *contract)
+{
+    const struct pl_instrument *instrument = checked->instrument;
+    const bool is_morpho = contract->rule == PL_CONTRACT_MORPHO;
+    const int64_t bonus = is_morpho ? pl_call_morpho_bonus_ppm(instrument) : instrument->bonus_ppm;
+    if (is_morpho && instrument->bonus_ppm != 0)
+        return refused(pl_err_set(PL_REJECT_PARAMETERS, "%d is said of a contract that derives it",
+                                  instrument->bonus_ppm), checked, "", "bonus_ppm", "");
+    const int32_t discount = instrument->depth_count > 0 ? instrument->depth[0].discount_ppm
+                                                         : instrument->sale_discount_ppm;
+    if ((PL_PPM - discount) * (PL_PPM + bonus) > (int64_t)PL_PPM * PL_PPM)
+        return refused(pl_err_set(PL_REJECT_PARAMETERS, "%d does not cover the contract's bonus "
+                                  "%lld", discount, (long long)bonus),
+                       checked, "", "sale_discount_ppm", "");
+    return PL_OK;
+}
+
+static enum pl_err check_asset(const struct checked *checked)
+{
+    const struct pl_instrument *instrument = checked->instrument;
+    if (instrument->contract == 0)
+        return PL_OK;
+    if (instrument->contract > checked->parameters->contract_count)
+        return refused(pl_err_set(PL_REJECT_PARAMETERS, "unknown contract %u",
+                                  instrument->contract),
+                       checked, "", "contract", "");
+    const struct pl_contract *contract = &checked->parameters->contracts[instrument->contract - 1];
+    if (instrument->kind != PL_INSTRUMENT_SPOT)
+        return refused(pl_err_set(PL_REJECT_PARAMETERS, "it is not spot, so no contract holds it"),
+                       checked, "", "contract", contract->id.text);
+    if (!pl_id_is_none(&instrument->chain) && !pl_id_equal(&instrument->chain, &contract->chain))
+        return refused(pl_err_set(PL_REJECT_PARAMETERS, "it is on %s, the contract is on %s",
+                                  instrument->chain.text, contract->chain.text),
+                       checked, "", "contract", contract->id.text);
+    enum pl_err err = check_range(instrument->bonus_ppm, 0, PL_PPM);
+    return err ? refused(err, checked, "", "bonus_ppm", "") : check_bonus(checked, contract);
+}
+
+static enum pl_err check_contract(const struct pl_parameters *parameters, uint32_t i)
+{
+    const struct pl_contract *contract = &parameters->contracts[i];
+    const bool is_aave = contract->rule == PL_CONTRACT_AAVE_V3;
+    const struct range ranges[] = {
+        {"rule", contract->rule, PL_CONTRACT_AAVE_V3, PL_CONTRACT_MORPHO},
+        {"close_factor_ppm", contract->close_factor_ppm, is_aave, is_aave ? PL_PPM : 0},
+        {"full_below_ppm", contract->full_below_ppm, 0, is_aave ? PL_PPM : 0},
+        {"small_usd", contract->small_usd, 0, is_aave ? PL_CONTRACT_SMALL_USD_MAX : 0},
+    };
+    if (pl_id_is_none(&contract->id) || pl_id_is_none(&contract->chain))
+        return pl_err_set(PL_REJECT_PARAMETERS, "contracts: entry %u has no id or no chain", i);
+    for (uint32_t j = 0; j < i; j++)
+        if (pl_id_equal(&contract->id, &parameters->contracts[j].id) &&
+            pl_id_equal(&contract->chain, &parameters->contracts[j].chain))
+            return pl_err_set(PL_REJECT_PARAMETERS, "contract %s is there twice",
+                              contract->id.text);
+    for (size_t k = 0; k < sizeof ranges / sizeof ranges[0]; k++) {
+        enum pl_err err = check_range(ranges[k].value, ranges[k].low, ranges[k].high);
+        if (err)
+            return pl_err_note(err, "contract %s %s", contract->id.text, ranges[k].field);
+    }
+    return PL_OK;
+}
+
+static enum pl_err check_contracts(const struct pl_parameters *parameters)
+{
+    enum pl_err err = check_range(parameters->contract_count, 0, PL_CONTRACTS_MAX);
+    if (err)
+        return pl_err_note(err, "contracts");
+    for (uint32_t i = 0; !err && i < parameters->contract_count; i++)
+        err = check_contract(parameters, i);
+    return err;
+}
+
 /* ---- the set -------------------------------------------------------------------------------- */
 
 static enum pl_err check_set(const struct pl_parameters *parameters)
@@ -514,7 +590,7 @@ static enum pl_err check_set(const struct pl_parameters *parameters)
         return pl_err_note(err, "dependencies");
     err = check_ids(&parameters->sources[0].id, sizeof parameters->sources[0],
                     parameters->source_count);
-    return err ? pl_err_note(err, "sources") : PL_OK;
+    return err ? pl_err_note(err, "sources") : check_contracts(parameters);
 }
 
 static enum pl_err check_instrument(const struct checked *checked, struct first_loads *firsts)
@@ -538,6 +614,8 @@ static enum pl_err check_instrument(const struct checked *checked, struct first_
         err = check_proportional(checked, firsts);
     if (!err)
         err = check_v7(checked);
+    if (!err) /* by V3 a haircut is at most all of it */
+        err = check_asset(checked);
     return err;
 }
 

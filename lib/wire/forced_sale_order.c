@@ -202,6 +202,41 @@ static void build_leg(struct pl_wire *wire, const struct pl_instrument *rules,
         PL_PUT(to, extended, true);
 }
 
+static char *build_token(const struct pl_id *token)
+{
+    return pl_id_is_none(token) ? NULL : pl_build_id(token);
+}
+
+/* Which call of which contract executes the leg; NULL: none does. */
+static Plimsoll__V1__ForcedSaleOrder__ProtocolCall *
+build_call(struct pl_wire *wire, const struct pl_wire_context *context,
+           const struct pl_sale_leg *leg)
+{
+    const struct pl_parameters *parameters = context->market->parameters;
+    struct pl_call call;
+    if (!pl_call_of(context->market, context->legs, context->account->leg_count, leg, &call))
+        return NULL;
+    const struct pl_instrument *collateral = &parameters->instruments[leg->instrument];
+    const struct pl_instrument *debt = &parameters->instruments[call.debt];
+    const struct pl_contract *contract = &parameters->contracts[call.contract];
+    Plimsoll__V1__ForcedSaleOrder__ProtocolCall *to = pl_wire_take(wire, sizeof(*to));
+    plimsoll__v1__forced_sale_order__protocol_call__init(to);
+    to->chain = pl_build_id(&contract->chain);
+    to->contract = pl_build_id(&contract->id);
+    PL_PUT(to, rule, (Plimsoll__V1__ParameterSet__Contract__Rule)contract->rule);
+    to->position = pl_build_account(wire, &context->account->id);
+    to->collateral = pl_build_id(&context->names->ids[leg->instrument]);
+    to->collateral_token = build_token(&collateral->token);
+    to->collateral_amount =
+        pl_build_amount(wire, call.collateral_lots, -(int32_t)collateral->lot_decimals);
+    to->debt = pl_build_id(&context->names->ids[call.debt]);
+    to->debt_token = build_token(&debt->token);
+    to->debt_amount = pl_build_amount(wire, call.debt_lots, -(int32_t)debt->lot_decimals);
+    PL_PUT(to, close_factor_ppm, call.close_factor_ppm);
+    PL_PUT(to, bonus_ppm, call.bonus_ppm);
+    return to;
+}
+
 /* For ever, where the sum would be later than that; what is pending ends at the same time. */
 static int64_t end_of(const struct pl_market *market)
 {
@@ -233,6 +268,7 @@ enum pl_err pl_wire_order_encode(struct pl_wire *wire, const struct pl_wire_cont
     PL_PUT(&to, control_epoch, context->control_epoch);
     build_proof(wire, &decision->sale, from, &proof);
     to.proof = &proof;
+    to.protocol_call = build_call(wire, context, from);
     return pl_wire_pack(wire, PL_TOPIC_ORDERS, &to.base, value);
 }
 

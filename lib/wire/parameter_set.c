@@ -414,6 +414,70 @@ static enum pl_err read_sources(const Plimsoll__V1__ParameterSet *from,
     return err;
 }
 
+static enum pl_err read_assets(const struct pl_place *place,
+                               const Plimsoll__V1__ParameterSet__Contract *from, uint32_t contract,
+                               const struct pl_names *names, struct pl_parameters *parameters)
+{
+    enum pl_err err = PL_OK;
+    for (size_t i = 0; !err && i < from->n_assets; i++) {
+        const struct pl_place asset = {place, "assets", (int)i};
+        struct pl_id id;
+        uint32_t index = 0;
+        err = pl_field_id(&asset, "instrument", from->assets[i]->instrument, &id);
+        if (err)
+            return err;
+        if (!pl_names_find(names, &id, &index) || !parameters->instruments[index].is_listed)
+            return pl_field_fail(PL_REJECT_UNKNOWN, &asset, "instrument",
+                                 ": %s is not among the instruments", id.text);
+        struct pl_instrument *instrument = &parameters->instruments[index];
+        if (instrument->contract != 0)
+            return pl_field_fail(PL_REJECT_CONFLICT, &asset, "instrument",
+                                 ": %s is in a contract already", id.text);
+        instrument->contract = contract + 1;
+        err = pl_field_id_or_none(&asset, "token", from->assets[i]->token, &instrument->token);
+        if (!err)
+            err = read_ppm_or_none(&asset, PL_SCALAR(from->assets[i], bonus_ppm),
+                                   &instrument->bonus_ppm);
+    }
+    return err;
+}
+
+static enum pl_err read_contract(const struct pl_place *place,
+                                 const Plimsoll__V1__ParameterSet__Contract *from,
+                                 struct pl_contract *contract)
+{
+    uint32_t rule = 0;
+    enum pl_err err = pl_field_id(place, "contract", from->contract, &contract->id);
+    if (!err)
+        err = pl_field_id(place, "chain", from->chain, &contract->chain);
+    if (!err)
+        err = pl_field_enum(place, PL_SCALAR(from, rule),
+                            &plimsoll__v1__parameter_set__contract__rule__descriptor, &rule);
+    contract->rule = (enum pl_contract_rule)rule;
+    if (!err)
+        err = read_ppm_or_none(place, PL_SCALAR(from, close_factor_ppm),
+                               &contract->close_factor_ppm);
+    if (!err)
+        err = read_ppm_or_none(place, PL_SCALAR(from, full_below_ppm), &contract->full_below_ppm);
+    if (!err)
+        err = read_i64_or_none(place, PL_SCALAR(from, small_usd), &contract->small_usd);
+    return err;
+}
+
+static enum pl_err read_contracts(const Plimsoll__V1__ParameterSet *from,
+                                  const struct pl_names *names, struct pl_parameters *parameters)
+{
+    enum pl_err err = pl_field_count(NULL, "contracts", from->n_contracts, PL_CONTRACTS_MAX,
+                                     &parameters->contract_count);
+    for (uint32_t i = 0; !err && i < parameters->contract_count; i++) {
+        const struct pl_place place = {NULL, "contracts", (int)i};
+        err = read_contract(&place, from->contracts[i], &parameters->contracts[i]);
+        if (!err)
+            err = read_assets(&place, from->contracts[i], i, names, parameters);
+    }
+    return err;
+}
+
 static enum pl_err read_liquidity_order(const struct pl_place *place,
                                         const Plimsoll__V1__ParameterSet__Policy *from,
                                         const struct pl_names *names,
@@ -532,6 +596,8 @@ enum pl_err pl_wire_parameters_decode(struct pl_wire *wire, struct pl_names *nam
         err = read_sources(from, parameters);
     if (!err)
         err = read_instruments(from, names, parameters);
+    if (!err)
+        err = read_contracts(from, names, parameters);
     if (!err)
         err = read_policies(from, names, parameters);
     return err ? err : pl_parameters_finish(parameters, names);

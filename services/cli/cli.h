@@ -16,6 +16,7 @@ enum { CLI_OK = 0, CLI_FINDING = 1, CLI_USAGE = 2, CLI_ENVIRONMENT = 3 };
 int cli_evaluate(int argc, char **argv);       /* evaluate.c                */
 int cli_control(int argc, char **argv);        /* control.c: halt, resume   */
 int cli_parameters(int argc, char **argv);     /* parameters.c              */
+int cli_parameters_import(int argc, char **argv); /* import.c               */
 int cli_publish(int argc, char **argv);        /* publish.c                 */
 int cli_scenario(int argc, char **argv);       /* scenario.c                */
 int cli_simulate_fills(int argc, char **argv); /* simulate.c                */

@@ -374,12 +374,14 @@ static json_t *print_terms(const struct evaluation *evaluation,
     return array;
 }
 
-static json_t *print_sale(const struct evaluation *evaluation, const struct pl_sale *sale)
+static json_t *print_sale(const struct evaluation *evaluation, uint32_t index,
+                          const struct pl_sale *sale)
 {
     json_t *legs = json_array();
     for (uint32_t i = 0; i < sale->leg_count; i++)
-        json_array_append_new(legs, explain_sale_leg(evaluation->names, evaluation->parameters,
-                                                     &sale->legs[i]));
+        json_array_append_new(legs, explain_sale_leg(
+            evaluation->names, evaluation->market, pl_book_legs(evaluation->book, index),
+            pl_book_at(evaluation->book, index)->leg_count, &sale->legs[i]));
     json_t *facts = json_pack("{s:o, s:b, s:b, s:o, s:o}", "legs", legs, "reaches_target",
                               sale->reaches, "bankrupt", sale->is_bankrupt,
                               "end_excess_before_usd", explain_decimal(sale->end_before, 18),
@@ -426,7 +428,8 @@ static int print_account(const struct evaluation *evaluation, uint32_t index)
     json_object_set_new(line, "doubts", explain_doubts(evaluation->names, decision.state.doubts,
                                                        decision.state.doubt_count));
     json_object_set_new(line, "sale",
-                        decision.has_sale ? print_sale(evaluation, &decision.sale) : json_null());
+                        decision.has_sale ? print_sale(evaluation, index, &decision.sale)
+                                          : json_null());
     int failed = json_dumpf(line, stdout, JSON_COMPACT) != 0 || putchar('\n') == EOF;
     json_decref(line);
     return failed ? CLI_ENVIRONMENT : CLI_OK;

@@ -9,7 +9,8 @@
  *              evaluations, cost_usd, cost_bound_usd, gap_ppm: null unless it reaches the target;
  *              objective (liquidity_order or least_cost)
  *   legs[]     order_id, instrument, side, quantity, limit_price, end_excess_one_lot_less_usd, extended
- *              (where the venue takes no less)
+ *              (where the venue takes no less), and protocol_call {chain, contract, rule, takes, debt,
+ *              repays, close_factor_ppm, bonus_ppm} where a smart contract holds it
  *   choices[]  in the liquidity order, then the legs outside of it: instrument, rank, ordered,
  *              skipped (why it could not be sold, or null), alone {reaches_target, quantity,
  *              end_excess_after_usd} or null, and note
@@ -33,17 +34,41 @@ void explain_sale_cost(const struct pl_sale *sale, json_t *facts)
     json_object_set_new(facts, "gap_ppm", reaches ? json_integer(sale->gap_ppm) : json_null());
 }
 
-json_t *explain_sale_leg(const struct pl_names *names, const struct pl_parameters *parameters,
+static json_t *call_facts(const struct pl_names *names, const struct pl_parameters *parameters,
+                          uint32_t collateral, const struct pl_call *call)
+{
+    static const char *const rules[] = { [PL_CONTRACT_AAVE_V3] = "aave_v3",
+                                         [PL_CONTRACT_COMPOUND_V3] = "compound_v3",
+                                         [PL_CONTRACT_MORPHO] = "morpho" };
+    const struct pl_contract *contract = &parameters->contracts[call->contract];
+    return json_pack(
+        "{s:s, s:s, s:s, s:o, s:s, s:o, s:I, s:I}", "chain", contract->chain.text, "contract",
+        contract->id.text, "rule", rules[contract->rule], "takes",
+        explain_decimal(call->collateral_lots, parameters->instruments[collateral].lot_decimals),
+        "debt", names->ids[call->debt].text, "repays",
+        explain_decimal(call->debt_lots, parameters->instruments[call->debt].lot_decimals),
+        "close_factor_ppm", (json_int_t)call->close_factor_ppm, "bonus_ppm",
+        (json_int_t)call->bonus_ppm);
+}
+
+json_t *explain_sale_leg(const struct pl_names *names, const struct pl_market *market,
+                         const struct pl_leg *legs, uint32_t leg_count,
                          const struct pl_sale_leg *leg)
 {
+    const struct pl_parameters *parameters = market->parameters;
     const struct pl_instrument *instrument = &parameters->instruments[leg->instrument];
-    json_t *facts = json_pack("{s:s, s:s, s:o, s:o, s:o}", "instrument", names->ids[leg->instrument].text,
-                     "side", leg->side == PL_SIDE_SELL ? "sell" : "buy", "quantity",
-                     explain_decimal(leg->lots, instrument->lot_decimals), "limit_price",
-                     explain_decimal(leg->limit_ticks, instrument->tick_decimals),
-                     "end_excess_one_lot_less_usd", explain_bound(leg->one_lot_less, 18));
+    struct pl_call call;
+    json_t *facts = json_pack(
+        "{s:s, s:s, s:o, s:o, s:o}", "instrument", names->ids[leg->instrument].text, "side",
+        leg->side == PL_SIDE_SELL ? "sell" : "buy", "quantity",
+        explain_decimal(leg->lots, instrument->lot_decimals), "limit_price",
+        explain_decimal(leg->limit_ticks, instrument->tick_decimals),
+        "end_excess_one_lot_less_usd", explain_bound(leg->one_lot_less, 18));
     if (leg->is_extended)
         json_object_set_new(facts, "extended", json_true());
+    if (pl_call_of(market, legs, leg_count, leg, &call))
+        json_object_set_new(facts, "protocol_call",
+                            call_facts(names, parameters, leg->instrument, &call));
     return facts;
 }
 
@@ -108,7 +133,7 @@ struct other {
 
 static struct other *copy_market(const struct explain_view *view)
 {
-    static struct other other; /* 6 MB */
+    static struct other other; /* 8 MB */
     other.parameters = *view->scene->venue->parameters;
     other.market = *view->scene->venue->market;
     other.market.parameters = &other.parameters;
@@ -248,12 +273,14 @@ static json_t *sold_facts(const struct explain_view *view)
 {
     const struct pl_sale *sale = &view->decision.sale;
     const struct venue *venue = view->scene->venue;
+    const struct pl_book *book = view->scene->ledger->book;
     const struct pl_pending *ordered =
         &view->state.pending[view->state.pending_count - sale->leg_count];
     json_t *legs = json_array();
     for (uint32_t i = 0; i < sale->leg_count; i++) {
         char order_id[PL_UUID_TEXT_BYTES];
-        json_t *leg = explain_sale_leg(venue->names, venue->parameters, &sale->legs[i]);
+        json_t *leg = explain_sale_leg(venue->names, venue->market, pl_book_legs(book, view->row),
+                                       pl_book_at(book, view->row)->leg_count, &sale->legs[i]);
         pl_uuid_print(ordered[i].order_id, order_id);
         json_object_set_new(leg, "order_id", json_string(order_id));
         json_array_append_new(legs, leg);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * plimsoll parameters check | put | show | diff | promote. Parameter sets are written by people as JSON
- * and published whole: what check refuses, put does not send, and what no service accepts never
- * becomes effective. A set is tried before it is used: put --shadow, diff, promote.
+ * plimsoll parameters check | put | show | diff | promote; import is import.c's. Parameter sets are
+ * written by people as JSON and published whole: what check refuses, put does not send, and what no
+ * service accepts never becomes effective. A set is tried before it is used: put --shadow, diff,
+ * promote.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -25,6 +26,8 @@ static const char USAGE[] =
     "       plimsoll parameters promote EPOCH [OPTIONS]\n"
     "                             publish the shadow set, if its epoch is EPOCH, as the base set, and\n"
     "                             end the shadow\n"
+    "       plimsoll parameters import PROTOCOL FILE [OPTIONS]\n"
+    "                             a set from a protocol's own risk parameters; --help says more\n"
     "  of diff:\n" CLI_SOURCE_USAGE
     "  Exit status: 0 done, 1 there is no such set, 2 usage or a bad set, 3 environment.\n";
 
@@ -234,6 +237,8 @@ static int diff(const struct cli_source *source, const char *file)
 
 int cli_parameters(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "import") == 0)
+        return cli_parameters_import(argc - 1, argv + 1);
     static const struct option options[] = { { "shadow", no_argument, NULL, 'S' },
                                              CLI_SOURCE_OPTIONS, { NULL, 0, NULL, 0 } };
     static struct cli_source source;

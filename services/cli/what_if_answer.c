@@ -326,7 +326,9 @@ static json_t *plan_facts(const struct subject *subject)
         return json_null();
     }
     for (uint32_t i = 0; i < sale->leg_count; i++)
-        json_array_append_new(legs, explain_sale_leg(subject->names, &subject->parameters,
+        json_array_append_new(legs, explain_sale_leg(subject->names, &subject->market,
+                                                     subject->holdings.legs,
+                                                     subject->holdings.leg_count,
                                                      &sale->legs[i]));
     json_t *facts = json_pack("{s:o, s:b, s:b, s:o}", "legs", legs, "reaches_target",
                               sale->reaches, "bankrupt", sale->is_bankrupt, "end_excess_after_usd",

@@ -192,6 +192,25 @@ static void an_order_is_these_bytes(void **state)
     assert_true(order.valid_until_ms == INT64_MAX);
 }
 
+/* The sale of leg 5 against the debt of leg 6, both in a contract, with the longest names. */
+static void call_a_contract(void)
+{
+    const struct pl_id longest = account.id;
+    parameters.contract_count = 1;
+    parameters.contracts[0] = (struct pl_contract){ .id = longest, .chain = longest,
+                                                    .rule = PL_CONTRACT_COMPOUND_V3 };
+    for (unsigned i = 5; i <= 6; i++) {
+        struct pl_instrument *instrument = &parameters.instruments[legs[i].instrument];
+        instrument->contract = 1;
+        instrument->bonus_ppm = PL_PPM;
+        instrument->token = longest;
+        market.quotes[legs[i].instrument] =
+            (struct pl_quote){ .status = PL_MARK_LIVE, .lot_vu = 1 };
+        legs[i].lots = i == 5 ? INT64_MAX : -INT64_MAX;
+    }
+    decision.sale.legs[1].side = PL_SIDE_SELL;
+}
+
 /* 128 legs with the longest names and numbers: the proof of need still fits its topic. */
 static void the_largest_order_fits(void **state)
 {
@@ -214,7 +233,12 @@ static void the_largest_order_fits(void **state)
     snprintf(text, sizeof(text), "%064u", 999);
     account.id = id_of(text);
     decision.sale.legs[1].instrument = legs[5].instrument;
+    call_a_contract();
     assert_int_equal(pl_wire_order_encode(wire, &context, &decision, 1, &value), PL_OK);
+    json_t *json = NULL;
+    assert_int_equal(pl_json_decode(PL_TOPIC_ORDERS, value, &json), PL_OK);
+    assert_non_null(json_object_get(json, "protocol_call"));
+    json_decref(json);
     assert_in_range(value.size_bytes, 14000, pl_topic_value_bytes_max(PL_TOPIC_ORDERS) - 500);
 }
 

@@ -122,6 +122,7 @@ struct auditor_counts {
     uint64_t evaluations;     /* accounts evaluated exactly                                     */
     uint64_t episodes, below; /* episodes opened; verdicts certainly below maintenance      */
     uint64_t uncertain;       /* verdicts checked only by their bounds                          */
+    uint64_t calls;           /* orders that a contract executes                                */
 };
 /* Of this seed. */
 void auditor_counts(const struct auditor *auditor, struct auditor_counts *counts);

@@ -11,6 +11,7 @@
  *   auditor_rules.c   what an account's next state and alerts have to be
  *   auditor_calls.c   timers, ratios and cures of its margin calls
  *   auditor_sale.c    what its orders have to be
+ *   auditor_call.c    which call of a contract executes one
  *
  * Of plimsoll.h only the limits and the names of tiers, states and reasons are used, which are
  * those of the schemas.
@@ -167,11 +168,22 @@ struct rules {
     int rung_count;
     struct rung { int64_t usd_max, discount; } rungs[PL_DEPTH_MAX];
     int rank; /* in the liquidity order, from 1; 0: never sold */
+    int64_t own_haircut; /* of the maintenance tier, before volatility raised it */
+    int contract;        /* which one holds it, from 1; 0: none                  */
+    int64_t bonus;
+    const char *token;   /* NULL: not said */
+};
+struct contract {
+    const char *name, *chain;
+    int rule; /* as in the message */
+    int64_t close_factor, full_below, small_usd;
 };
 struct set {
     uint64_t epoch, base_epoch; /* 0: not said */
     int rule_count; /* rules of instruments numbered below */
     struct rules *rules;
+    int contract_count;
+    struct contract contracts[PL_CONTRACTS_MAX];
     int64_t order_valid_ms, order_overdue_ms, revision_pause_ms, restricted_hold_ms;
     int64_t hysteresis, watermark_age_ms_max, halt_ramp_ms, call_interval_ms_min, grace_ms;
     int64_t bad_debt_dust_usd;
@@ -419,6 +431,12 @@ enum absence auditor_judge_absence(const struct scene *scene, const struct accou
 void auditor_add_pending(const struct scene *scene, const struct decision *decision,
                          struct state *state);
 bool auditor_is_amount(const Plimsoll__V1__Amount *amount, const mpz_t number, int exponent);
+/* Whether the order has the call that its contract's rule gives, or rightly none (auditor_call.c). */
+bool auditor_check_call(const struct scene *scene, const struct account *account,
+                        const Plimsoll__V1__ForcedSaleOrder *order);
+/* Contracts of a set whose instruments are read; false where they are not valid. */
+bool auditor_read_contracts(const struct reader *reader, const Plimsoll__V1__ParameterSet *from,
+                            struct set *set);
 /* 128 bits of SHA-256 in UUIDv8 shape, as text (37 bytes with terminator). */
 void auditor_plan_id(const char *account, uint64_t episode, uint32_t revision,
                      uint8_t id[PL_ORDER_ID_BYTES]);

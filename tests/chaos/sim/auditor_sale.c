@@ -429,7 +429,7 @@ bool auditor_check_sale(const struct scene *scene, struct account *account,
     for (int i = 0; i < decision->order_count; i++) {
         const Plimsoll__V1__ForcedSaleOrder *order = decision->orders[i];
         if (!check_order(scene, account, state, order, state->revision + 1) ||
-            !check_prices(scene, account, order))
+            !check_prices(scene, account, order) || !auditor_check_call(scene, account, order))
             return false;
         if (order->leg != (uint32_t)i + 1 || order->leg_count != (uint32_t)decision->order_count)
             return auditor_find(scene->finding, V_ORDER,

@@ -288,6 +288,8 @@ static bool read_instrument(const Plimsoll__V1__ParameterSet *set,
         (from->haircut_model && !read_model(from->haircut_model, rules)) ||
         (from->haircut && (!set->has_base_epoch || !is_derived_well(from->haircut, rules))))
         return false;
+    rules->own_haircut = from->haircut ? from->haircut->base_haircut->maintenance
+                                       : from->haircut_long->maintenance;
     for (int t = 0; t < PL_TIER_COUNT; t++)
         if (!is_valid_at(rules, t))
             return false;
@@ -413,7 +415,10 @@ struct set *auditor_read_set(const struct reader *reader, const struct pl_record
             !read_instrument(from, from->instruments[i], &set->rules[number]))
             return NULL;
     }
-    return are_proportional(set) && read_policy(reader, from, set) ? set : NULL;
+    return are_proportional(set) && read_policy(reader, from, set) &&
+                   auditor_read_contracts(reader, from, set)
+               ? set
+               : NULL;
 }
 
 const struct rules *auditor_rules_of(const struct set *set, int instrument)

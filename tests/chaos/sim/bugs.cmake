@@ -238,6 +238,21 @@ sim_bug(stuck_lends lib/exposure/market.c "V,I4,I8" 1000
   [==[        market->weights[tier][i].own_long += *last - haircut.at[tier];]==]
   [==[]==])
 
+# Part of a debt may be repaid, and all of it is.
+sim_bug(call_of_all lib/exposure/call.c "V order" 1000
+  [==[            call->close_factor_ppm = contract->close_factor_ppm;]==]
+  [==[            call->close_factor_ppm = PL_PPM;]==])
+
+# A call takes a lot more than its repayment pays for.
+sim_bug(call_takes_more lib/exposure/call.c "V order" 1000
+  [==[        smaller(exchange(debt, call->debt_lots, held, gain, PL_PPM, false), sale->lots);]==]
+  [==[        smaller(exchange(debt, call->debt_lots, held, gain, PL_PPM, true), INT64_MAX);]==])
+
+# A contract that derives its bonus is paid none.
+sim_bug(call_without_bonus lib/exposure/call.c "V order" 1000
+  [==[        call->bonus_ppm = pl_call_morpho_bonus_ppm(instrument);]==]
+  [==[        call->bonus_ppm = 0;]==])
+
 # A halt of the chain, and nobody looks at the holders.
 sim_bug(halt_unseen lib/exposure/market.c "I8,V,I11,I4" 1000
   [==[        if (!has_changed && quotes_are_equal(&quote, &market->quotes[i]))]==]

@@ -31,15 +31,20 @@ static const struct set_choice {
     int32_t confidence_ppm, discount_ppm;
     int64_t age_ms_max, valid_ms, overdue_ms, pause_ms, hold_ms, watermark_ms_max;
     int64_t ramp_ms, call_interval_ms, grace_ms, dust_usd; /* 0: the set says nothing of it */
+    Plimsoll__V1__ParameterSet__Contract__Rule rule; /* 0: no contract holds anything */
+    int32_t bonus_ppm;
 } s_choices[WORLD_SETS] = {
     { { 1, 0, 1, 0, 1 }, { 1, 0, 1, 0, 1 }, false, false, false, false, 0, 5000, 3000, 2500, 1500, 1000,
-      3000, 4000, 0, 0, 0, 0 },
+      3000, 4000, 0, 0, 0, 0, 0, 0 },
     { { 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 1 }, true, true, true, false, 1500, 10000, 2500, 3000, 2000, 1500,
-      4000, 5000, 6000, 2500, 3000, 100000 },
+      4000, 5000, 6000, 2500, 3000, 100000,
+      PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_MORPHO, 0 },
     { { 1, 1, 1, 0, 1 }, { 1, 1, 1, 0, 0 }, true, false, false, true, 0, 8000, 3000, 2000, 1000, 800,
-      2000, 6000, 0, 6000, 0, 300 },
+      2000, 6000, 0, 6000, 0, 300, PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_AAVE_V3,
+      8000 },
     { { 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 0 }, false, true, false, false, 1000, 3000, 4000, 4000, 2500, 2000,
-      5000, 4500, 1500, 0, 1200, 0 },
+      5000, 4500, 1500, 0, 1200, 0,
+      PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_COMPOUND_V3, 3000 },
 };
 
 static struct {
@@ -70,7 +75,9 @@ struct set_message {
     Plimsoll__V1__ParameterSet__Source source, *sources[1];
     Plimsoll__V1__ParameterSet__Policy policy, *policies[1];
     Plimsoll__V1__ParameterSet__Confirmations credits[2], *credit_list[2];
-    Plimsoll__V1__ParameterSet__Rung rungs[2], *rung_list[2];
+    Plimsoll__V1__ParameterSet__Rung rungs[WORLD_INSTRUMENTS_MAX][2], *rung_lists[5][2];
+    Plimsoll__V1__ParameterSet__Contract contract, *contracts[1];
+    Plimsoll__V1__ParameterSet__Contract__Asset assets[WORLD_INSTRUMENTS_MAX], *asset_list[5];
     char *order[WORLD_INSTRUMENTS_MAX], *price_sources[1];
 };
 
@@ -185,13 +192,15 @@ static void fill_venue(struct set_message *to, unsigned i, const struct set_choi
                        Plimsoll__V1__ParameterSet__Instrument *instrument)
 {
     for (unsigned k = 0; k < 2; k++) {
-        plimsoll__v1__parameter_set__rung__init(&to->rungs[k]);
-        PUT(&to->rungs[k], usd_max, k == 0 ? 3000 : 20000);
-        PUT(&to->rungs[k], discount_ppm, choice->discount_ppm / (k == 0 ? 4 : 2));
-        to->rung_list[k] = &to->rungs[k];
+        plimsoll__v1__parameter_set__rung__init(&to->rungs[i][k]);
+        PUT(&to->rungs[i][k], usd_max, k == 0 ? 3000 : 20000);
+        /* Little better where a contract takes its bonus (fill_contract). */
+        PUT(&to->rungs[i][k], discount_ppm,
+            choice->discount_ppm - choice->discount_ppm / (i % 2 == 0 ? 400 : 2) * (2 - (int)k) / 2);
+        to->rung_lists[i][k] = &to->rungs[i][k];
     }
     instrument->n_depth = 2;
-    instrument->depth = to->rung_list;
+    instrument->depth = to->rung_lists[i];
     if (i % 2 == 0)
         PUT(instrument, lot_step, 3);
     if (i % 3 == 0)
@@ -265,6 +274,37 @@ static void fill_policy(struct set_message *to, const struct set_choice *choice)
     PUT(policy, haircut_interval_ms, 1000);
 }
 
+/* It holds what is on its chain. */
+static void fill_contract(struct set_message *to, const struct set_choice *choice)
+{
+    if (choice->rule == 0)
+        return;
+    Plimsoll__V1__ParameterSet__Contract *contract = &to->contract;
+    plimsoll__v1__parameter_set__contract__init(contract);
+    contract->contract = text("0xpool");
+    contract->chain = text("chain");
+    PUT(contract, rule, choice->rule);
+    if (choice->rule == PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_AAVE_V3) {
+        PUT(contract, close_factor_ppm, 500000);
+        PUT(contract, full_below_ppm, 950000);
+        PUT(contract, small_usd, 2000);
+    }
+    contract->assets = to->asset_list;
+    for (unsigned i = 0; i < WORLD_INSTRUMENTS_MAX; i += 2) {
+        Plimsoll__V1__ParameterSet__Contract__Asset *asset = &to->assets[i];
+        plimsoll__v1__parameter_set__contract__asset__init(asset);
+        asset->instrument = text(world_instruments[i].id.text);
+        if (i == 0)
+            asset->token = text("0xbtc");
+        if (choice->bonus_ppm > 0)
+            PUT(asset, bonus_ppm, choice->bonus_ppm);
+        to->asset_list[contract->n_assets++] = asset;
+    }
+    to->contracts[0] = contract;
+    to->set.n_contracts = 1;
+    to->set.contracts = to->contracts;
+}
+
 static void fill_set(struct set_message *to, const struct set_choice *choice, uint64_t epoch,
                      const struct records_haircuts *haircuts)
 {
@@ -300,6 +340,7 @@ static void fill_set(struct set_message *to, const struct set_choice *choice, ui
     to->sources[0] = &to->source;
     to->set.n_sources = 1;
     to->set.sources = to->sources;
+    fill_contract(to, choice);
     fill_policy(to, choice);
     to->policies[0] = &to->policy;
     to->set.n_policies = 1;
