@@ -367,6 +367,92 @@ static enum pl_err read_ids(const Plimsoll__V1__ParameterSet *from,
     return err;
 }
 
+/* ---- exposures ------------------------------------------------------------------------------ */
+
+static enum pl_err read_dependency(const struct pl_place *place, const char *field,
+                                   const char *text, const struct pl_parameters *parameters,
+                                   uint32_t *index)
+{
+    return find_declared(place, field, text, parameters->dependencies,
+                         parameters->dependency_count, index);
+}
+
+static enum pl_err read_start(const struct pl_place *place,
+                              const Plimsoll__V1__ParameterSet__Exposure *from,
+                              const struct pl_names *names, const struct pl_parameters *parameters,
+                              struct pl_edge *edge)
+{
+    struct pl_id id;
+    edge->instrument = UINT32_MAX;
+    if (from->instrument && from->from)
+        return pl_field_fail(PL_REJECT_CONFLICT, place, "from",
+                             ": there is an instrument already; an edge has one start");
+    if (!from->instrument)
+        return read_dependency(place, "from", from->from, parameters, &edge->from);
+    enum pl_err err = pl_field_id(place, "instrument", from->instrument, &id);
+    if (!err && (!pl_names_find(names, &id, &edge->instrument) ||
+                 !parameters->instruments[edge->instrument].is_listed))
+        err = pl_field_fail(PL_REJECT_UNKNOWN, place, "instrument",
+                            ": %s is not among the instruments", id.text);
+    return err;
+}
+
+static enum pl_err read_exposures(const Plimsoll__V1__ParameterSet *from,
+                                  const struct pl_names *names, struct pl_parameters *parameters)
+{
+    enum pl_err err = pl_field_count(NULL, "exposures", from->n_exposures, PL_EDGES_MAX,
+                                     &parameters->edge_count);
+    for (uint32_t i = 0; !err && i < parameters->edge_count; i++) {
+        const struct pl_place place = {NULL, "exposures", (int)i};
+        struct pl_edge *edge = &parameters->edges[i];
+        err = read_start(&place, from->exposures[i], names, parameters, edge);
+        if (!err)
+            err = read_dependency(&place, "to", from->exposures[i]->to, parameters, &edge->to);
+        if (!err)
+            err = read_tiers(&place, "loss", from->exposures[i]->loss, &edge->loss);
+        if (!err)
+            err = read_ppm_or_none(&place, PL_SCALAR(from->exposures[i], coverage_ppm),
+                                   &edge->coverage_ppm);
+    }
+    return err;
+}
+
+/* An edge from each member, behind the exposures. */
+static enum pl_err read_joint_failure(const struct pl_place *place,
+                                      const Plimsoll__V1__ParameterSet__JointFailure *from,
+                                      struct pl_parameters *parameters)
+{
+    struct pl_edge edge = {.instrument = UINT32_MAX};
+    uint32_t count = 0;
+    enum pl_err err = read_dependency(place, "dependency", from->dependency, parameters, &edge.to);
+    if (!err)
+        err = read_tiers(place, "loss", from->loss, &edge.loss);
+    if (!err)
+        err = pl_field_count(place, "members", from->n_members,
+                             PL_EDGES_MAX - parameters->edge_count, &count);
+    if (!err && count == 0)
+        err = pl_field_missing(place, "members");
+    for (uint32_t i = 0; !err && i < count; i++) {
+        err = read_dependency(place, "members", from->members[i], parameters, &edge.from);
+        parameters->edges[parameters->edge_count++] = edge;
+    }
+    return err;
+}
+
+static enum pl_err read_joint_failures(const Plimsoll__V1__ParameterSet *from,
+                                       struct pl_parameters *parameters)
+{
+    uint32_t count = 0;
+    enum pl_err err = pl_field_count(NULL, "joint_failures", from->n_joint_failures,
+                                     PL_DEPENDENCIES_MAX, &count);
+    for (uint32_t i = 0; !err && i < count; i++)
+        err = read_joint_failure(&(struct pl_place){NULL, "joint_failures", (int)i},
+                                 from->joint_failures[i], parameters);
+    return err;
+}
+
+/* ---- the set -------------------------------------------------------------------------------- */
+
 static enum pl_err read_sources(const Plimsoll__V1__ParameterSet *from,
                                 struct pl_parameters *parameters)
 {
@@ -487,6 +573,10 @@ enum pl_err pl_wire_parameters_decode(struct pl_wire *wire, struct pl_names *nam
         err = read_sources(from, parameters);
     if (!err)
         err = read_instruments(from, names, parameters);
+    if (!err)
+        err = read_exposures(from, names, parameters);
+    if (!err)
+        err = read_joint_failures(from, parameters);
     if (!err)
         err = read_policies(from, names, parameters);
     return err ? err : pl_parameters_finish(parameters, names);

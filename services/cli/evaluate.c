@@ -364,13 +364,17 @@ static json_t *print_terms(const struct evaluation *evaluation,
                                 TERMS_MAX);
     qsort(terms, count, sizeof(terms[0]), by_cost);
     json_t *array = json_array();
-    for (uint32_t i = 0; i < count && i < WORST_TERMS && terms[i].amount < 0; i++)
-        json_array_append_new(array, json_pack("{s:s, s:s, s:o}", "term",
-                                               explain_term_name(terms[i].kind), "of",
-                                               explain_term_of(evaluation->names,
-                                                               evaluation->parameters, &terms[i]),
-                                               "excess_usd",
-                                               explain_decimal(terms[i].amount, 18)));
+    for (uint32_t i = 0; i < count && i < WORST_TERMS && terms[i].amount < 0; i++) {
+        json_t *term = json_pack(
+            "{s:s, s:s, s:o}", "term", explain_term_name(terms[i].kind), "of",
+            explain_term_of(evaluation->names, evaluation->parameters, &terms[i]), "excess_usd",
+            explain_decimal(terms[i].amount, 18));
+        if (terms[i].kind == PL_TERM_DEPENDENCY)
+            json_object_set_new(term, "paths",
+                                explain_paths(evaluation->names, evaluation->parameters, portfolio,
+                                              PL_TIER_MAINTENANCE, terms[i].index));
+        json_array_append_new(array, term);
+    }
     return array;
 }
 

@@ -143,6 +143,13 @@ const char *model_sale_fault(const struct pl_market *market, const struct pl_por
 int model_find_sale(const struct pl_market *market, const struct pl_portfolio *portfolio,
                     uint64_t limit, struct pl_sale_leg *sale, uint32_t *sale_count);
 
+/* ==== look-through =========================================================================== */
+
+/* What the instrument loses, in ppm, when each dependency fails: of all paths from it through the set's
+ * exposures, which have no cycle, the worst; 0 where there is none. */
+void model_losses(const struct pl_parameters *set, uint32_t instrument, enum pl_tier tier,
+                  int64_t losses[PL_DEPENDENCIES_MAX]);
+
 /* ==== parameter rules ======================================================================== */
 
 /* One bit per rule, V1 at bit 1 and so on; bit 0: a field out of its range. */
