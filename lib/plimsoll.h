@@ -119,6 +119,24 @@ struct pl_price_rules {
     int32_t bad_mark_high_ppm;   /* >= PPM: best a long may hope for, worst a short must fear    */
 };
 
+/* How a mark follows from marks of other instruments (lib/price/peg.h has the formula); no decision
+ * reckons with it. Instruments by number. A pegged instrument has no quotes of its own. */
+enum { PL_PEGS_MAX = 256, PL_PEG_MARKETS_MAX = 4 };
+static const int64_t PL_PEG_RATIO_E12_MAX = (int64_t)1000 * 1000000000000;
+struct pl_peg {
+    bool is_present;
+    bool has_issuer_failed;      /* redemption is worth nothing any more                           */
+    bool rounds_up;              /* for what is owed                                               */
+    uint32_t base;               /* the underlying                                                 */
+    uint32_t redemption;
+    uint32_t market_count;       /* 0, or 2..PL_PEG_MARKETS_MAX                                    */
+    struct { uint32_t instrument; int64_t window_ms; } markets[PL_PEG_MARKETS_MAX];
+    int64_t cap_ratio_e12;       /* at cap_since_ms; 0: no cap                                     */
+    int64_t cap_since_ms;
+    int32_t cap_growth_ppm;      /* per year                                                       */
+    int32_t floor_ppm;           /* of the redemption; 0: no floor                                 */
+};
+
 /* How haircut_long follows volatility and liquidity (RISK 1.6); lib/price/haircut.h reckons with it,
  * no decision does. A field that the set leaves out is 0 and means "not used". */
 struct pl_haircut_model {
@@ -177,6 +195,7 @@ struct pl_instrument {
     uint32_t confirmation_count;
     struct pl_haircut_model haircut_model;
     struct pl_haircut haircut;   /* of an effective set                                            */
+    struct pl_peg peg;
 };
 
 /* An edge of the look-through graph (RISK 1.5): what starts at it loses `loss` less the covered part
@@ -245,6 +264,8 @@ struct pl_parameters {
  * A haircut model's cap counts like haircut_long in V3 and V7, so that whatever is derived under it is
  * valid; its multiple and horizon are nested like haircuts (V6). What was derived lies between the
  * base set's haircut and the cap.
+ * A peg's instruments are listed, differ, and are not pegged themselves; it has no markets or at least
+ * two, and no price source can speak alone for two of its inputs.
  * plus, by field name, whatever is out of the ranges stated above: duplicate ids, an unknown factor,
  * dependency or liquidity-order entry, no "default" policy, sale_discount_ppm outside 0..999999; a
  * cycle of edges, named; more than PL_LOSSES_MAX dependencies behind an instrument.

@@ -455,6 +455,90 @@ static enum pl_err check_haircut_model(const struct checked *checked)
     return err;
 }
 
+/* ---- pegs ----------------------------------------------------------------------------------- */
+
+static enum pl_err check_peg_ranges(const struct checked *checked)
+{
+    const struct pl_peg *peg = &checked->instrument->peg;
+    const struct range ranges[] = {
+        {"peg.markets", peg->market_count, peg->market_count > 0 ? 2 : 0, PL_PEG_MARKETS_MAX},
+        {"peg.cap_ratio", peg->cap_ratio_e12, peg->cap_growth_ppm != 0, PL_PEG_RATIO_E12_MAX},
+        {"peg.cap_since_ms", peg->cap_since_ms, 0, INT64_MAX},
+        {"peg.cap_growth_ppm_per_year", peg->cap_growth_ppm, 0, 10 * PL_PPM},
+        {"peg.floor_ppm", peg->floor_ppm, 0, PL_PPM},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);
+        if (err)
+            return refused(err, checked, "", ranges[i].field, "");
+    }
+    for (uint32_t i = 0; i < peg->market_count; i++) {
+        enum pl_err err = check_range(peg->markets[i].window_ms, 1, 86400000);
+        if (err)
+            return refused(err, checked, "", "peg.markets.window_ms", "");
+    }
+    return PL_OK;
+}
+
+/* One source is believed alone, and it is the same: its print would be two inputs of the median. */
+static bool have_one_voice(const struct pl_instrument *a, const struct pl_instrument *b)
+{
+    const struct pl_price_rules *x = &a->price_rules, *y = &b->price_rules;
+    if (x->quorum > 1 || y->quorum > 1)
+        return false;
+    for (uint32_t i = 0; i < x->source_count; i++)
+        for (uint32_t k = 0; k < y->source_count; k++)
+            if (pl_id_equal(&x->sources[i], &y->sources[k]))
+                return true;
+    return false;
+}
+
+static enum pl_err check_peg(const struct checked *checked)
+{
+    const struct pl_instrument *instruments = checked->parameters->instruments;
+    const struct pl_peg *peg = &checked->instrument->peg;
+    uint32_t inputs[PL_PEG_MARKETS_MAX + 2] = {peg->base, peg->redemption};
+    enum pl_err err = check_peg_ranges(checked);
+    if (err)
+        return err;
+    for (uint32_t i = 0; i < peg->market_count; i++)
+        inputs[i + 2] = peg->markets[i].instrument;
+    for (uint32_t i = 0; i < peg->market_count + 2; i++) {
+        if (inputs[i] >= PL_INSTRUMENTS_MAX || !instruments[inputs[i]].is_listed)
+            err = pl_err_set(PL_REJECT_PARAMETERS, "instrument %u is not listed", inputs[i]);
+        else if (instruments[inputs[i]].peg.is_present)
+            err = pl_err_set(PL_REJECT_PARAMETERS, "an instrument it names is pegged itself");
+        else if (i > 0 && inputs[i] == inputs[0])
+            err = pl_err_set(PL_REJECT_PARAMETERS, "the underlying is no input of the ratio");
+        else if (i > 1 && inputs[i] == inputs[1])
+            err = pl_err_set(PL_REJECT_PARAMETERS, "the redemption is a ratio and no market");
+        for (uint32_t k = 1; !err && i > 0 && k < i; k++)
+            if (have_one_voice(&instruments[inputs[i]], &instruments[inputs[k]]))
+                err = pl_err_set(PL_REJECT_PARAMETERS, "one price source alone speaks for two of "
+                                 "the inputs: raise a quorum or take other sources");
+        if (err)
+            return refused(err, checked, "", "peg", "");
+    }
+    return PL_OK;
+}
+
+static enum pl_err check_pegs(const struct pl_parameters *parameters, const struct pl_names *names)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
+        const struct pl_instrument *instrument = &parameters->instruments[i];
+        if (!instrument->is_listed || !instrument->peg.is_present)
+            continue;
+        enum pl_err err = check_peg(&(struct checked){parameters, instrument, names->ids[i].text});
+        if (!err && ++count > PL_PEGS_MAX)
+            err = pl_err_set(PL_REJECT_PARAMETERS, "more than %d instruments are pegged",
+                             PL_PEGS_MAX);
+        if (err)
+            return err;
+    }
+    return PL_OK;
+}
+
 /* ---- the set -------------------------------------------------------------------------------- */
 
 static enum pl_err check_set(const struct pl_parameters *parameters)
@@ -625,6 +709,8 @@ enum pl_err pl_parameters_finish(struct pl_parameters *parameters, const struct 
         err = check_all_statements(parameters, names);
     if (!err)
         err = check_exposures(parameters, names);
+    if (!err)
+        err = check_pegs(parameters, names);
     if (!err)
         err = pl_lookthrough(parameters, names);
     if (!err)

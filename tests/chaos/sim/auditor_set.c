@@ -269,6 +269,57 @@ static bool read_instrument(const Plimsoll__V1__ParameterSet *set,
     return true;
 }
 
+static const Plimsoll__V1__ParameterSet__Instrument *find_instrument(
+    const Plimsoll__V1__ParameterSet *set, const char *name)
+{
+    for (size_t i = 0; name && i < set->n_instruments; i++)
+        if (strcmp(set->instruments[i]->instrument, name) == 0)
+            return set->instruments[i];
+    return NULL;
+}
+
+/* A source that each of both believes alone. */
+static bool have_one_voice(const Plimsoll__V1__ParameterSet__PriceRules *a,
+                           const Plimsoll__V1__ParameterSet__PriceRules *b)
+{
+    for (size_t i = 0; a->quorum == 1 && b->quorum == 1 && i < a->n_sources; i++)
+        for (size_t k = 0; k < b->n_sources; k++)
+            if (strcmp(a->sources[i], b->sources[k]) == 0)
+                return true;
+    return false;
+}
+
+/* What a peg rests on: listed, not pegged, not twice the same thing. Nothing here reckons with it. */
+static bool is_peg(const Plimsoll__V1__ParameterSet *set,
+                   const Plimsoll__V1__ParameterSet__Peg *peg)
+{
+    const Plimsoll__V1__ParameterSet__Instrument *inputs[6] = {
+        find_instrument(set, peg->underlying), find_instrument(set, peg->redemption)};
+    if (peg->n_markets == 1 || peg->n_markets > 4 || (peg->has_floor_ppm &&
+                                                      !is_between(true, peg->floor_ppm, 0, PL_PPM)) ||
+        !is_between(peg->has_cap_growth_ppm_per_year, peg->cap_growth_ppm_per_year, 0,
+                    peg->cap_ratio ? 10 * PL_PPM : 0) ||
+        (peg->cap_ratio && !auditor_is_time(peg->has_cap_since_ms, peg->cap_since_ms)) ||
+        (peg->has_issuer && peg->issuer != 1 && peg->issuer != 2) ||
+        (peg->has_rounding && peg->rounding != 1 && peg->rounding != 2))
+        return false;
+    for (size_t i = 0; i < peg->n_markets; i++) {
+        inputs[i + 2] = find_instrument(set, peg->markets[i]->instrument);
+        if (!peg->markets[i]->has_window_ms ||
+            !is_between(true, peg->markets[i]->window_ms, 1, 86400000))
+            return false;
+    }
+    for (size_t i = 0; i < peg->n_markets + 2; i++) {
+        if (!inputs[i] || inputs[i]->peg || (i > 0 && inputs[i] == inputs[0]) ||
+            (i > 1 && inputs[i] == inputs[1]))
+            return false;
+        for (size_t k = 1; i > 0 && k < i; k++)
+            if (have_one_voice(inputs[i]->price_rules, inputs[k]->price_rules))
+                return false;
+    }
+    return true;
+}
+
 /* V6 across instruments: loads of one factor are proportional from tier to tier. */
 static bool are_proportional(const struct set *set)
 {
@@ -389,6 +440,9 @@ struct set *auditor_read_set(const struct reader *reader, const struct pl_record
             !read_instrument(from, from->instruments[i], &set->rules[number]))
             return NULL;
     }
+    for (size_t i = 0; i < from->n_instruments; i++)
+        if (from->instruments[i]->peg && !is_peg(from, from->instruments[i]->peg))
+            return NULL;
     return are_proportional(set) && read_policy(reader, from, set) ? set : NULL;
 }
 

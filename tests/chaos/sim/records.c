@@ -70,6 +70,7 @@ struct set_message {
     Plimsoll__V1__ParameterSet__Exposure exposures[7], *exposure_list[7];
     Plimsoll__V1__ParameterSet__JointFailure joint, *joints[1];
     tiers exposure_tiers[7], joint_tiers;
+    Plimsoll__V1__ParameterSet__Peg peg;
     Plimsoll__V1__ParameterSet__Source source, *sources[1];
     Plimsoll__V1__ParameterSet__Policy policy, *policies[1];
     Plimsoll__V1__ParameterSet__Confirmations credits[2], *credit_list[2];
@@ -210,6 +211,13 @@ static void fill_instrument(struct set_message *to, unsigned i, const struct set
         instrument->bridge = text("bridge");
     if (i == 0 && choice->grace_ms > 0)
         fill_confirmations(to, instrument);
+    if (i == 3 && choice->has_graph) { /* its marks come from whoever writes marks: nobody may mind */
+        plimsoll__v1__parameter_set__peg__init(&to->peg);
+        to->peg.underlying = text("ETH");
+        to->peg.redemption = text("USDC");
+        PUT(&to->peg, floor_ppm, 900000);
+        instrument->peg = &to->peg;
+    }
 }
 
 /* The way to "chain" that costs most is another one for each instrument; what fails together is worse
