@@ -47,7 +47,8 @@ enum {
     PL_SOURCES_MAX = 64,
     PL_LOADS_MAX = 4,          /* factor loads of an instrument            */
     PL_BRACKETS_MAX = 12,      /* concentration brackets of an instrument  */
-    PL_LOSSES_MAX = 8,         /* dependency losses of an instrument       */
+    PL_LOSSES_MAX = 16,        /* dependency losses of an instrument, looked through */
+    PL_EDGES_MAX = 1024,       /* edges of the look-through graph          */
     PL_DEPTH_MAX = 4,          /* rungs of an instrument's depth           */
     PL_CONFIRMATIONS_MAX = 4,  /* kinds of credit before finality          */
     PL_PRICE_SOURCES_MAX = 8,  /* price sources of an instrument           */
@@ -95,7 +96,12 @@ enum pl_instrument_kind { PL_INSTRUMENT_SPOT = 1, PL_INSTRUMENT_PERP, PL_INSTRUM
 struct pl_tier_ppm { int32_t at[PL_TIER_COUNT]; };
 
 struct pl_load { uint32_t factor; struct pl_tier_ppm load; };      /* factor: index in the set   */
-struct pl_loss { uint32_t dependency; struct pl_tier_ppm loss; };  /* dependency: index in the set */
+struct pl_loss {
+    uint32_t dependency;         /* index in the set                                               */
+    struct pl_tier_ppm loss;
+    uint8_t through[PL_TIER_COUNT]; /* of the worst path: 1 + the dependency before this one; 0:
+                                    none, it is the instrument's own. Set by finish                */
+};
 struct pl_bracket { int64_t threshold_usd; struct pl_tier_ppm rate; };
 
 /* Up to so much of it is sold or bought at this discount, fee included. */
@@ -117,6 +123,24 @@ struct pl_price_rules {
     int32_t band_ppm;            /* > 0; of the reference price                                  */
     int32_t bad_mark_low_ppm;    /* 0..PPM: best a short may hope for under a bad mark           */
     int32_t bad_mark_high_ppm;   /* >= PPM: best a long may hope for, worst a short must fear    */
+};
+
+/* How a mark follows from marks of other instruments (lib/price/peg.h has the formula); no decision
+ * reckons with it. Instruments by number. A pegged instrument has no quotes of its own. */
+enum { PL_PEGS_MAX = 256, PL_PEG_MARKETS_MAX = 4 };
+static const int64_t PL_PEG_RATIO_E12_MAX = (int64_t)1000 * 1000000000000;
+struct pl_peg {
+    bool is_present;
+    bool has_issuer_failed;      /* redemption is worth nothing any more                           */
+    bool rounds_up;              /* for what is owed                                               */
+    uint32_t base;               /* the underlying                                                 */
+    uint32_t redemption;
+    uint32_t market_count;       /* 0, or 2..PL_PEG_MARKETS_MAX                                    */
+    struct { uint32_t instrument; int64_t window_ms; } markets[PL_PEG_MARKETS_MAX];
+    int64_t cap_ratio_e12;       /* at cap_since_ms; 0: no cap                                     */
+    int64_t cap_since_ms;
+    int32_t cap_growth_ppm;      /* per year                                                       */
+    int32_t floor_ppm;           /* of the redemption; 0: no floor                                 */
 };
 
 /* How haircut_long follows volatility and liquidity (RISK 1.6); lib/price/haircut.h reckons with it,
@@ -201,6 +225,16 @@ struct pl_instrument {
     uint32_t contract;           /* which one holds or lends it, from 1; 0: none                   */
     int32_t bonus_ppm;           /* of a call that takes it, 0..PPM; MORPHO: 0, see pl_call_of     */
     struct pl_id token;          /* its address; size 0: not said                                  */
+    struct pl_peg peg;
+};
+
+/* An edge of the look-through graph (RISK 1.5): what starts at it loses `loss` less the covered part
+ * of it when dependency `to` fails. */
+struct pl_edge {
+    uint32_t instrument;         /* where it starts, by number; UINT32_MAX: at dependency `from`   */
+    uint32_t from, to;           /* indexes of the set's dependencies                              */
+    struct pl_tier_ppm loss;     /* 0..PPM each                                                    */
+    int32_t coverage_ppm;        /* 0..PPM                                                         */
 };
 
 /* A source of positions. */
@@ -229,24 +263,29 @@ struct pl_policy {
     int64_t haircut_hold_ms, haircut_interval_ms;
 };
 
-/* One parameter set, indexed by instrument number. About 8 MB: lives in static or mapped memory. */
+/* One parameter set, indexed by instrument number. About 10 MB: lives in static or mapped memory. */
 struct pl_parameters {
     uint64_t epoch;
     uint64_t base_epoch;         /* of the base set that an effective one comes from; 0: not said   */
     uint32_t instrument_count;   /* instruments listed                                             */
-    uint32_t factor_count, dependency_count, source_count, contract_count;
+    uint32_t factor_count, dependency_count, source_count, contract_count, edge_count;
     struct pl_contract contracts[PL_CONTRACTS_MAX];
     struct pl_id factors[PL_FACTORS_MAX];
     struct pl_id dependencies[PL_DEPENDENCIES_MAX];
     struct pl_source sources[PL_SOURCES_MAX];
+    struct pl_edge edges[PL_EDGES_MAX];
     struct pl_policy policy;
     struct pl_instrument instruments[PL_INSTRUMENTS_MAX];
 };
 
 /*
- * Validates a filled set and derives multipliers and sale ranks. REJECT_PARAMETERS with a text that
- * begins with the rule's name and names the instrument and field: "V6 instrument ETH haircut_long:
- * end 20000 is below maintenance 30000".
+ * Validates a filled set and derives multipliers, sale ranks and, where it has edges, what each
+ * instrument loses when a dependency fails: `losses` become, at each tier, the worst over all paths of
+ * the product along the path, rounded up at every edge: ceil(so far * loss * (PPM - coverage) / PPM^2),
+ * from PPM where the path starts with an edge of the instrument, from the stated loss where it starts
+ * with one of those. The rules below are asked of these. Finishing a finished set changes nothing.
+ * REJECT_PARAMETERS with a text that begins with the rule's name and names the instrument and field:
+ * "V6 instrument ETH haircut_long: end 20000 is below maintenance 30000".
  *   V1  haircut_long + haircut_short >= 0 at each tier
  *   V2  bracket thresholds are >= 0 and increase (below the first the rate is 0), rates do not
  *       decrease and are >= 0
@@ -263,10 +302,19 @@ struct pl_parameters {
  * base set's haircut and the cap.
  * Contracts: each with a chain, none twice on it; what a contract holds is SPOT, on that chain if it
  * is on one, and its bonus b is covered by the sale's discount d: (10^6 - d)(10^6 + b) <= 10^12.
+ * A peg's instruments are listed, differ, and are not pegged themselves; it has no markets or at least
+ * two, and no price source can speak alone for two of its inputs.
  * plus, by field name, whatever is out of the ranges stated above: duplicate ids, an unknown factor,
- * dependency or liquidity-order entry, no "default" policy, sale_discount_ppm outside 0..999999.
+ * dependency or liquidity-order entry, no "default" policy, sale_discount_ppm outside 0..999999; a
+ * cycle of edges, named; more than PL_LOSSES_MAX dependencies behind an instrument.
  */
 enum pl_err pl_parameters_finish(struct pl_parameters *parameters, const struct pl_names *names);
+
+/* The worst path by which an instrument of a finished set depends on `dependency` at `tier`: writes the
+ * dependencies along it, nearest first and `dependency` last, and returns their number (1..
+ * PL_LOSSES_MAX); 0 when it does not depend on it. */
+uint32_t pl_dependency_path(const struct pl_instrument *instrument, uint32_t dependency,
+                            enum pl_tier tier, uint32_t path[PL_LOSSES_MAX]);
 
 /* Whether `next` may take the place of `last`: a larger epoch, not derived from an older base set where
  * both say which, and the same lot and tick decimals of every instrument listed in both (amounts in the

@@ -4,7 +4,7 @@
  * under these rules only, so a set that breaks one is refused whole and the old one stays.
  */
 #include "lib/base/assert.h"
-#include "lib/plimsoll.h"
+#include "lib/exposure/lookthrough.h"
 
 enum { COEFFICIENTS_PPM_MAX = 1 << 23 };
 
@@ -60,6 +60,19 @@ static enum pl_err check_range(int64_t value, int64_t low, int64_t high)
                           (long long)low);
     return pl_err_set(PL_REJECT_PARAMETERS, "%lld is outside %lld..%lld", (long long)value,
                       (long long)low, (long long)high);
+}
+
+/* Nested by size: for haircuts the values themselves count, for loads their magnitudes. */
+static enum pl_err check_nested(const struct pl_tier_ppm *ppm, bool is_magnitude)
+{
+    for (int t = 1; t < PL_TIER_COUNT; t++) {
+        int64_t below = ppm->at[tiers[t - 1]], above = ppm->at[tiers[t]];
+        if (is_magnitude ? size_of(above) < size_of(below) : above < below)
+            return pl_err_set(PL_REJECT_PARAMETERS, "%s %lld is below %s %lld",
+                              tier_names[tiers[t]], (long long)above, tier_names[tiers[t - 1]],
+                              (long long)below);
+    }
+    return PL_OK;
 }
 
 /* Ids at a fixed stride: none empty, none twice. */
@@ -183,6 +196,10 @@ static enum pl_err check_losses(const struct checked *checked)
             if (err)
                 return refused(err, checked, "", "dependency", name);
         }
+        /* As stated: paths of more weight must not hide it. */
+        enum pl_err err = check_nested(&loss->loss, false);
+        if (err)
+            return refused(err, checked, "V6", "dependency", name);
     }
     return PL_OK;
 }
@@ -300,19 +317,6 @@ static enum pl_err check_v7(const struct checked *checked)
 
 /* ---- rule V6 -------------------------------------------------------------------------------- */
 
-/* Nested by size: for haircuts the values themselves count, for loads their magnitudes. */
-static enum pl_err check_nested(const struct pl_tier_ppm *ppm, bool is_magnitude)
-{
-    for (int t = 1; t < PL_TIER_COUNT; t++) {
-        int64_t below = ppm->at[tiers[t - 1]], above = ppm->at[tiers[t]];
-        if (is_magnitude ? size_of(above) < size_of(below) : above < below)
-            return pl_err_set(PL_REJECT_PARAMETERS, "%s %lld is below %s %lld",
-                              tier_names[tiers[t]], (long long)above, tier_names[tiers[t - 1]],
-                              (long long)below);
-    }
-    return PL_OK;
-}
-
 static enum pl_err check_v6(const struct checked *checked)
 {
     const struct pl_instrument *instrument = checked->instrument;
@@ -324,9 +328,6 @@ static enum pl_err check_v6(const struct checked *checked)
     for (uint32_t k = 0; k < instrument->load_count && !err; k++)
         err = refused(check_nested(&instrument->loads[k].load, true), checked, "V6", "factor",
                       checked->parameters->factors[instrument->loads[k].factor].text);
-    for (uint32_t k = 0; k < instrument->loss_count && !err; k++)
-        err = refused(check_nested(&instrument->losses[k].loss, false), checked, "V6", "dependency",
-                      checked->parameters->dependencies[instrument->losses[k].dependency].text);
     for (uint32_t b = 0; b < instrument->bracket_count && !err; b++) {
         err = check_nested(&instrument->brackets[b].rate, false);
         if (err)
@@ -478,6 +479,90 @@ static enum pl_err check_haircut_model(const struct checked *checked)
     return err;
 }
 
+/* ---- pegs ----------------------------------------------------------------------------------- */
+
+static enum pl_err check_peg_ranges(const struct checked *checked)
+{
+    const struct pl_peg *peg = &checked->instrument->peg;
+    const struct range ranges[] = {
+        {"peg.markets", peg->market_count, peg->market_count > 0 ? 2 : 0, PL_PEG_MARKETS_MAX},
+        {"peg.cap_ratio", peg->cap_ratio_e12, peg->cap_growth_ppm != 0, PL_PEG_RATIO_E12_MAX},
+        {"peg.cap_since_ms", peg->cap_since_ms, 0, INT64_MAX},
+        {"peg.cap_growth_ppm_per_year", peg->cap_growth_ppm, 0, 10 * PL_PPM},
+        {"peg.floor_ppm", peg->floor_ppm, 0, PL_PPM},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);
+        if (err)
+            return refused(err, checked, "", ranges[i].field, "");
+    }
+    for (uint32_t i = 0; i < peg->market_count; i++) {
+        enum pl_err err = check_range(peg->markets[i].window_ms, 1, 86400000);
+        if (err)
+            return refused(err, checked, "", "peg.markets.window_ms", "");
+    }
+    return PL_OK;
+}
+
+/* One source is believed alone, and it is the same: its print would be two inputs of the median. */
+static bool have_one_voice(const struct pl_instrument *a, const struct pl_instrument *b)
+{
+    const struct pl_price_rules *x = &a->price_rules, *y = &b->price_rules;
+    if (x->quorum > 1 || y->quorum > 1)
+        return false;
+    for (uint32_t i = 0; i < x->source_count; i++)
+        for (uint32_t k = 0; k < y->source_count; k++)
+            if (pl_id_equal(&x->sources[i], &y->sources[k]))
+                return true;
+    return false;
+}
+
+static enum pl_err check_peg(const struct checked *checked)
+{
+    const struct pl_instrument *instruments = checked->parameters->instruments;
+    const struct pl_peg *peg = &checked->instrument->peg;
+    uint32_t inputs[PL_PEG_MARKETS_MAX + 2] = {peg->base, peg->redemption};
+    enum pl_err err = check_peg_ranges(checked);
+    if (err)
+        return err;
+    for (uint32_t i = 0; i < peg->market_count; i++)
+        inputs[i + 2] = peg->markets[i].instrument;
+    for (uint32_t i = 0; i < peg->market_count + 2; i++) {
+        if (inputs[i] >= PL_INSTRUMENTS_MAX || !instruments[inputs[i]].is_listed)
+            err = pl_err_set(PL_REJECT_PARAMETERS, "instrument %u is not listed", inputs[i]);
+        else if (instruments[inputs[i]].peg.is_present)
+            err = pl_err_set(PL_REJECT_PARAMETERS, "an instrument it names is pegged itself");
+        else if (i > 0 && inputs[i] == inputs[0])
+            err = pl_err_set(PL_REJECT_PARAMETERS, "the underlying is no input of the ratio");
+        else if (i > 1 && inputs[i] == inputs[1])
+            err = pl_err_set(PL_REJECT_PARAMETERS, "the redemption is a ratio and no market");
+        for (uint32_t k = 1; !err && i > 0 && k < i; k++)
+            if (have_one_voice(&instruments[inputs[i]], &instruments[inputs[k]]))
+                err = pl_err_set(PL_REJECT_PARAMETERS, "one price source alone speaks for two of "
+                                 "the inputs: raise a quorum or take other sources");
+        if (err)
+            return refused(err, checked, "", "peg", "");
+    }
+    return PL_OK;
+}
+
+static enum pl_err check_pegs(const struct pl_parameters *parameters, const struct pl_names *names)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
+        const struct pl_instrument *instrument = &parameters->instruments[i];
+        if (!instrument->is_listed || !instrument->peg.is_present)
+            continue;
+        enum pl_err err = check_peg(&(struct checked){parameters, instrument, names->ids[i].text});
+        if (!err && ++count > PL_PEGS_MAX)
+            err = pl_err_set(PL_REJECT_PARAMETERS, "more than %d instruments are pegged",
+                             PL_PEGS_MAX);
+        if (err)
+            return err;
+    }
+    return PL_OK;
+}
+
 /* ---- contracts ------------------------------------------------------------------------------ */
 
 /* A call repays what the plan counts on: the buyer's bonus is within the sale's discount. */
@@ -563,6 +648,7 @@ static enum pl_err check_set(const struct pl_parameters *parameters)
         {"factors", parameters->factor_count, 0, PL_FACTORS_MAX},
         {"dependencies", parameters->dependency_count, 0, PL_DEPENDENCIES_MAX},
         {"sources", parameters->source_count, 0, PL_SOURCES_MAX},
+        {"exposures", parameters->edge_count, 0, PL_EDGES_MAX},
         {"policy default liquidity_order", policy->liquidity_count, 0, PL_INSTRUMENTS_MAX},
         {"policy default order_valid_ms", policy->order_valid_ms, 1, INT64_MAX},
         {"policy default order_overdue_ms", policy->order_overdue_ms, 0, INT64_MAX},
@@ -593,17 +679,57 @@ static enum pl_err check_set(const struct pl_parameters *parameters)
     return err ? pl_err_note(err, "sources") : check_contracts(parameters);
 }
 
-static enum pl_err check_instrument(const struct checked *checked, struct first_loads *firsts)
+static enum pl_err check_exposure(const struct pl_edge *edge)
+{
+    enum pl_err err = check_range(edge->coverage_ppm, 0, PL_PPM);
+    if (err)
+        return pl_err_note(err, "coverage_ppm");
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
+        err = check_range(edge->loss.at[tier], 0, PL_PPM);
+        if (err)
+            return pl_err_note(err, "loss %s", tier_names[tier]);
+    }
+    err = check_nested(&edge->loss, false);
+    return err ? pl_err_note(err, "V6 loss") : PL_OK;
+}
+
+/* Both ends are known, so that a refusal can name them. */
+static enum pl_err check_exposures(const struct pl_parameters *parameters,
+                                   const struct pl_names *names)
+{
+    for (uint32_t i = 0; i < parameters->edge_count; i++) {
+        const struct pl_edge *edge = &parameters->edges[i];
+        const bool is_between = edge->instrument == UINT32_MAX;
+        if (edge->to >= parameters->dependency_count ||
+            (is_between && edge->from >= parameters->dependency_count))
+            return pl_err_set(PL_REJECT_PARAMETERS, "exposure %u: unknown dependency", i);
+        if (!is_between && (edge->instrument >= names->count ||
+                            !parameters->instruments[edge->instrument].is_listed))
+            return pl_err_set(PL_REJECT_PARAMETERS, "exposure %u: unknown instrument", i);
+        enum pl_err err = check_exposure(edge);
+        if (err)
+            return pl_err_note(err, "exposure %s to %s",
+                               is_between ? parameters->dependencies[edge->from].text
+                                          : names->ids[edge->instrument].text,
+                               parameters->dependencies[edge->to].text);
+    }
+    return PL_OK;
+}
+
+/* As stated: what may be looked at before losses are known. */
+static enum pl_err check_statements(const struct checked *checked)
 {
     enum pl_err err = check_instrument_ranges(checked);
     if (!err)
         err = check_references(checked);
     if (!err)
         err = check_losses(checked);
-    if (!err)
-        err = check_haircut_model(checked);
-    if (!err)
-        err = check_v1(checked);
+    return err ? err : check_haircut_model(checked);
+}
+
+static enum pl_err check_rules(const struct checked *checked, struct first_loads *firsts)
+{
+    enum pl_err err = check_v1(checked);
     if (!err)
         err = check_v2(checked);
     if (!err)
@@ -619,10 +745,9 @@ static enum pl_err check_instrument(const struct checked *checked, struct first_
     return err;
 }
 
-static enum pl_err check_instruments(const struct pl_parameters *parameters,
-                                     const struct pl_names *names)
+static enum pl_err check_all_statements(const struct pl_parameters *parameters,
+                                        const struct pl_names *names)
 {
-    struct first_loads firsts = {0};
     uint32_t listed_count = 0;
     for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
         if (!parameters->instruments[i].is_listed)
@@ -631,7 +756,7 @@ static enum pl_err check_instruments(const struct pl_parameters *parameters,
         struct checked checked = {.parameters = parameters,
                                   .instrument = &parameters->instruments[i],
                                   .id = names->ids[i].text};
-        enum pl_err err = check_instrument(&checked, &firsts);
+        enum pl_err err = check_statements(&checked);
         if (err)
             return err;
         listed_count++;
@@ -640,6 +765,23 @@ static enum pl_err check_instruments(const struct pl_parameters *parameters,
         return pl_err_set(PL_REJECT_PARAMETERS,
                           "instruments: %u are there, %u differ: one is twice",
                           parameters->instrument_count, listed_count);
+    return PL_OK;
+}
+
+static enum pl_err check_all_rules(const struct pl_parameters *parameters,
+                                   const struct pl_names *names)
+{
+    struct first_loads firsts = {0};
+    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
+        if (!parameters->instruments[i].is_listed)
+            continue;
+        struct checked checked = {.parameters = parameters,
+                                  .instrument = &parameters->instruments[i],
+                                  .id = names->ids[i].text};
+        enum pl_err err = check_rules(&checked, &firsts);
+        if (err)
+            return err;
+    }
     return PL_OK;
 }
 
@@ -666,7 +808,15 @@ enum pl_err pl_parameters_finish(struct pl_parameters *parameters, const struct 
 {
     enum pl_err err = check_set(parameters);
     if (!err)
-        err = check_instruments(parameters, names);
+        err = check_all_statements(parameters, names);
+    if (!err)
+        err = check_exposures(parameters, names);
+    if (!err)
+        err = check_pegs(parameters, names);
+    if (!err)
+        err = pl_lookthrough(parameters, names);
+    if (!err)
+        err = check_all_rules(parameters, names);
     if (err)
         return err;
     for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {

@@ -314,7 +314,7 @@ static void fill_live(const struct fresh *accepted, const struct pl_instrument *
     pl_assert(mark->low_mantissa <= price && price <= mark->high_mantissa);
 }
 
-/* The next mark but for its tick. */
+/* The next mark but for its tick and volatilities. */
 static void derive(struct pl_aggregate *aggregate, const struct pl_instrument *rules,
                    int64_t now_ms, struct pl_mark *mark)
 {
@@ -326,23 +326,23 @@ static void derive(struct pl_aggregate *aggregate, const struct pl_instrument *r
     if (accepted.count >= quorum) {
         fill_live(&accepted, rules, mark);
         raise_offset(&accepted, mark);
-        pl_volatility_update(&aggregate->volatility, mark->mantissa, now_ms);
-        mark->volatility_fast_ppm = pl_volatility_fast_ppm(&aggregate->volatility);
-        mark->volatility_slow_ppm = pl_volatility_slow_ppm(&aggregate->volatility);
     } else if (mark->status != PL_MARK_NONE) {
         mark->status = fresh.count >= quorum ? PL_MARK_HALTED : PL_MARK_STALE; /* G4 */
     }
 }
 
-bool pl_aggregate_mark(struct pl_aggregate *aggregate, const struct pl_instrument *rules,
+bool pl_aggregate_take(struct pl_aggregate *aggregate, const struct pl_mark *derived,
                        int64_t now_ms, bool restate)
 {
-    pl_assert(rules->is_listed && rules->price_rules.quorum > 0);
     const struct pl_mark *last = &aggregate->mark;
-    struct pl_mark next = *last;
-    derive(aggregate, rules, now_ms, &next);
+    struct pl_mark next = *derived;
     if (next.status == PL_MARK_NONE)
         return false;
+    if (next.status == PL_MARK_LIVE) {
+        pl_volatility_update(&aggregate->volatility, next.mantissa, now_ms);
+        next.volatility_fast_ppm = pl_volatility_fast_ppm(&aggregate->volatility);
+        next.volatility_slow_ppm = pl_volatility_slow_ppm(&aggregate->volatility);
+    }
     const bool has_changed = next.status != last->status || next.mantissa != last->mantissa ||
                              next.low_mantissa != last->low_mantissa ||
                              next.high_mantissa != last->high_mantissa ||
@@ -355,6 +355,15 @@ bool pl_aggregate_mark(struct pl_aggregate *aggregate, const struct pl_instrumen
     pl_assert(pl_mark_is_newer(&next, last));
     aggregate->mark = next;
     return true;
+}
+
+bool pl_aggregate_mark(struct pl_aggregate *aggregate, const struct pl_instrument *rules,
+                       int64_t now_ms, bool restate)
+{
+    pl_assert(rules->is_listed && rules->price_rules.quorum > 0);
+    struct pl_mark next = aggregate->mark;
+    derive(aggregate, rules, now_ms, &next);
+    return pl_aggregate_take(aggregate, &next, now_ms, restate);
 }
 
 /* ---- taking over, new rules --------------------------------------------------------------- */

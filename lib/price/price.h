@@ -118,6 +118,11 @@ enum pl_drop pl_aggregate_quote(struct pl_aggregate *aggregate, const struct pl_
 bool pl_aggregate_mark(struct pl_aggregate *aggregate, const struct pl_instrument *rules,
                        int64_t now_ms, bool restate);
 
+/* What pl_aggregate_mark does with the mark it has derived, for one that comes about otherwise (peg.h):
+ * volatilities and number are set here. False as there, and for status NONE. */
+bool pl_aggregate_take(struct pl_aggregate *aggregate, const struct pl_mark *derived,
+                       int64_t now_ms, bool restate);
+
 /* Takes up where another stopped: a mark read from the topic. Ignored unless its number is above
  * the last, and if its tick is above 2^63 - 1, which nobody could raise; the volatility goes on
  * from the published one. */

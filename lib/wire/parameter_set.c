@@ -377,6 +377,106 @@ static enum pl_err read_instruments(const Plimsoll__V1__ParameterSet *from, stru
     return err;
 }
 
+/* ---- pegs ------------------------------------------------------------------------------------ */
+
+/* An instrument of the set, named by another. */
+static enum pl_err find_listed(const struct pl_place *place, const char *field, const char *text,
+                               const struct pl_names *names,
+                               const struct pl_parameters *parameters, uint32_t *index)
+{
+    struct pl_id id;
+    enum pl_err err = pl_field_id(place, field, text, &id);
+    if (!err && (!pl_names_find(names, &id, index) || !parameters->instruments[*index].is_listed))
+        err = pl_field_fail(PL_REJECT_UNKNOWN, place, field, ": %s is not among the instruments",
+                            id.text);
+    return err;
+}
+
+static enum pl_err read_peg_inputs(const Plimsoll__V1__ParameterSet__Peg *from,
+                                   const struct pl_names *names,
+                                   const struct pl_parameters *parameters, struct pl_peg *peg)
+{
+    const struct pl_place place = {NULL, "peg", -1};
+    enum pl_err err = find_listed(&place, "underlying", from->underlying, names, parameters,
+                                  &peg->base);
+    if (!err)
+        err = find_listed(&place, "redemption", from->redemption, names, parameters,
+                          &peg->redemption);
+    if (!err)
+        err = pl_field_count(&place, "markets", from->n_markets, PL_PEG_MARKETS_MAX,
+                             &peg->market_count);
+    for (uint32_t i = 0; !err && i < peg->market_count; i++) {
+        const struct pl_place market = {&place, "markets", (int)i};
+        err = find_listed(&market, "instrument", from->markets[i]->instrument, names, parameters,
+                          &peg->markets[i].instrument);
+        if (!err)
+            err = pl_field_time(&market, PL_SCALAR(from->markets[i], window_ms),
+                                &peg->markets[i].window_ms);
+    }
+    return err;
+}
+
+/* The cap is rounded down, below what is meant. */
+static enum pl_err read_peg_cap(const struct pl_place *place,
+                                const Plimsoll__V1__ParameterSet__Peg *from, struct pl_peg *peg)
+{
+    int64_t mantissa = 0;
+    int32_t exponent = 0;
+    enum pl_err err = pl_field_decimal(place, "cap_ratio", from->cap_ratio, &mantissa, &exponent);
+    if (!err)
+        err = pl_rescale(mantissa, exponent, 12, PL_ROUND_FLOOR, &peg->cap_ratio_e12);
+    if (!err && peg->cap_ratio_e12 < 1)
+        err = pl_field_fail(PL_REJECT_RANGE, place, "cap_ratio", ": not above zero");
+    return err ? err : pl_field_time(place, PL_SCALAR(from, cap_since_ms), &peg->cap_since_ms);
+}
+
+static enum pl_err read_peg(const Plimsoll__V1__ParameterSet__Peg *from,
+                            const struct pl_names *names, const struct pl_parameters *parameters,
+                            struct pl_peg *peg)
+{
+    const struct pl_place place = {NULL, "peg", -1};
+    uint32_t issuer = 0, rounding = 0;
+    peg->is_present = true;
+    enum pl_err err = read_peg_inputs(from, names, parameters, peg);
+    if (!err && from->cap_ratio)
+        err = read_peg_cap(&place, from, peg);
+    if (!err)
+        err = read_ppm_or_none(&place, PL_SCALAR(from, cap_growth_ppm_per_year),
+                               &peg->cap_growth_ppm);
+    if (!err)
+        err = read_ppm_or_none(&place, PL_SCALAR(from, floor_ppm), &peg->floor_ppm);
+    if (!err && from->has_issuer)
+        err = pl_field_enum(&place, PL_SCALAR(from, issuer),
+                            &plimsoll__v1__parameter_set__peg__issuer__descriptor, &issuer);
+    if (!err && from->has_rounding)
+        err = pl_field_enum(&place, PL_SCALAR(from, rounding),
+                            &plimsoll__v1__parameter_set__peg__rounding__descriptor, &rounding);
+    peg->has_issuer_failed = issuer == PLIMSOLL__V1__PARAMETER_SET__PEG__ISSUER__ISSUER_FAILED;
+    peg->rounds_up = rounding == PLIMSOLL__V1__PARAMETER_SET__PEG__ROUNDING__ROUNDING_UP;
+    return err;
+}
+
+/* When all instruments have their numbers. */
+static enum pl_err read_pegs(const Plimsoll__V1__ParameterSet *from, const struct pl_names *names,
+                             struct pl_parameters *parameters)
+{
+    enum pl_err err = PL_OK;
+    for (uint32_t i = 0; !err && i < parameters->instrument_count; i++) {
+        const struct pl_place place = {NULL, "instruments", (int)i};
+        uint32_t index = 0;
+        if (!from->instruments[i]->peg)
+            continue;
+        err = find_listed(&place, "instrument", from->instruments[i]->instrument, names, parameters,
+                          &index);
+        if (!err)
+            err = read_peg(from->instruments[i]->peg, names, parameters,
+                           &parameters->instruments[index].peg);
+        if (err)
+            err = pl_err_note(err, "instruments[%u] %s", i, from->instruments[i]->instrument);
+    }
+    return err;
+}
+
 static enum pl_err read_ids(const Plimsoll__V1__ParameterSet *from,
                             struct pl_parameters *parameters)
 {
@@ -393,6 +493,87 @@ static enum pl_err read_ids(const Plimsoll__V1__ParameterSet *from,
                           from->dependencies[i]->dependency, &parameters->dependencies[i]);
     return err;
 }
+
+/* ---- exposures ------------------------------------------------------------------------------ */
+
+static enum pl_err read_dependency(const struct pl_place *place, const char *field,
+                                   const char *text, const struct pl_parameters *parameters,
+                                   uint32_t *index)
+{
+    return find_declared(place, field, text, parameters->dependencies,
+                         parameters->dependency_count, index);
+}
+
+static enum pl_err read_start(const struct pl_place *place,
+                              const Plimsoll__V1__ParameterSet__Exposure *from,
+                              const struct pl_names *names, const struct pl_parameters *parameters,
+                              struct pl_edge *edge)
+{
+    edge->instrument = UINT32_MAX;
+    if (from->instrument && from->from)
+        return pl_field_fail(PL_REJECT_CONFLICT, place, "from",
+                             ": there is an instrument already; an edge has one start");
+    if (!from->instrument)
+        return read_dependency(place, "from", from->from, parameters, &edge->from);
+    return find_listed(place, "instrument", from->instrument, names, parameters,
+                       &edge->instrument);
+}
+
+static enum pl_err read_exposures(const Plimsoll__V1__ParameterSet *from,
+                                  const struct pl_names *names, struct pl_parameters *parameters)
+{
+    enum pl_err err = pl_field_count(NULL, "exposures", from->n_exposures, PL_EDGES_MAX,
+                                     &parameters->edge_count);
+    for (uint32_t i = 0; !err && i < parameters->edge_count; i++) {
+        const struct pl_place place = {NULL, "exposures", (int)i};
+        struct pl_edge *edge = &parameters->edges[i];
+        err = read_start(&place, from->exposures[i], names, parameters, edge);
+        if (!err)
+            err = read_dependency(&place, "to", from->exposures[i]->to, parameters, &edge->to);
+        if (!err)
+            err = read_tiers(&place, "loss", from->exposures[i]->loss, &edge->loss);
+        if (!err)
+            err = read_ppm_or_none(&place, PL_SCALAR(from->exposures[i], coverage_ppm),
+                                   &edge->coverage_ppm);
+    }
+    return err;
+}
+
+/* An edge from each member, behind the exposures. */
+static enum pl_err read_joint_failure(const struct pl_place *place,
+                                      const Plimsoll__V1__ParameterSet__JointFailure *from,
+                                      struct pl_parameters *parameters)
+{
+    struct pl_edge edge = {.instrument = UINT32_MAX};
+    uint32_t count = 0;
+    enum pl_err err = read_dependency(place, "dependency", from->dependency, parameters, &edge.to);
+    if (!err)
+        err = read_tiers(place, "loss", from->loss, &edge.loss);
+    if (!err)
+        err = pl_field_count(place, "members", from->n_members,
+                             PL_EDGES_MAX - parameters->edge_count, &count);
+    if (!err && count == 0)
+        err = pl_field_missing(place, "members");
+    for (uint32_t i = 0; !err && i < count; i++) {
+        err = read_dependency(place, "members", from->members[i], parameters, &edge.from);
+        parameters->edges[parameters->edge_count++] = edge;
+    }
+    return err;
+}
+
+static enum pl_err read_joint_failures(const Plimsoll__V1__ParameterSet *from,
+                                       struct pl_parameters *parameters)
+{
+    uint32_t count = 0;
+    enum pl_err err = pl_field_count(NULL, "joint_failures", from->n_joint_failures,
+                                     PL_DEPENDENCIES_MAX, &count);
+    for (uint32_t i = 0; !err && i < count; i++)
+        err = read_joint_failure(&(struct pl_place){NULL, "joint_failures", (int)i},
+                                 from->joint_failures[i], parameters);
+    return err;
+}
+
+/* ---- the set -------------------------------------------------------------------------------- */
 
 static enum pl_err read_sources(const Plimsoll__V1__ParameterSet *from,
                                 struct pl_parameters *parameters)
@@ -598,6 +779,12 @@ enum pl_err pl_wire_parameters_decode(struct pl_wire *wire, struct pl_names *nam
         err = read_instruments(from, names, parameters);
     if (!err)
         err = read_contracts(from, names, parameters);
+    if (!err)
+        err = read_pegs(from, names, parameters);
+    if (!err)
+        err = read_exposures(from, names, parameters);
+    if (!err)
+        err = read_joint_failures(from, parameters);
     if (!err)
         err = read_policies(from, names, parameters);
     return err ? err : pl_parameters_finish(parameters, names);

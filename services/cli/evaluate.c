@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/price/peg.h"
 #include "services/cli/cli.h"
 #include "services/cli/explain.h"
 #include "services/position/store.h"
@@ -29,6 +30,7 @@ struct evaluation {
     struct pl_parameters *parameters, *spare;
     bool has_parameters, has_clock;
     struct pl_aggregate *aggregates; /* by instrument */
+    struct pl_pegs *pegs;
     struct pl_mark *marks;
     struct pl_market *market;
     struct store *store; /* the position service's state */
@@ -64,7 +66,22 @@ static enum pl_err apply_parameters(struct evaluation *evaluation, struct pl_byt
     evaluation->spare = evaluation->parameters;
     evaluation->parameters = accepted;
     evaluation->has_parameters = true;
+    pl_pegs_follow(evaluation->pegs, accepted);
     return PL_OK;
+}
+
+/* A mark that is new moves the marks of what is pegged to it. */
+static void move_pegs(struct evaluation *evaluation, uint32_t index, int64_t time_ms)
+{
+    uint32_t moved[PL_PEGS_MAX];
+    uint32_t count = pl_pegs_see(evaluation->pegs, evaluation->parameters, index,
+                                 &evaluation->marks[index], time_ms, moved);
+    for (uint32_t i = 0; i < count; i++) {
+        struct pl_aggregate *aggregate = &evaluation->aggregates[moved[i]];
+        if (pl_peg_mark(evaluation->pegs, evaluation->parameters, moved[i], aggregate, time_ms,
+                        false))
+            evaluation->marks[moved[i]] = aggregate->mark;
+    }
 }
 
 static enum pl_err apply_price(struct evaluation *evaluation, struct pl_bytes_view key,
@@ -75,6 +92,9 @@ static enum pl_err apply_price(struct evaluation *evaluation, struct pl_bytes_vi
     enum pl_err err = pl_wire_price_decode(evaluation->wire, key, value, &price);
     if (!err)
         err = pl_names_intern(evaluation->names, &price.instrument, &index);
+    if (!err && evaluation->parameters->instruments[index].peg.is_present)
+        err = pl_err_set(PL_REJECT_CONFLICT, "%s is pegged: quote the peg's inputs",
+                         price.instrument.text);
     if (err)
         return err;
     see_time(evaluation, price.event_time_ms);
@@ -85,8 +105,10 @@ static enum pl_err apply_price(struct evaluation *evaluation, struct pl_bytes_vi
     if (drop != PL_DROP_NONE)
         fprintf(stderr, "plimsoll evaluate: a quote of %s by %s is dropped: %s\n",
                 price.instrument.text, price.source.text, pl_drop_name(drop));
-    if (pl_aggregate_mark(aggregate, rules, price.event_time_ms, false))
+    if (pl_aggregate_mark(aggregate, rules, price.event_time_ms, true)) {
         evaluation->marks[index] = aggregate->mark;
+        move_pegs(evaluation, index, price.event_time_ms);
+    }
     return PL_OK;
 }
 
@@ -100,8 +122,10 @@ static enum pl_err apply_mark(struct evaluation *evaluation, struct pl_bytes_vie
     if (err)
         return err;
     see_time(evaluation, mark.event_time_ms);
-    if (pl_mark_is_newer(&mark, &evaluation->marks[index]))
+    if (pl_mark_is_newer(&mark, &evaluation->marks[index])) {
         evaluation->marks[index] = mark;
+        move_pegs(evaluation, index, mark.event_time_ms);
+    }
     return PL_OK;
 }
 
@@ -364,13 +388,17 @@ static json_t *print_terms(const struct evaluation *evaluation,
                                 TERMS_MAX);
     qsort(terms, count, sizeof(terms[0]), by_cost);
     json_t *array = json_array();
-    for (uint32_t i = 0; i < count && i < WORST_TERMS && terms[i].amount < 0; i++)
-        json_array_append_new(array, json_pack("{s:s, s:s, s:o}", "term",
-                                               explain_term_name(terms[i].kind), "of",
-                                               explain_term_of(evaluation->names,
-                                                               evaluation->parameters, &terms[i]),
-                                               "excess_usd",
-                                               explain_decimal(terms[i].amount, 18)));
+    for (uint32_t i = 0; i < count && i < WORST_TERMS && terms[i].amount < 0; i++) {
+        json_t *term = json_pack(
+            "{s:s, s:s, s:o}", "term", explain_term_name(terms[i].kind), "of",
+            explain_term_of(evaluation->names, evaluation->parameters, &terms[i]), "excess_usd",
+            explain_decimal(terms[i].amount, 18));
+        if (terms[i].kind == PL_TERM_DEPENDENCY)
+            json_object_set_new(term, "paths",
+                                explain_paths(evaluation->names, evaluation->parameters, portfolio,
+                                              PL_TIER_MAINTENANCE, terms[i].index));
+        json_array_append_new(array, term);
+    }
     return array;
 }
 
@@ -477,6 +505,7 @@ static void init(struct evaluation *evaluation)
     evaluation->parameters = cli_memory(sizeof(*evaluation->parameters));
     evaluation->spare = cli_memory(sizeof(*evaluation->spare));
     evaluation->aggregates = cli_memory(sizeof(*evaluation->aggregates) * PL_INSTRUMENTS_MAX);
+    evaluation->pegs = cli_memory(sizeof(*evaluation->pegs));
     evaluation->marks = cli_memory(sizeof(*evaluation->marks) * PL_INSTRUMENTS_MAX);
     evaluation->market = cli_memory(sizeof(*evaluation->market));
     evaluation->record = cli_memory(sizeof(*evaluation->record));

@@ -33,7 +33,8 @@
  *                               instrument, quantity, price, cost_usd}, as in an alert
  *   verdict.tiers[]             tier, excess_usd, equity_usd less requirement_usd is the excess at
  *                               best, to_leave_usd (alert: the line of the hysteresis),
- *                               terms[] {term, of, excess_usd, rate_ppm}: they add up to the excess
+ *                               terms[] {term, of, excess_usd, rate_ppm}: they add up to the excess;
+ *                               of a dependency also paths[]: by which each leg depends on it
  *   thresholds                  epoch, policy, instruments[]: the parameters of the account's legs
  *   pending[]                   orders in flight after this entry; reserved is what counts as sold
  *   sale_sequence               of the entry that made the plan: this one or, in an open episode,
@@ -160,6 +161,11 @@ const char *explain_state_name(enum pl_state state);
 const char *explain_term_name(enum pl_term_kind kind);
 const char *explain_term_of(const struct pl_names *names, const struct pl_parameters *parameters,
                             const struct pl_term *term);
+/* The worst way by which each long leg depends on `dependency`: [] {instrument, path[] nearest first,
+ * loss_ppm}. A new reference. */
+json_t *explain_paths(const struct pl_names *names, const struct pl_parameters *parameters,
+                      const struct pl_portfolio *portfolio, enum pl_tier tier,
+                      uint32_t dependency);
 const char *explain_doubt_name(enum pl_doubt_reason reason);
 const char *explain_mark_name(enum pl_mark_status status);
 const char *explain_readiness_name(enum pl_readiness readiness);

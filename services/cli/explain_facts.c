@@ -81,6 +81,32 @@ const char *explain_term_of(const struct pl_names *names, const struct pl_parame
     return term->index == UINT32_MAX ? "cash" : names->ids[term->index].text;
 }
 
+json_t *explain_paths(const struct pl_names *names, const struct pl_parameters *parameters,
+                      const struct pl_portfolio *portfolio, enum pl_tier tier, uint32_t dependency)
+{
+    json_t *paths = json_array();
+    for (uint32_t i = 0; i < portfolio->leg_count; i++) {
+        const uint32_t index = portfolio->legs[i].instrument;
+        const struct pl_instrument *instrument = &parameters->instruments[index];
+        uint32_t path[PL_LOSSES_MAX];
+        uint32_t count = portfolio->legs[i].lots > 0 && instrument->is_listed
+                             ? pl_dependency_path(instrument, dependency, tier, path) : 0;
+        if (count == 0)
+            continue;
+        json_t *along = json_array();
+        for (uint32_t k = 0; k < count; k++)
+            json_array_append_new(along, json_string(parameters->dependencies[path[k]].text));
+        int32_t loss = 0;
+        for (uint32_t k = 0; k < instrument->loss_count; k++)
+            if (instrument->losses[k].dependency == dependency)
+                loss = instrument->losses[k].loss.at[tier];
+        json_array_append_new(paths, json_pack("{s:s, s:o, s:i}", "instrument",
+                                               names->ids[index].text, "path", along, "loss_ppm",
+                                               loss));
+    }
+    return paths;
+}
+
 const char *explain_doubt_name(enum pl_doubt_reason reason)
 {
     static const char *const names[] = { "?", "no mark", "stale mark", "halted mark", "unlisted",
@@ -374,11 +400,16 @@ static json_t *tier_facts(const struct explain_view *view, enum pl_tier tier)
             equity += terms[i].amount;
         else
             requirement -= terms[i].amount;
-        json_array_append_new(
-            array, json_pack("{s:s, s:s, s:o, s:o}", "term", explain_term_name(terms[i].kind), "of",
-                             explain_term_of(venue->names, venue->parameters, &terms[i]),
-                             "excess_usd", explain_bound(terms[i].amount, 18), "rate_ppm",
-                             rate_of(venue->parameters, &view->portfolio, tier, &terms[i])));
+        json_t *term = json_pack(
+            "{s:s, s:s, s:o, s:o}", "term", explain_term_name(terms[i].kind), "of",
+            explain_term_of(venue->names, venue->parameters, &terms[i]), "excess_usd",
+            explain_bound(terms[i].amount, 18), "rate_ppm",
+            rate_of(venue->parameters, &view->portfolio, tier, &terms[i]));
+        if (terms[i].kind == PL_TERM_DEPENDENCY)
+            json_object_set_new(term, "paths", explain_paths(venue->names, venue->parameters,
+                                                             &view->portfolio, tier,
+                                                             terms[i].index));
+        json_array_append_new(array, term);
     }
     /* No terms, or one without bound: there is nothing that adds up. */
     bool is_bounded = excess->high < PL_EXCESS_UNBOUNDED;

@@ -239,6 +239,19 @@ static void print_holdings(FILE *file, const json_t *holdings)
 
 /* ---- verdict -------------------------------------------------------------------------------- */
 
+/* By which way each leg depends on what a term is of. */
+static void print_paths(FILE *file, const json_t *paths)
+{
+    const json_t *row, *step;
+    size_t i, k;
+    json_array_foreach(paths, i, row) {
+        fprintf(file, "%17s%s", "", word(row, "instrument"));
+        json_array_foreach(json_object_get(row, "path"), k, step)
+            fprintf(file, " > %s", json_string_value(step));
+        fprintf(file, "  %s %%\n", percent(whole(row, "loss_ppm")));
+    }
+}
+
 static void print_tier(FILE *file, const json_t *tier)
 {
     char text[160];
@@ -258,6 +271,7 @@ static void print_tier(FILE *file, const json_t *tier)
         if (json_is_integer(json_object_get(term, "rate_ppm")))
             fprintf(file, "  %s %%", percent(whole(term, "rate_ppm")));
         fputc('\n', file);
+        print_paths(file, json_object_get(term, "paths"));
     }
 }
 

@@ -111,6 +111,7 @@ static void adopt(struct price_service *service)
         moving += rules->haircut.target_at_ms != 0;
     }
     parameters->age_ms_max = age_ms_max;
+    pl_pegs_follow(&service->pegs, next);
     swap(&parameters->effective, &parameters->spare);
     parameters->has_effective = true;
     pl_metric_set(PL_METRIC_EPOCH, (double)parameters->effective->epoch);

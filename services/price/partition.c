@@ -86,26 +86,35 @@ static enum pl_err follow_group(struct price_service *service)
 }
 
 /* After the group has answered, so that whoever owns prices-0 knows it when he reads a bad set. */
-static enum pl_err open_topics(struct price_service *service)
+static enum pl_err open_parameters(struct price_service *service)
 {
-    struct pl_reader *reader = service->reader;
-    int64_t first = 0, marks_from = 0, marks_first = 0;
+    int64_t first = 0;
     if (service->is_open || !pl_group_joined(service->group))
         return PL_OK;
-    enum pl_err err = pl_reader_watermarks(reader, PL_TOPIC_PARAMETERS, 0, QUERY_WAIT_MS, &first,
-                                   &service->parameters_end);
+    enum pl_err err = pl_reader_watermarks(service->reader, PL_TOPIC_PARAMETERS, 0, QUERY_WAIT_MS,
+                                           &first, &service->parameters_end);
     if (!err)
-        err = pl_reader_offset_at(reader, PL_TOPIC_MARKS, 0,
-                                  pl_now_ms() - service->settings->marks_window_ms, QUERY_WAIT_MS,
-                                  &marks_from);
+        err = pl_reader_add(service->reader, PL_TOPIC_PARAMETERS, 0, first);
+    service->is_open = !err;
+    return err;
+}
+
+/* After the parameters, which say of what averages over past marks are made. */
+static enum pl_err open_marks(struct price_service *service)
+{
+    struct pl_reader *reader = service->reader;
+    int64_t from = 0, first = 0;
+    if (service->has_marks_open || !price_has_read_parameters(service))
+        return PL_OK;
+    enum pl_err err = pl_reader_offset_at(reader, PL_TOPIC_MARKS, 0,
+                                          pl_now_ms() - service->settings->marks_window_ms,
+                                          QUERY_WAIT_MS, &from);
     if (!err)
-        err = pl_reader_watermarks(reader, PL_TOPIC_MARKS, 0, QUERY_WAIT_MS, &marks_first,
+        err = pl_reader_watermarks(reader, PL_TOPIC_MARKS, 0, QUERY_WAIT_MS, &first,
                                    &service->marks_end);
     if (!err)
-        err = pl_reader_add(reader, PL_TOPIC_PARAMETERS, 0, first);
-    if (!err)
-        err = pl_reader_add(reader, PL_TOPIC_MARKS, 0, marks_from);
-    service->is_open = !err;
+        err = pl_reader_add(reader, PL_TOPIC_MARKS, 0, from);
+    service->has_marks_open = !err;
     return err;
 }
 
@@ -117,7 +126,7 @@ bool price_has_read_parameters(const struct price_service *service)
 
 bool price_has_read_marks(const struct price_service *service)
 {
-    return service->is_open &&
+    return service->has_marks_open &&
            pl_reader_position(service->reader, PL_TOPIC_MARKS, 0) >= service->marks_end;
 }
 
@@ -126,7 +135,7 @@ static enum pl_err start_loading(struct price_service *service, int32_t number)
     struct partition *partition = &service->partitions[number];
     struct pl_reader *reader = service->reader;
     int64_t first = 0, from = 0;
-    if (!service->parameters.has_effective || !price_has_read_parameters(service))
+    if (!service->parameters.has_effective || !service->has_marks_open)
         return PL_OK;
     if (number >= service->partition_count)
         return pl_err_set(PL_FATAL_CONFIG, "%s has more partitions than when this service began: "
@@ -167,7 +176,9 @@ enum pl_err price_follow(struct price_service *service)
 {
     enum pl_err err = follow_group(service);
     if (!err)
-        err = open_topics(service);
+        err = open_parameters(service);
+    if (!err)
+        err = open_marks(service);
     for (int32_t i = 0; !err && i < PL_PARTITIONS_MAX; i++) {
         if (service->partitions[i].stage == STAGE_WAITING) {
             pl_watchdog_beat("start loading");

@@ -114,7 +114,11 @@ static enum pl_err apply_price(struct price_service *service, const struct pl_re
         return err;
     uint32_t index = 0;
     enum pl_drop drop = PL_DROP_UNLISTED;
-    if (pl_names_find(service->names, &price.instrument, &index))
+    const bool is_named = pl_names_find(service->names, &price.instrument, &index);
+    if (is_named && service->parameters.effective->instruments[index].peg.is_present)
+        return pl_err_set(PL_REJECT_CONFLICT, "%s is pegged: its mark follows from those of others, "
+                          "so quote the peg's inputs", price.instrument.text);
+    if (is_named)
         drop = pl_aggregate_quote(&service->instruments[index].aggregate,
                                   &service->parameters.effective->instruments[index], &price,
                                   service->now_ms, (uint64_t)record->offset, record->partition);
@@ -127,13 +131,19 @@ static enum pl_err apply_price(struct price_service *service, const struct pl_re
 /* A mark of a predecessor, of another worker, or our own come back: the newest counts. */
 static enum pl_err apply_mark(struct price_service *service, const struct pl_record *record)
 {
-    uint32_t index = 0;
+    uint32_t index = 0, moved[PL_PEGS_MAX];
     struct pl_mark mark;
     enum pl_err err = pl_wire_mark_decode(service->wire, service->names, record->key,
                                           record->value, &index, &mark);
-    if (!err)
-        pl_aggregate_recover(&service->instruments[index].aggregate, &mark);
-    return err;
+    if (err)
+        return err;
+    pl_aggregate_recover(&service->instruments[index].aggregate, &mark);
+    /* Pegs rest on what the topic says, whoever wrote it: so has a successor the same averages. */
+    const uint32_t count = pl_pegs_see(&service->pegs, service->parameters.effective, index, &mark,
+                                       record->timestamp_ms, moved);
+    for (uint32_t i = 0; i < count; i++)
+        touch(service, moved[i], 0);
+    return PL_OK;
 }
 
 /* ---- poll ------------------------------------------------------------------------------------ */
@@ -218,9 +228,13 @@ static enum pl_err publish_mark(struct price_service *service, uint32_t index)
 {
     struct instrument *instrument = &service->instruments[index];
     const bool restate = service->mono_ms >= instrument->restate_mono_ms;
+    const struct pl_parameters *set = service->parameters.effective;
     const bool is_changed =
-        pl_aggregate_mark(&instrument->aggregate, &service->parameters.effective->instruments[index],
-                          service->now_ms, restate);
+        set->instruments[index].peg.is_present
+            ? pl_peg_mark(&service->pegs, set, index, &instrument->aggregate, service->now_ms,
+                          restate)
+            : pl_aggregate_mark(&instrument->aggregate, &set->instruments[index], service->now_ms,
+                                restate);
     if (!is_changed)
         return PL_OK;
     if (instrument->is_touched && instrument->cause_ms > 0)

@@ -19,6 +19,7 @@
 #include "lib/kafka/consumer.h"
 #include "lib/kafka/txn.h"
 #include "lib/price/haircut.h"
+#include "lib/price/peg.h"
 #include "lib/wire/wire.h"
 #include "services/price/settings.h"
 
@@ -77,13 +78,15 @@ struct price_service {
         int64_t age_ms_max;        /* largest of the instruments in force                  */
     } parameters;
 
-    bool is_open;                  /* parameters and marks are being read                  */
+    bool is_open;                  /* parameters are being read                            */
+    bool has_marks_open;           /* and marks                                            */
     int64_t parameters_end, marks_end; /* when opened                                      */
     int32_t partition_count;
     struct partition partitions[PL_PARTITIONS_MAX];
 
     uint32_t instrument_count;     /* names whose partition is known                       */
     struct instrument instruments[PL_INSTRUMENTS_MAX];
+    struct pl_pegs pegs;           /* of the set in force                                  */
     uint32_t touched_count;
     uint32_t touched[PL_INSTRUMENTS_MAX];
 

@@ -9,8 +9,9 @@ static const struct pl_config_row rows[] = {
      "instruments crowd the marks topic, but keep it below the smallest age_ms_max.", NULL},
     {"price.marks_window_ms", PL_CONFIG_INT,
      PL_CONFIG_FIELD(struct pl_price_settings, marks_window_ms), "3600000", 1000, 604800000,
-     "How far back a starting service reads the marks topic for the last mark of each instrument; "
-     "raise it to find them after longer outages, lower it to start sooner.", NULL},
+     "How far back a starting service reads the marks topic for the last mark of each instrument and "
+     "for the averages of pegs; raise it above the longest window of a peg, and to find marks after "
+     "longer outages, lower it to start sooner.", NULL},
 };
 
 struct pl_config_table pl_price_settings_table(struct pl_price_settings *settings)

@@ -149,6 +149,13 @@ int32_t model_discount(const struct pl_market *market, uint32_t instrument, int6
 /* What one leg of a sale gives up against the mark. */
 pl_i128 model_sale_cost(const struct pl_market *market, const struct pl_sale_leg *sold);
 
+/* ==== look-through =========================================================================== */
+
+/* What the instrument loses, in ppm, when each dependency fails: of all paths from it through the set's
+ * exposures, which have no cycle, the worst; 0 where there is none. */
+void model_losses(const struct pl_parameters *set, uint32_t instrument, enum pl_tier tier,
+                  int64_t losses[PL_DEPENDENCIES_MAX]);
+
 /* ==== parameter rules ======================================================================== */
 
 /* One bit per rule, V1 at bit 1 and so on; bit 0: a field out of its range. */

@@ -332,6 +332,7 @@ void world_fill_parameters(struct world *world, uint64_t seed)
     set->dependency_count = (uint32_t)world_below(
         world, world_chance(world, 6) ? PL_DEPENDENCIES_MAX + 1 : 4);
     set->source_count = 1;
+    set->edge_count = 0;
     int32_t growth[PL_FACTORS_MAX][PL_TIER_COUNT];
     for (uint32_t i = 0; i < set->factor_count; i++) {
         set->factors[i] = named(world, "f", i);
@@ -362,6 +363,46 @@ void world_fill_parameters(struct world *world, uint64_t seed)
     fill_policy(world);
 }
 
+enum { REACHED = 4 }; /* dependencies that edges lead to: there is room for them behind the stated */
+
+static struct pl_edge *add_exposure(struct world *world, uint32_t instrument, uint32_t to)
+{
+    struct pl_edge *edge = &world->parameters.edges[world->parameters.edge_count++];
+    *edge = (struct pl_edge){.instrument = instrument, .to = to};
+    if (world_chance(world, 3))
+        edge->coverage_ppm = (int32_t)world_between(world, 0, PL_PPM);
+    return edge;
+}
+
+void world_expose(struct world *world)
+{
+    struct pl_parameters *set = &world->parameters;
+    const uint32_t count = set->dependency_count, reached = count < REACHED ? count : REACHED;
+    const bool is_down = world_chance(world, 2); /* edges may lead to lower numbers, or to higher */
+    uint32_t edges = count ? (uint32_t)world_below(world, 12) : 0;
+    set->edge_count = 0;
+    for (uint32_t i = 0; i < world->instrument_count; i++)
+        if (set->instruments[world->instruments[i]].loss_count > PL_LOSSES_MAX - REACHED)
+            return;
+    while (edges-- > 0) {
+        uint32_t to = count - 1 - (uint32_t)world_below(world, reached);
+        uint32_t index = world->instruments[world_below(world, world->instrument_count)];
+        const struct pl_instrument *rules = &set->instruments[index];
+        /* Not above what is stated, which is within V3. */
+        if (world_chance(world, 3) && rules->loss_count > 0 &&
+            rules->losses[0].loss.at[PL_TIER_ALERT] <= PL_PPM)
+            add_exposure(world, index, is_down ? count - 1 - to : to)->loss = rules->losses[0].loss;
+        else if (to > 0) {
+            uint32_t from = (uint32_t)world_below(world, to);
+            struct pl_edge *edge = add_exposure(world, UINT32_MAX,
+                                                    is_down ? count - 1 - to : to);
+            edge->from = is_down ? count - 1 - from : from;
+            edge->loss = nested_ppm(world, world_chance(world, 3) ? PL_PPM
+                                                                   : world_between(world, 0, PL_PPM));
+        }
+    }
+}
+
 /* A failed assertion of the library ends the process: say first what it was about. */
 static const struct world *asserting;
 
@@ -377,6 +418,7 @@ void world_begin(struct world *world, uint64_t seed)
     asserting = world;
     pl_assert_set_handler(print_assertion);
     world_fill_parameters(world, seed);
+    world_expose(world);
     enum pl_err err = pl_parameters_finish(&world->parameters, &world->names);
     if (err) {
         printf("seed=%" PRIu64 ": a valid set is refused: %s\n", seed, pl_err_text());

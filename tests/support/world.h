@@ -58,6 +58,8 @@ int64_t world_magnitude(struct world *world, unsigned bits);
 void world_begin(struct world *world, uint64_t seed);
 /* Fills the set without finishing it; returns what makes it valid to its author. */
 void world_fill_parameters(struct world *world, uint64_t seed);
+/* Gives the filled set a random graph of exposures, or none; it stays valid. */
+void world_expose(struct world *world);
 /* New marks for all instruments, applied to the market. */
 void world_mark(struct world *world);
 /* New portfolio: legs with a LIVE mark only, all final. */

@@ -500,7 +500,11 @@ static void begin_all_terms(void)
     build_init(&build);
     eth = build_instrument(&build, "ETH", PL_INSTRUMENT_SPOT, 2, 2);
     btc = build_instrument(&build, "BTC", PL_INSTRUMENT_PERP, 2, 2);
-    uint32_t market = build_factor(&build, "market"), bridge = build_dependency(&build, "bridge");
+    uint32_t market = build_factor(&build, "market"), chain = build_dependency(&build, "chain");
+    uint32_t bridge = build_dependency(&build, "bridge");
+    /* Whatever the bridge costs, its chain does: the first of the set is named, with the way to it. */
+    build.parameters.edges[build.parameters.edge_count++] = (struct pl_edge){
+        .instrument = UINT32_MAX, .from = bridge, .to = chain, .loss = build_flat(1000000)};
     build_haircuts(&build, eth, build_tiers(90000, 80000, 70000, 60000), build_flat(0));
     build_haircuts(&build, btc, build_flat(10000), build_tiers(20000, 17000, 13000, 11000));
     build_load(&build, eth, market, build_tiers(200000, 150000, 100000, 50000));

@@ -248,7 +248,7 @@ static void each_rule_refuses_by_name(void **state)
         {kind, "instrument USD kind: 4 is outside 1..3"},
         {load_count, "instrument USD factors: 5 is outside 0..4"},
         {bracket_count, "instrument USD brackets: 13 is outside 0..12"},
-        {loss_count, "instrument USD dependencies: 9 is outside 0..8"},
+        {loss_count, "instrument USD dependencies: 17 is outside 0..16"},
         {confidence, "instrument USD confidence_ppm: -1 is below 0"},
         {discount, "instrument USD sale_discount_ppm: 1000000 is outside 0..999999"},
         {discount_negative, "instrument USD sale_discount_ppm: -1 is outside 0..999999"},

@@ -131,6 +131,176 @@ static void calls_may_have_an_interval_and_a_grace(void **state)
     assert_int_equal(set.policy.bad_debt_dust_usd, 0);
 }
 
+static json_t *list_of(json_t *set, const char *name)
+{
+    if (!json_object_get(set, name))
+        json_object_set_new(set, name, json_array());
+    return json_object_get(set, name);
+}
+
+/* ETH over lido to ethereum and over both to their joint failure, half of it covered at the first edge. */
+static json_t *with_exposures(void)
+{
+    json_t *json = test_json(test_records[TEST_RECORD_PARAMETERS].json);
+    const char *tiers = "{'alert':500000,'initial':400000,'end':300000,'maintenance':200000}";
+    json_array_append_new(list_of(json, "dependencies"), test_json("{'dependency':'ethereum'}"));
+    json_array_append_new(list_of(json, "dependencies"), test_json("{'dependency':'both'}"));
+    json_array_append_new(list_of(json, "exposures"),
+                          json_pack("{s:s, s:s, s:o, s:i}", "instrument", "ETH", "to", "ethereum",
+                                    "loss", test_json(tiers), "coverage_ppm", 500000));
+    json_array_append_new(list_of(json, "exposures"),
+                          json_pack("{s:s, s:s, s:o}", "from", "lido", "to", "ethereum", "loss",
+                                    test_json(tiers)));
+    json_array_append_new(list_of(json, "joint_failures"),
+                          json_pack("{s:s, s:[s, s], s:o}", "dependency", "both", "members", "lido",
+                                    "ethereum", "loss", test_json(tiers)));
+    return json;
+}
+
+static void exposures_become_losses(void **state)
+{
+    static struct pl_parameters set;
+    (void)state;
+    struct pl_names *names = test_names();
+    enum pl_err err = pl_wire_parameters_decode(
+        test_wire(), names, test_encode(PL_TOPIC_PARAMETERS, with_exposures()), &set);
+    if (err)
+        fail_msg("%s", pl_err_text());
+    assert_int_equal(set.edge_count, 4);
+    uint32_t eth = 0;
+    const struct pl_id id = {.size_bytes = 3, .text = "ETH"};
+    assert_true(pl_names_find(names, &id, &eth));
+    static const int32_t expected[3][2] = {{6000, 9000}, {100000, 250000}, {20000, 125000}};
+    assert_int_equal(set.instruments[eth].loss_count, 3);
+    for (uint32_t k = 0; k < 3; k++) {
+        const struct pl_loss *loss = &set.instruments[eth].losses[k];
+        assert_int_equal(loss->dependency, k);
+        assert_int_equal(loss->loss.at[PL_TIER_MAINTENANCE], expected[k][0]);
+        assert_int_equal(loss->loss.at[PL_TIER_ALERT], expected[k][1]);
+    }
+}
+
+static void bad_exposures_are_refused(void **state)
+{
+    static const struct { const char *list, *element; enum pl_err err; const char *text; } rows[] = {
+        {"exposures", "{}", PL_REJECT_MISSING, "field exposures[2].from is missing"},
+        {"exposures", "{'from':'lido'}", PL_REJECT_MISSING, "field exposures[2].to is missing"},
+        {"exposures", "{'from':'lido','to':'both'}", PL_REJECT_MISSING,
+         "field exposures[2].loss is missing"},
+        {"exposures", "{'from':'x','to':'both'}", PL_REJECT_UNKNOWN,
+         "field exposures[2].from: x is not declared in the set"},
+        {"exposures", "{'from':'lido','to':'y'}", PL_REJECT_UNKNOWN,
+         "field exposures[2].to: y is not declared in the set"},
+        {"exposures", "{'instrument':'SOL','to':'both'}", PL_REJECT_UNKNOWN,
+         "field exposures[2].instrument: SOL is not among the instruments"},
+        {"exposures", "{'instrument':'ETH','from':'lido','to':'both'}", PL_REJECT_CONFLICT,
+         "field exposures[2].from: there is an instrument already"},
+        {"exposures", "{'from':'ethereum','to':'lido','loss':{'alert':1,'initial':1,'end':1,"
+         "'maintenance':1}}", PL_REJECT_PARAMETERS,
+         "exposures: lido to ethereum to lido is a cycle"},
+        {"joint_failures", "{'members':['lido']}", PL_REJECT_MISSING,
+         "field joint_failures[1].dependency is missing"},
+        {"joint_failures", "{'dependency':'both','members':['lido']}", PL_REJECT_MISSING,
+         "field joint_failures[1].loss is missing"},
+        {"joint_failures", "{'dependency':'both','loss':{'alert':1,'initial':1,'end':1,"
+         "'maintenance':1}}", PL_REJECT_MISSING, "field joint_failures[1].members is missing"},
+        {"joint_failures", "{'dependency':'both','members':['z'],'loss':{'alert':1,'initial':1,"
+         "'end':1,'maintenance':1}}", PL_REJECT_UNKNOWN,
+         "field joint_failures[1].members: z is not declared in the set"},
+    };
+    static struct pl_parameters set;
+    (void)state;
+    for (unsigned i = 0; i < TEST_COUNT(rows); i++) {
+        json_t *json = with_exposures();
+        json_array_append_new(list_of(json, rows[i].list), test_json(rows[i].element));
+        enum pl_err err = pl_wire_parameters_decode(
+            test_wire(), test_names(), test_encode(PL_TOPIC_PARAMETERS, json), &set);
+        if (err != rows[i].err || strncmp(pl_err_text(), rows[i].text, strlen(rows[i].text)) != 0)
+            fail_msg("expected %s, got %s", rows[i].text, pl_err_text());
+    }
+}
+
+/* ETH after BTC-PERP, whose mark is not a ratio, but a set does not know that. */
+static json_t *with_peg(const char *change)
+{
+    json_t *json = test_json(test_records[TEST_RECORD_PARAMETERS].json);
+    json_t *instruments = json_object_get(json, "instruments");
+    json_t *rate = json_deep_copy(json_array_get(instruments, 1));
+    json_t *peg = test_json("{'underlying':'BTC-PERP','redemption':'RATE','cap_ratio':{'mantissa':"
+                            "'12345','exponent':-4},'cap_since_ms':'1700000000000',"
+                            "'cap_growth_ppm_per_year':50000,'floor_ppm':900000,"
+                            "'issuer':'ISSUER_GOOD','rounding':'ROUNDING_UP'}");
+    json_object_set_new(rate, "instrument", json_string("RATE"));
+    json_object_set_new(json_object_get(rate, "price_rules"), "sources", test_json("['contract']"));
+    json_array_append_new(instruments, rate);
+    json_object_update_new(peg, test_json(change));
+    json_object_set_new(json_array_get(instruments, 0), "peg", peg);
+    return json;
+}
+
+static void a_peg_is_read(void **state)
+{
+    static struct pl_parameters set;
+    (void)state;
+    struct pl_names *names = test_names();
+    enum pl_err err = pl_wire_parameters_decode(
+        test_wire(), names, test_encode(PL_TOPIC_PARAMETERS, with_peg("{}")), &set);
+    if (err)
+        fail_msg("%s", pl_err_text());
+    const struct pl_id id = {.size_bytes = 3, .text = "ETH"};
+    uint32_t eth = 0;
+    assert_true(pl_names_find(names, &id, &eth));
+    const struct pl_peg *peg = &set.instruments[eth].peg;
+    assert_true(peg->is_present && peg->rounds_up && !peg->has_issuer_failed);
+    assert_string_equal(names->ids[peg->base].text, "BTC-PERP");
+    assert_string_equal(names->ids[peg->redemption].text, "RATE");
+    assert_int_equal(peg->cap_ratio_e12, 1234500000000);
+    assert_int_equal(peg->cap_since_ms, 1700000000000);
+    assert_int_equal(peg->cap_growth_ppm, 50000);
+    assert_int_equal(peg->floor_ppm, 900000);
+    assert_false(set.instruments[peg->base].peg.is_present);
+    err = pl_wire_parameters_decode(
+        test_wire(), names,
+        test_encode(PL_TOPIC_PARAMETERS, with_peg("{'issuer':'ISSUER_FAILED','rounding':"
+                                                  "'ROUNDING_DOWN'}")), &set);
+    assert_int_equal(err, PL_OK);
+    assert_true(peg->has_issuer_failed && !peg->rounds_up);
+}
+
+static void bad_pegs_are_refused(void **state)
+{
+    static const struct { const char *change; enum pl_err err; const char *text; } rows[] = {
+        {"{'underlying':'SOL'}", PL_REJECT_UNKNOWN,
+         "instruments[0] ETH: field peg.underlying: SOL is not among the instruments"},
+        {"{'redemption':''}", PL_REJECT_KEY, "instruments[0] ETH: field peg.redemption"},
+        {"{'markets':[{}]}", PL_REJECT_MISSING,
+         "instruments[0] ETH: field peg.markets[0].instrument is missing"},
+        {"{'markets':[{'instrument':'RATE'}]}", PL_REJECT_MISSING,
+         "instruments[0] ETH: field peg.markets[0].window_ms is missing"},
+        {"{'markets':[{},{},{},{},{}]}", PL_REJECT_SIZE, "instruments[0] ETH: field peg.markets: 5"},
+        {"{'cap_ratio':{'mantissa':0,'exponent':0}}", PL_REJECT_RANGE,
+         "instruments[0] ETH: field peg.cap_ratio: not above zero"},
+        {"{'cap_ratio':{'mantissa':1,'exponent':-13}}", PL_REJECT_RANGE,
+         "instruments[0] ETH: field peg.cap_ratio: not above zero"},
+        {"{'cap_ratio':{'mantissa':1,'exponent':8}}", PL_REJECT_OVERFLOW, "instruments[0] ETH"},
+        {"{'issuer':'ISSUER_UNSPECIFIED'}", PL_REJECT_UNKNOWN,
+         "instruments[0] ETH: field peg.issuer: 0 is no value of it"},
+        {"{'rounding':'ROUNDING_UNSPECIFIED'}", PL_REJECT_UNKNOWN,
+         "instruments[0] ETH: field peg.rounding: 0 is no value of it"},
+        {"{'underlying':'ETH'}", PL_REJECT_PARAMETERS,
+         "instrument ETH peg: an instrument it names is pegged itself"},
+    };
+    static struct pl_parameters set;
+    (void)state;
+    for (unsigned i = 0; i < TEST_COUNT(rows); i++) {
+        enum pl_err err = pl_wire_parameters_decode(
+            test_wire(), test_names(),
+            test_encode(PL_TOPIC_PARAMETERS, with_peg(rows[i].change)), &set);
+        if (err != rows[i].err || strncmp(pl_err_text(), rows[i].text, strlen(rows[i].text)) != 0)
+            fail_msg("expected %s, got %s", rows[i].text, pl_err_text());
+    }
+}
+
 static void bad_sets_are_refused(void **state)
 {
     static const struct { const char *path, *text; } required[] = {
@@ -429,6 +599,10 @@ int main(void)
         cmocka_unit_test(instruments_may_say_how_their_venue_trades),
         cmocka_unit_test(instruments_may_credit_what_is_not_final),
         cmocka_unit_test(calls_may_have_an_interval_and_a_grace),
+        cmocka_unit_test(exposures_become_losses),
+        cmocka_unit_test(bad_exposures_are_refused),
+        cmocka_unit_test(a_peg_is_read),
+        cmocka_unit_test(bad_pegs_are_refused),
         cmocka_unit_test(bad_sets_are_refused),
         cmocka_unit_test(lists_are_bounded),
         cmocka_unit_test(the_largest_set_fits),

@@ -5,10 +5,9 @@
  */
 #include <string.h>
 
-#include "plimsoll/v1/parameter_set.pb-c.h"
-#include "tests/chaos/sim/auditor_parts.h"
+#include "tests/chaos/sim/auditor_graph.h"
 
-static bool read_tiers(const Plimsoll__V1__ParameterSet__TierPpm *from, struct tiers *tiers)
+bool auditor_read_tiers(const Plimsoll__V1__ParameterSet__TierPpm *from, struct tiers *tiers)
 {
     if (!from || !from->has_alert || !from->has_initial || !from->has_end || !from->has_maintenance)
         return false;
@@ -25,7 +24,7 @@ static int64_t size_of(int64_t number)
 }
 
 /* V6: what raises a requirement is nested. */
-static bool is_nested(const struct tiers *tiers)
+bool auditor_is_nested(const struct tiers *tiers)
 {
     return size_of(tiers->at[PL_TIER_ALERT]) >= size_of(tiers->at[PL_TIER_INITIAL]) &&
            size_of(tiers->at[PL_TIER_INITIAL]) >= size_of(tiers->at[PL_TIER_END]) &&
@@ -48,7 +47,7 @@ static int place_of_factor(const Plimsoll__V1__ParameterSet *set, const char *na
     return -1;
 }
 
-static int place_of_dependency(const Plimsoll__V1__ParameterSet *set, const char *name)
+int auditor_place_of(const Plimsoll__V1__ParameterSet *set, const char *name)
 {
     for (size_t i = 0; name && i < set->n_dependencies; i++)
         if (strcmp(set->dependencies[i]->dependency, name) == 0)
@@ -61,8 +60,8 @@ static bool read_weights(const Plimsoll__V1__ParameterSet *set,
 {
     if (from->n_factors > PL_LOADS_MAX || from->n_brackets > PL_BRACKETS_MAX ||
         from->n_dependencies > PL_LOSSES_MAX ||
-        !read_tiers(from->haircut_long, &rules->haircut_long) ||
-        !read_tiers(from->haircut_short, &rules->haircut_short))
+        !auditor_read_tiers(from->haircut_long, &rules->haircut_long) ||
+        !auditor_read_tiers(from->haircut_short, &rules->haircut_short))
         return false;
     rules->load_count = (int)from->n_factors;
     rules->bracket_count = (int)from->n_brackets;
@@ -70,18 +69,18 @@ static bool read_weights(const Plimsoll__V1__ParameterSet *set,
     for (int i = 0; i < rules->load_count; i++) {
         rules->loads[i].factor = place_of_factor(set, from->factors[i]->factor);
         if (rules->loads[i].factor < 0 ||
-            !read_tiers(from->factors[i]->load, &rules->loads[i].load) ||
-            !is_nested(&rules->loads[i].load))
+            !auditor_read_tiers(from->factors[i]->load, &rules->loads[i].load) ||
+            !auditor_is_nested(&rules->loads[i].load))
             return false;
         for (int j = 0; j < i; j++)
             if (rules->loads[j].factor == rules->loads[i].factor)
                 return false;
     }
     for (int i = 0; i < rules->loss_count; i++) {
-        rules->losses[i].dependency = place_of_dependency(set, from->dependencies[i]->dependency);
+        rules->losses[i].dependency = auditor_place_of(set, from->dependencies[i]->dependency);
         if (rules->losses[i].dependency < 0 ||
-            !read_tiers(from->dependencies[i]->loss, &rules->losses[i].loss) ||
-            !is_nested(&rules->losses[i].loss) || !is_not_negative(&rules->losses[i].loss))
+            !auditor_read_tiers(from->dependencies[i]->loss, &rules->losses[i].loss) ||
+            !auditor_is_nested(&rules->losses[i].loss) || !is_not_negative(&rules->losses[i].loss))
             return false;
         for (int j = 0; j < i; j++)
             if (rules->losses[j].dependency == rules->losses[i].dependency)
@@ -89,11 +88,11 @@ static bool read_weights(const Plimsoll__V1__ParameterSet *set,
     }
     for (int i = 0; i < rules->bracket_count; i++) {
         if (!from->brackets[i]->has_threshold_usd ||
-            !read_tiers(from->brackets[i]->rate, &rules->brackets[i].rate))
+            !auditor_read_tiers(from->brackets[i]->rate, &rules->brackets[i].rate))
             return false;
         rules->brackets[i].threshold_usd = from->brackets[i]->threshold_usd;
         int64_t least = i ? rules->brackets[i - 1].threshold_usd + 1 : 0;
-        if (rules->brackets[i].threshold_usd < least || !is_nested(&rules->brackets[i].rate))
+        if (rules->brackets[i].threshold_usd < least || !auditor_is_nested(&rules->brackets[i].rate))
             return false; /* V2, V6 */
         for (int t = 0; t < PL_TIER_COUNT; t++)
             if (rules->brackets[i].rate.at[t] < (i ? rules->brackets[i - 1].rate.at[t] : 0))
@@ -140,7 +139,7 @@ static bool is_between(bool is_present, int64_t value, int64_t least, int64_t mo
 static bool read_model(const Plimsoll__V1__ParameterSet__HaircutModel *from, struct rules *rules)
 {
     struct tiers multiple, horizon;
-    if (!read_tiers(from->multiple, &multiple) || !read_tiers(from->horizon, &horizon) ||
+    if (!auditor_read_tiers(from->multiple, &multiple) || !auditor_read_tiers(from->horizon, &horizon) ||
         !is_ordered(&multiple) || !is_ordered(&horizon) || multiple.at[PL_TIER_MAINTENANCE] < 0 ||
         horizon.at[PL_TIER_MAINTENANCE] < 1 || !from->has_cap_ppm ||
         !is_between(true, from->cap_ppm, 1, PL_PPM))
@@ -180,11 +179,11 @@ static bool is_derived_well(const Plimsoll__V1__ParameterSet__Haircut *from,
     const Plimsoll__V1__ParameterSet__Haircut__Move *moves[PL_TIER_COUNT] = {
         [PL_TIER_ALERT] = from->alert, [PL_TIER_INITIAL] = from->initial,
         [PL_TIER_END] = from->end, [PL_TIER_MAINTENANCE] = from->maintenance};
-    if (rules->cap == 0 || !read_tiers(from->base_haircut, &base) ||
-        !read_tiers(from->target, &target) || !is_ordered(&base) ||
+    if (rules->cap == 0 || !auditor_read_tiers(from->base_haircut, &base) ||
+        !auditor_read_tiers(from->target, &target) || !is_ordered(&base) ||
         !from->has_volatility_fast_ppm || !from->has_volatility_slow_ppm ||
-        !read_tiers(from->close_out, &unused) || !read_tiers(from->buffer, &unused) ||
-        !read_tiers(from->stress, &unused) || !read_tiers(from->floor, &unused) ||
+        !auditor_read_tiers(from->close_out, &unused) || !auditor_read_tiers(from->buffer, &unused) ||
+        !auditor_read_tiers(from->stress, &unused) || !auditor_read_tiers(from->floor, &unused) ||
         !from->has_liquidity_ppm || !is_window(from->day) || !is_window(from->month) ||
         !is_window(from->year) || !is_between(from->has_target_at_ms, from->target_at_ms, 0,
                                                 INT64_MAX))
@@ -283,7 +282,8 @@ static bool read_instrument(const Plimsoll__V1__ParameterSet *set,
         rules->multiplier *= 10;
     if (!read_venue(from, rules))
         return false;
-    if (!read_weights(set, from, rules) || !read_price_rules(from->price_rules, rules) ||
+    if (!read_weights(set, from, rules) || !auditor_look_through(from->instrument, rules) ||
+        !read_price_rules(from->price_rules, rules) ||
         !is_ordered(&rules->haircut_long) || !is_ordered(&rules->haircut_short) ||
         (from->haircut_model && !read_model(from->haircut_model, rules)) ||
         (from->haircut && (!set->has_base_epoch || !is_derived_well(from->haircut, rules))))
@@ -293,6 +293,57 @@ static bool read_instrument(const Plimsoll__V1__ParameterSet *set,
     for (int t = 0; t < PL_TIER_COUNT; t++)
         if (!is_valid_at(rules, t))
             return false;
+    return true;
+}
+
+static const Plimsoll__V1__ParameterSet__Instrument *find_instrument(
+    const Plimsoll__V1__ParameterSet *set, const char *name)
+{
+    for (size_t i = 0; name && i < set->n_instruments; i++)
+        if (strcmp(set->instruments[i]->instrument, name) == 0)
+            return set->instruments[i];
+    return NULL;
+}
+
+/* A source that each of both believes alone. */
+static bool have_one_voice(const Plimsoll__V1__ParameterSet__PriceRules *a,
+                           const Plimsoll__V1__ParameterSet__PriceRules *b)
+{
+    for (size_t i = 0; a->quorum == 1 && b->quorum == 1 && i < a->n_sources; i++)
+        for (size_t k = 0; k < b->n_sources; k++)
+            if (strcmp(a->sources[i], b->sources[k]) == 0)
+                return true;
+    return false;
+}
+
+/* What a peg rests on: listed, not pegged, not twice the same thing. Nothing here reckons with it. */
+static bool is_peg(const Plimsoll__V1__ParameterSet *set,
+                   const Plimsoll__V1__ParameterSet__Peg *peg)
+{
+    const Plimsoll__V1__ParameterSet__Instrument *inputs[6] = {
+        find_instrument(set, peg->underlying), find_instrument(set, peg->redemption)};
+    if (peg->n_markets == 1 || peg->n_markets > 4 || (peg->has_floor_ppm &&
+                                                      !is_between(true, peg->floor_ppm, 0, PL_PPM)) ||
+        !is_between(peg->has_cap_growth_ppm_per_year, peg->cap_growth_ppm_per_year, 0,
+                    peg->cap_ratio ? 10 * PL_PPM : 0) ||
+        (peg->cap_ratio && !auditor_is_time(peg->has_cap_since_ms, peg->cap_since_ms)) ||
+        (peg->has_issuer && peg->issuer != 1 && peg->issuer != 2) ||
+        (peg->has_rounding && peg->rounding != 1 && peg->rounding != 2))
+        return false;
+    for (size_t i = 0; i < peg->n_markets; i++) {
+        inputs[i + 2] = find_instrument(set, peg->markets[i]->instrument);
+        if (!peg->markets[i]->has_window_ms ||
+            !is_between(true, peg->markets[i]->window_ms, 1, 86400000))
+            return false;
+    }
+    for (size_t i = 0; i < peg->n_markets + 2; i++) {
+        if (!inputs[i] || inputs[i]->peg || (i > 0 && inputs[i] == inputs[0]) ||
+            (i > 1 && inputs[i] == inputs[1]))
+            return false;
+        for (size_t k = 1; i > 0 && k < i; k++)
+            if (have_one_voice(inputs[i]->price_rules, inputs[k]->price_rules))
+                return false;
+    }
     return true;
 }
 
@@ -326,7 +377,7 @@ static bool are_declared_once(const Plimsoll__V1__ParameterSet *from)
             return false;
     for (size_t i = 0; i < from->n_dependencies; i++)
         if (!auditor_is_id(from->dependencies[i]->dependency) ||
-            place_of_dependency(from, from->dependencies[i]->dependency) != (int)i)
+            auditor_place_of(from, from->dependencies[i]->dependency) != (int)i)
             return false;
     for (size_t i = 0; i < from->n_sources; i++) {
         if (!auditor_is_id(from->sources[i]->source) ||
@@ -396,7 +447,8 @@ struct set *auditor_read_set(const struct reader *reader, const struct pl_record
     const Plimsoll__V1__ParameterSet *from = auditor_unpack_within(
         reader, &plimsoll__v1__parameter_set__descriptor, record->value, 4 << 20);
     if (!from || !from->has_epoch || from->epoch == 0 ||
-        (from->has_base_epoch && from->base_epoch == 0) || !are_declared_once(from))
+        (from->has_base_epoch && from->base_epoch == 0) || !are_declared_once(from) ||
+        !auditor_read_graph(from))
         return NULL;
     struct set *set = auditor_take(reader->memory, sizeof(*set));
     set->epoch = from->epoch;
@@ -415,6 +467,9 @@ struct set *auditor_read_set(const struct reader *reader, const struct pl_record
             !read_instrument(from, from->instruments[i], &set->rules[number]))
             return NULL;
     }
+    for (size_t i = 0; i < from->n_instruments; i++)
+        if (from->instruments[i]->peg && !is_peg(from, from->instruments[i]->peg))
+            return NULL;
     return are_proportional(set) && read_policy(reader, from, set) &&
                    auditor_read_contracts(reader, from, set)
                ? set

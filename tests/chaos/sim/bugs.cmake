@@ -149,8 +149,8 @@ sim_bug(forgotten_restart services/liquidation/partition.c "I8,V,I1" 2000
   [==[    partition->audit_mono_ms]==])
 
 sim_bug(flipped_rounding lib/exposure/plan.c "V" 500
-  [==[pl_div_floor((pl_i128)quote->ticks * (PL_PPM - instrument->sale_discount_ppm), PL_PPM)]==]
-  [==[pl_div_ceil((pl_i128)quote->ticks * (PL_PPM - instrument->sale_discount_ppm), PL_PPM)]==])
+  [==[pl_div_floor((pl_i128)quote->ticks * (PL_PPM - discount_ppm), PL_PPM)]==]
+  [==[pl_div_ceil((pl_i128)quote->ticks * (PL_PPM - discount_ppm), PL_PPM)]==])
 
 # The dry run of a parameter set takes effect.
 sim_bug(shadow_decides services/liquidation/apply.c "I1,V,I4,I8,I11,I12" 500
@@ -258,6 +258,24 @@ sim_bug(halt_unseen lib/exposure/market.c "I8,V,I11,I4" 1000
   [==[        if (!has_changed && quotes_are_equal(&quote, &market->quotes[i]))]==]
   [==[        quote.is_stuck = has_changed ? market->quotes[i].is_stuck : quote.is_stuck;
         if (quotes_are_equal(&quote, &market->quotes[i]))]==])
+
+# Of several ways to a dependency the first counts, not the worst.
+sim_bug(first_path lib/exposure/lookthrough.c "V,I4,I8" 1000
+  [==[        if (loss <= to->loss.at[tier])]==]
+  [==[        if (to->loss.at[tier] != 0)]==])
+
+# Losses along a way are rounded for the holder.
+sim_bug(path_rounded_down lib/exposure/lookthrough.c "V,I4,I8" 1000
+  [==[    return (int32_t)pl_div_ceil(product, scale);]==]
+  [==[    return (int32_t)(product / scale);]==])
+
+# A joint failure forgets its last member.
+sim_bug(member_forgotten lib/wire/parameter_set.c "V,I4,I8" 1000
+  [==[    for (uint32_t i = 0; !err && i < count; i++) {
+        err = read_dependency(place, "members",]==]
+  [==[    for (uint32_t i = 0; !err && i + 1 < count; i++) {
+        err = read_dependency(place, "members",]==])
+
 # A twin of the price service that has not seen the newest base set is believed.
 sim_bug(older_base lib/exposure/parameters.c "I12" 1000
   [==[    if (next->base_epoch != 0 && next->base_epoch < last->base_epoch)]==]

@@ -27,22 +27,22 @@ const struct world_instrument world_instruments[WORLD_INSTRUMENTS_MAX] = {
 /* What the sets differ in. */
 static const struct set_choice {
     bool lists[WORLD_INSTRUMENTS_MAX], sells[WORLD_INSTRUMENTS_MAX];
-    bool has_factor, has_brackets, has_losses, settles_by_time;
+    bool has_factor, has_brackets, has_losses, has_graph, settles_by_time;
     int32_t confidence_ppm, discount_ppm;
     int64_t age_ms_max, valid_ms, overdue_ms, pause_ms, hold_ms, watermark_ms_max;
     int64_t ramp_ms, call_interval_ms, grace_ms, dust_usd; /* 0: the set says nothing of it */
     Plimsoll__V1__ParameterSet__Contract__Rule rule; /* 0: no contract holds anything */
     int32_t bonus_ppm;
 } s_choices[WORLD_SETS] = {
-    { { 1, 0, 1, 0, 1 }, { 1, 0, 1, 0, 1 }, false, false, false, false, 0, 5000, 3000, 2500, 1500, 1000,
+    { { 1, 0, 1, 0, 1 }, { 1, 0, 1, 0, 1 }, false, false, false, false, false, 0, 5000, 3000, 2500, 1500, 1000,
       3000, 4000, 0, 0, 0, 0, 0, 0 },
-    { { 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 1 }, true, true, true, false, 1500, 10000, 2500, 3000, 2000, 1500,
+    { { 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 1 }, true, true, true, true, false, 1500, 10000, 2500, 3000, 2000, 1500,
       4000, 5000, 6000, 2500, 3000, 100000,
       PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_MORPHO, 0 },
-    { { 1, 1, 1, 0, 1 }, { 1, 1, 1, 0, 0 }, true, false, false, true, 0, 8000, 3000, 2000, 1000, 800,
+    { { 1, 1, 1, 0, 1 }, { 1, 1, 1, 0, 0 }, true, false, false, false, true, 0, 8000, 3000, 2000, 1000, 800,
       2000, 6000, 0, 6000, 0, 300, PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_AAVE_V3,
       8000 },
-    { { 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 0 }, false, true, false, false, 1000, 3000, 4000, 4000, 2500, 2000,
+    { { 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 0 }, false, true, false, true, false, 1000, 3000, 4000, 4000, 2500, 2000,
       5000, 4500, 1500, 0, 1200, 0,
       PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_COMPOUND_V3, 3000 },
 };
@@ -71,14 +71,18 @@ struct set_message {
     tiers bases[5], targets[5], multiples, horizons, none;
     tiers haircuts_long[5], haircuts_short[5], load_tiers[5], bracket_tiers[5], loss_tiers[5];
     Plimsoll__V1__ParameterSet__Factor factor, *factors[1];
-    Plimsoll__V1__ParameterSet__Dependency dependency, *dependencies[1];
+    Plimsoll__V1__ParameterSet__Dependency dependencies[5], *dependency_list[5];
+    Plimsoll__V1__ParameterSet__Exposure exposures[7], *exposure_list[7];
+    Plimsoll__V1__ParameterSet__JointFailure joint, *joints[1];
+    tiers exposure_tiers[7], joint_tiers;
+    Plimsoll__V1__ParameterSet__Peg peg;
     Plimsoll__V1__ParameterSet__Source source, *sources[1];
     Plimsoll__V1__ParameterSet__Policy policy, *policies[1];
     Plimsoll__V1__ParameterSet__Confirmations credits[2], *credit_list[2];
     Plimsoll__V1__ParameterSet__Rung rungs[WORLD_INSTRUMENTS_MAX][2], *rung_lists[5][2];
     Plimsoll__V1__ParameterSet__Contract contract, *contracts[1];
     Plimsoll__V1__ParameterSet__Contract__Asset assets[WORLD_INSTRUMENTS_MAX], *asset_list[5];
-    char *order[WORLD_INSTRUMENTS_MAX], *price_sources[1];
+    char *order[WORLD_INSTRUMENTS_MAX], *price_sources[1], *members[2];
 };
 
 #define PUT(message, field, what) ((message)->has_##field = 1, (message)->field = (what))
@@ -239,6 +243,63 @@ static void fill_instrument(struct set_message *to, unsigned i, const struct set
         fill_confirmations(to, instrument);
     if (choice->has_brackets)
         fill_venue(to, i, choice, instrument);
+    if (i == 3 && choice->has_graph) { /* its marks come from whoever writes marks: nobody may mind */
+        plimsoll__v1__parameter_set__peg__init(&to->peg);
+        to->peg.underlying = text("ETH");
+        to->peg.redemption = text("USDC");
+        PUT(&to->peg, floor_ppm, 900000);
+        instrument->peg = &to->peg;
+    }
+}
+
+/* The way to "chain" that costs most is another one for each instrument; what fails together is worse
+ * than each member for none of them. The order of names is no order of the edges. */
+static void fill_dependencies(struct set_message *to, const struct set_choice *choice)
+{
+    static const char *const names[] = { "chain", "issuer", "together", "custody", "bridge" };
+    static const struct {
+        unsigned instrument;
+        const char *from, *to;
+        int32_t unit, coverage;
+    } edges[] = {
+        { 2, NULL, "bridge", 3001, 0 },      { 0, NULL, "chain", 2000, 250001 },
+        { 4, NULL, "custody", 800, 0 },      { 2, NULL, "chain", 500, 0 },
+        { 0, "bridge", "chain", 83331, 0 },  { 0, "custody", "issuer", 70001, 0 },
+        { 0, "issuer", "chain", 50003, 333333 },
+    };
+    const unsigned name_count = choice->has_graph ? sizeof(names) / sizeof(names[0]) : 2;
+    for (unsigned i = 0; i < name_count; i++) {
+        plimsoll__v1__parameter_set__dependency__init(&to->dependencies[i]);
+        to->dependencies[i].dependency = text(names[i]);
+        to->dependency_list[i] = &to->dependencies[i];
+    }
+    to->set.n_dependencies = name_count;
+    to->set.dependencies = to->dependency_list;
+    for (unsigned i = 0; choice->has_graph && i < sizeof(edges) / sizeof(edges[0]); i++) {
+        Plimsoll__V1__ParameterSet__Exposure *exposure = &to->exposures[i];
+        plimsoll__v1__parameter_set__exposure__init(exposure);
+        exposure->from = edges[i].from ? text(edges[i].from) : NULL;
+        if (!edges[i].from)
+            exposure->instrument = text(world_instruments[edges[i].instrument].id.text);
+        exposure->to = text(edges[i].to);
+        exposure->loss = fill_tiers(&to->exposure_tiers[i], edges[i].unit);
+        if (edges[i].coverage > 0)
+            PUT(exposure, coverage_ppm, edges[i].coverage);
+        to->exposure_list[to->set.n_exposures++] = exposure;
+    }
+    to->set.exposures = to->exposure_list;
+    if (!choice->has_graph)
+        return;
+    plimsoll__v1__parameter_set__joint_failure__init(&to->joint);
+    to->joint.dependency = text("together");
+    to->members[0] = text("bridge");
+    to->members[1] = text("custody");
+    to->joint.n_members = 2;
+    to->joint.members = to->members;
+    to->joint.loss = fill_tiers(&to->joint_tiers, 83333);
+    to->joints[0] = &to->joint;
+    to->set.n_joint_failures = 1;
+    to->set.joint_failures = to->joints;
 }
 
 static void fill_policy(struct set_message *to, const struct set_choice *choice)
@@ -326,11 +387,7 @@ static void fill_set(struct set_message *to, const struct set_choice *choice, ui
     to->factors[0] = &to->factor;
     to->set.n_factors = 1;
     to->set.factors = to->factors;
-    plimsoll__v1__parameter_set__dependency__init(&to->dependency);
-    to->dependency.dependency = text("issuer");
-    to->dependencies[0] = &to->dependency;
-    to->set.n_dependencies = 1;
-    to->set.dependencies = to->dependencies;
+    fill_dependencies(to, choice);
     plimsoll__v1__parameter_set__source__init(&to->source);
     to->source.source = text("venue");
     PUT(&to->source, settlement,
