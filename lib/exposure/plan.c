@@ -110,10 +110,11 @@ static int64_t sellable_lots(const struct pl_leg *leg)
 bool pl_limit_of(const struct pl_quote *quote, const struct pl_instrument *instrument,
                  enum pl_side side, int64_t *limit_ticks)
 {
-    pl_i128 ticks =
-        side == PL_SIDE_SELL
-            ? pl_div_floor((pl_i128)quote->ticks * (PL_PPM - instrument->sale_discount_ppm), PL_PPM)
-            : pl_div_ceil((pl_i128)quote->ticks * (PL_PPM + instrument->sale_discount_ppm), PL_PPM);
+    const int64_t whole = PL_PPM * instrument->multiplier;
+    const int32_t discount = instrument->sale_discount_ppm;
+    pl_i128 ticks = side == PL_SIDE_SELL
+                        ? pl_div_floor((pl_i128)quote->lot_vu * (PL_PPM - discount), whole)
+                        : pl_div_ceil((pl_i128)quote->short_lot_vu * (PL_PPM + discount), whole);
     if (ticks <= 0 || ticks > INT64_MAX)
         return false;
     *limit_ticks = (int64_t)ticks;

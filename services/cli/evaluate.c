@@ -30,6 +30,7 @@ struct evaluation {
     bool has_parameters, has_clock;
     struct pl_aggregate *aggregates; /* by instrument */
     struct pl_mark *marks;
+    struct pl_option_grid *grids; /* of marks, by instrument */
     struct pl_market *market;
     struct store *store; /* the position service's state */
     struct pl_book *book;
@@ -100,8 +101,13 @@ static enum pl_err apply_mark(struct evaluation *evaluation, struct pl_bytes_vie
     if (err)
         return err;
     see_time(evaluation, mark.event_time_ms);
-    if (pl_mark_is_newer(&mark, &evaluation->marks[index]))
-        evaluation->marks[index] = mark;
+    if (!pl_mark_is_newer(&mark, &evaluation->marks[index]))
+        return PL_OK;
+    if (mark.grid) {
+        evaluation->grids[index] = *mark.grid;
+        mark.grid = &evaluation->grids[index];
+    }
+    evaluation->marks[index] = mark;
     return PL_OK;
 }
 
@@ -473,6 +479,7 @@ static void init(struct evaluation *evaluation)
     evaluation->spare = cli_memory(sizeof(*evaluation->spare));
     evaluation->aggregates = cli_memory(sizeof(*evaluation->aggregates) * PL_INSTRUMENTS_MAX);
     evaluation->marks = cli_memory(sizeof(*evaluation->marks) * PL_INSTRUMENTS_MAX);
+    evaluation->grids = cli_memory(sizeof(*evaluation->grids) * PL_INSTRUMENTS_MAX);
     evaluation->market = cli_memory(sizeof(*evaluation->market));
     evaluation->record = cli_memory(sizeof(*evaluation->record));
     evaluation->event = cli_memory(sizeof(*evaluation->event));

@@ -210,8 +210,8 @@ static void each_rule_refuses_by_name(void **state)
         {v2_negative_threshold, "V2 instrument ETH brackets: bracket 0: threshold_usd -1"},
         {v2_rate, "V2 instrument ETH brackets: bracket 1: rate end 4999 is below 5000"},
         {v2_negative_rate, "V2 instrument ETH brackets: bracket 0: rate maintenance -1 is below 0"},
-        {v3, "V3 instrument ETH haircut_long: alert: with factors, dependencies, brackets and "
-             "confidence 1000001 is above 1000000"},
+        {v3, "V3 instrument ETH haircut_long: alert: with factors, dependencies, brackets, scenarios "
+             "and confidence 1000001 is above 1000000"},
         {v3_load, "V3 instrument ETH"},
         {v3_loss, "V3 instrument ETH"},
         {v3_rate, "V3 instrument ETH"},
@@ -335,7 +335,7 @@ static void each_rule_of_a_haircut_model_refuses_by_name(void **state)
         {addition, "instrument USD haircut_model.addition_ppm: -1 is outside 0..1000000"},
         {cap_none, "instrument USD haircut_model.cap_ppm: 0 is outside 1..1000000"},
         {cap_v3, "V3 instrument USD haircut_model.cap_ppm: alert: with factors, dependencies, "
-                 "brackets and confidence 1000001 is above 1000000"},
+                 "brackets, scenarios and confidence 1000001 is above 1000000"},
     };
     give_model();
     assert_int_equal(pl_parameters_finish(&build.parameters, &build.names), PL_OK);

@@ -25,6 +25,8 @@
 #include "plimsoll/v1/forced_sale_order.pb-c.h"
 #include "plimsoll/v1/journal_entry.pb-c.h"
 #include "plimsoll/v1/margin_call.pb-c.h"
+#include "plimsoll/v1/mark.pb-c.h"
+#include "plimsoll/v1/parameter_set.pb-c.h"
 #include "tests/chaos/sim/auditor.h"
 
 enum { AUDITOR_NAMES_MAX = 256, HASH_BYTES = 32, DIGEST_BYTES = 16 };
@@ -102,6 +104,11 @@ struct holdings {
     uint8_t digest[DIGEST_BYTES];
 };
 
+enum { AUDITOR_SCENARIOS_MAX = 16 };
+struct grid {
+    int bits, first, count;
+    const int64_t *low[4], *high[4]; /* as it is, then with volatility up, mid, down */
+};
 struct mark {
     int instrument;
     bool is_given;
@@ -109,6 +116,7 @@ struct mark {
     uint64_t source_offset, tick;
     int64_t mantissa, low, high, event_time_ms;
     int exponent;
+    const struct grid *grid; /* of an option */
 };
 
 struct execution {
@@ -164,6 +172,15 @@ struct rules {
     int64_t confidence, discount, age_ms_max, bad_low, bad_high;
     const char *chain, *bridge; /* NULL: none */
     int rank; /* in the liquidity order, from 1; 0: never sold */
+    int underlying; /* whose scenarios it takes part in; -1: none */
+    int volatility; /* of an option, and the rest */
+    bool is_put;
+    int64_t strike, expiry_ms;
+};
+struct scenario {
+    int64_t move;
+    int layer;
+    struct tiers weight;
 };
 struct set {
     uint64_t epoch, base_epoch; /* 0: not said */
@@ -172,6 +189,9 @@ struct set {
     int64_t order_valid_ms, order_overdue_ms, revision_pause_ms, restricted_hold_ms;
     int64_t hysteresis, watermark_age_ms_max, halt_ramp_ms, call_interval_ms_min, grace_ms;
     int64_t bad_debt_dust_usd;
+    int scenario_count;
+    struct scenario scenarios[AUDITOR_SCENARIOS_MAX];
+    struct tiers short_minimum, scenario_load; /* load: the largest weight times move */
 };
 
 /* The rules of an instrument; NULL where it is not listed. */
@@ -225,8 +245,12 @@ struct quote {
     enum pl_mark_status status; /* LIVE only while fresh */
     bool is_priced;
     int64_t ticks, lot_vu, low_vu, high_vu, bad_low_vu, bad_high_vu;
+    int64_t short_vu;           /* of a lot that is owed */
     bool is_stuck;              /* on a halted chain or bridge */
     struct tiers halt_haircut;  /* of what is owned, on top of its haircut */
+    /* Of an option: now and in each scenario; the underlying value of a lot. */
+    int64_t low[1 + AUDITOR_SCENARIOS_MAX], high[1 + AUDITOR_SCENARIOS_MAX];
+    int64_t notional_vu, doubtful_notional_vu, peak_vu;
 };
 /* Of a mark (which may not be given) under the rules, whatever the time. */
 struct quote auditor_quote(const struct rules *rules, const struct mark *mark);
@@ -243,6 +267,25 @@ struct portfolio {
     mpz_t cash, final_cash; /* VU */
     bool is_beyond;         /* pending orders cannot be valued */
 };
+
+/* Where one leg may be: its value and the charge for its price interval at each end. */
+struct ends {
+    mpz_t value[2], charge[2];
+};
+
+/* Options (auditor_options.c). */
+bool auditor_read_scenarios(const Plimsoll__V1__ParameterSet *from, struct set *set);
+bool auditor_read_option(const struct reader *reader,
+                         const Plimsoll__V1__ParameterSet__Instrument *from, struct rules *rules);
+bool auditor_options_are_valid(const struct set *set);
+/* Borrows from the message. NULL: bad. */
+struct grid *auditor_read_grid(const struct reader *reader, const Plimsoll__V1__OptionGrid *from);
+struct quote auditor_option_quote(const struct set *set, const struct rules *rules,
+                                  const struct mark *mark, const struct quote *under);
+/* VU ppm; end 1 is the best. */
+void auditor_scenario_charge(const struct portfolio *portfolio, int tier, int end,
+                             const struct ends ends[], mpz_t charge);
+bool auditor_options_are_in_range(const struct portfolio *portfolio);
 
 /* Bounds of the excess at each tier. A bound that nothing gives is beyond 10^50 in size. */
 struct verdict {
