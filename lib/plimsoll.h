@@ -155,13 +155,12 @@ struct pl_haircut {
     struct pl_haircut_window windows[PL_HAIRCUT_SPANS];
 };
 
-/* A European option, settled in cash: one unit of it is on one unit of the underlying. */
+/* A European option, settled in cash at its underlying's mark of expiry: one unit of it is on one unit of the underlying. */
 struct pl_option_terms {
     enum pl_option_type type;
     uint32_t underlying, volatility; /* instruments of the same set                                */
     int64_t strike_ticks;        /* > 0; ticks of the underlying                                   */
     int64_t expiry_ms;           /* > 0                                                            */
-    int64_t averaging_ms;        /* >= 0: settled at the mean of so long before expiry             */
 };
 
 /* Which of an option's values a scenario is about: as volatility and time are, or after the look-ahead

@@ -315,8 +315,6 @@ static enum pl_err read_option(const Plimsoll__V1__ParameterSet__Option *from,
                            &option->strike_ticks);
     if (!err)
         err = pl_field_time(&place, PL_SCALAR(from, expiry_ms), &option->expiry_ms);
-    if (!err && from->has_averaging_ms)
-        err = pl_field_time(&place, PL_SCALAR(from, averaging_ms), &option->averaging_ms);
     instrument->has_scenarios = true;
     instrument->scenario_underlying = option->underlying;
     return err;

@@ -114,7 +114,12 @@ static enum pl_err apply_price(struct price_service *service, const struct pl_re
         return err;
     uint32_t index = 0;
     enum pl_drop drop = PL_DROP_UNLISTED;
-    if (pl_names_find(service->names, &price.instrument, &index))
+    const bool is_known = pl_names_find(service->names, &price.instrument, &index);
+    if (is_known &&
+        service->parameters.effective->instruments[index].kind == PL_INSTRUMENT_OPTION)
+        return pl_err_set(PL_REJECT_UNKNOWN, "%s is an option: its mark follows from those of its "
+                          "underlying and its volatility", price.instrument.text);
+    if (is_known)
         drop = pl_aggregate_quote(&service->instruments[index].aggregate,
                                   &service->parameters.effective->instruments[index], &price,
                                   service->now_ms, (uint64_t)record->offset, record->partition);
@@ -131,9 +136,12 @@ static enum pl_err apply_mark(struct price_service *service, const struct pl_rec
     struct pl_mark mark;
     enum pl_err err = pl_wire_mark_decode(service->wire, service->names, record->key,
                                           record->value, &index, &mark);
-    if (!err)
-        pl_aggregate_recover(&service->instruments[index].aggregate, &mark);
-    return err;
+    if (err)
+        return err;
+    price_recover_grid(service, index, &mark);
+    mark.grid = NULL; /* the next record's room */
+    pl_aggregate_recover(&service->instruments[index].aggregate, &mark);
+    return PL_OK;
 }
 
 /* ---- poll ------------------------------------------------------------------------------------ */
@@ -189,6 +197,7 @@ static void place_instruments(struct price_service *service)
 static bool is_published_here(const struct price_service *service, uint32_t index)
 {
     return service->parameters.effective->instruments[index].is_listed &&
+           service->parameters.effective->instruments[index].kind != PL_INSTRUMENT_OPTION &&
            service->partitions[service->instruments[index].partition].stage == STAGE_RUNNING;
 }
 
@@ -286,6 +295,7 @@ enum pl_err price_step(struct price_service *service)
     if (!err) err = read_batch(service);             /* poll, decode, aggregate                 */
     if (!err) err = price_publish_parameters(service);
     if (!err) err = publish_marks(service);          /* conflated; restated; aged               */
+    if (!err) err = price_publish_grids(service);
     if (!err) err = serve_producer(service);
     pl_metrics_count_loop((double)(pl_mono_ns() - begin_ns - service->waited_ns) / 1e9);
     return err;
