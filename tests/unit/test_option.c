@@ -157,6 +157,49 @@ static void black76_margin_case(void **state)
     assert_near(worst - .005 * spot - value, -14604.048120144837, 1e-6);
 }
 
+/* Case 18 of the same: short a call, long one above it, worst at + 18 % with volatility up. */
+static void black76_spread_case(void **state)
+{
+    (void)state;
+    static const double loss = 1.0037878445554764, spot = 2681.60298509999;
+    const struct pl_volatility_shock shock = {.5, .275, .45, 1, .3, .13};
+    const double days = 794852 / 86400.;
+    const struct { double lots, strike, volatility; } legs[] = {
+        {-1, 4000, .8795543651099665}, {1, 4200, .8833255402190362}};
+    double value = 0, then_value = 0;
+    for (size_t i = 0; i < COUNT(legs); i++) {
+        struct pl_black76 option = {CALL, 2682.9997436016715, legs[i].strike, legs[i].volatility,
+                                    794852 / YEAR_SECONDS, .15};
+        value += legs[i].lots * pl_black76(&option).price;
+        option.forward *= 1.18;
+        option.volatility = pl_volatility_up(&shock, option.volatility, days);
+        then_value += legs[i].lots * pl_black76(&option).price;
+    }
+    const double worst = loss * then_value - value;
+    assert_near(worst, -22.155960, 1e-6);
+    assert_near(.8 * worst - .003 * spot + value, -25.96404757080802, 1e-9);
+    assert_near(worst - .005 * spot + value, -35.75844560967082, 1e-9);
+}
+
+/* Case 13: short two calls against one coin, worst at - 18 %. The coin counts in a stable coin that
+ * stands above a dollar; 2 % and 3 % of it are asked for beside, 0.3 % and 0.5 % for each naked call. */
+static void black76_covered_case(void **state)
+{
+    (void)state;
+    static const double loss = 1.0037878445554764, spot = 95663.50604855;
+    const double coin = spot / 1.00019088635, volatility = .453803924321583;
+    const struct pl_volatility_shock shock = {.5, .275, .45, 1, .3, .13};
+    struct pl_black76 option = {CALL, 95776.67392708939, 100000, volatility, 794852 / YEAR_SECONDS,
+                                .15};
+    const double value = -2 * pl_black76(&option).price;
+    option.forward *= .82;
+    option.volatility = pl_volatility_up(&shock, volatility, 794852 / 86400.);
+    const double worst = loss * -2 * pl_black76(&option).price - value - .18 * coin;
+    assert_near(worst, -15050.749373, 1e-6);
+    assert_near(.8 * worst - .006 * spot - .02 * coin + value + coin, 78744.92602874589, 1e-7);
+    assert_near(worst - .01 * spot - .03 * coin + value + coin, 74395.66964312585, 1e-7);
+}
+
 static void volatility_shock_limits(void **state)
 {
     (void)state;
@@ -278,7 +321,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(black76_haug),       cmocka_unit_test(black76_full_precision),
         cmocka_unit_test(black76_haug_greeks), cmocka_unit_test(black76_without_time),
-        cmocka_unit_test(black76_margin_case), cmocka_unit_test(volatility_shock_limits),
+        cmocka_unit_test(black76_margin_case), cmocka_unit_test(black76_spread_case), cmocka_unit_test(black76_covered_case),
+        cmocka_unit_test(volatility_shock_limits),
         cmocka_unit_test(grid_places),        cmocka_unit_test(grid_interpolates),
         cmocka_unit_test(grid_extends),       cmocka_unit_test(grid_reach),
         cmocka_unit_test(bracket_refuses),
