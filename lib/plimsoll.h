@@ -570,17 +570,22 @@ struct pl_portfolio {
 /*
  * Margin excess of one tier, exactly (RISK 1.3, 1.5):
  *
- *   E = cash + sum n_i                        n_i = lots * lot_vu
+ *   E = cash + sum n_i                        n_i = lots * lot_vu, owed: lots * short_lot_vu
  *   R = sum side_i(n_i) + sum_k |sum_i load_ik n_i| + sum_i conc_i(|n_i|) + sum_i halt_i max(n_i, 0)
  *       + max(0, max_d sum_i loss_id max(n_i, 0))
+ *       + sum_g max(0, max_s -weight_s (dV_gs + move_s / 10^6 sum_i n_i), minimum * owed_g)
  *       + initial and alert tier: sum_i (confidence_i |n_i| + 10^6 unc_i)
  *   A = 10^6 E - R                            healthy if A >= 0
  *
  * with side(n) = haircut_long n for n >= 0, haircut_short (-n) below; conc(v) = sum over brackets of
  * rate_b (min(v, T_b+1) - T_b)+; unc = lots (lot_vu - low_lot_vu) for a long, |lots| (high_lot_vu -
- * lot_vu) for a short. Every leg must be certain: listed, LIVE, lots == final_lots; and cash be final;
+ * lot_vu) for a short. A group g are the legs with one scenario_underlying: dV_gs is what its options
+ * gain in scenario s, n_i the values of its other legs, owed_g the underlying value of the options that
+ * are owed. Its charge is rounded up, once, to a whole VU ppm: that is the only rounding, and the excess
+ * is concave in the holdings but for it. Every leg must be certain: listed, LIVE, lots == final_lots; and cash be final;
  * else assertion.
- * Returns false when the gross value of the legs is above PL_VALUE_VU_MAX or |cash| above 4 times that
+ * Returns false when the gross value of the legs is above PL_VALUE_VU_MAX, that of the options at their
+ * highest in any scenario above 8 times that, or |cash| above 4 times that
  * (a sale turns value into cash and must stay inside); *excess is then unspecified.
  */
 [[nodiscard]] bool pl_evaluate(const struct pl_market *market, const struct pl_portfolio *portfolio,
@@ -598,6 +603,8 @@ enum pl_certainty { PL_CERTAIN, PL_UNCERTAIN, PL_OUT_OF_RANGE };
  *   a leg never priced      long: [0, no upper bound]; short: [no lower bound, 0]
  *   an unlisted asset       0; an unlisted debt: [no lower bound, 0]
  *   final_lots > lots       lots anywhere between (an outflow that may be undone)
+ *   a group with an open leg  each scenario at its end: an option in doubt gains at best, and costs at
+ *                           worst, what so much of the underlying would
  * Where an instrument's weights let the excess grow with its value whatever else is held (always so
  * for spot, by V3) the bound is the exact excess at that end of the leg, not a sum of worst terms.
  * Returns false when a bounded end leaves the range of pl_evaluate.

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exact margin excess (RISK 1.5). Stop 4 of the event's path. Integers only and no rounding, so
- * the result is the same in any order of legs, on any machine (G2), and it alone decides (G3).
- * What is not certain is evaluated in verdict.c, by bounds (G4).
+ * The exact margin excess (RISK 1.5). Stop 4 of the event's path. Integers only, and no rounding but
+ * that of an option group's finished charge, so the result is the same in any order of legs, on any
+ * machine (G2), and it alone decides (G3). What is not certain is evaluated in verdict.c, by bounds
+ * (G4).
  */
 #include "lib/base/assert.h"
 #include "lib/exposure/terms.h"

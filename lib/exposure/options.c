@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options: their values at a market, and what the legs on one underlying ask for together (RISK 1.4,
- * 1.5). A grid is interpolated once per price of the underlying, for everybody: an account then adds
- * lots times values, exactly, so that in positions the excess is concave without a rounding.
+ * Options: their values at a market, and what the legs on one underlying ask for together (RISK
+ * 1.4, 1.5). A grid is interpolated once per price of the underlying, for everybody: an account
+ * then adds lots times values, exactly, so that in positions the excess is concave without a
+ * rounding.
  *
- *   gain_s  = sum q (V_s - V_0) + x_s sum n_i / 10^6        options, and what moves with the underlying
+ *   gain_s  = sum q (V_s - V_0) + x_s sum n_i / 10^6    options, and what moves with the underlying
  *   SR      = max(0, max_s -k_s gain_s, minimum * underlying value of the options owed)
  *
  * where V is the lower bound of what is owned and the upper bound of what is owed. Each -k_s gain_s
- * together with the equity's own q V_0 is (10^6 - k_s) V_0 + k_s V_s: with k_s <= 10^6 (V10) and low <=
- * high (V4) concave in q, and so is the least of them.
+ * together with the equity's own q V_0 is (10^6 - k_s) V_0 + k_s V_s: with k_s <= 10^6 (V10) and
+ * low <= high (V4) concave in q, and so is the least of them.
  *
- * Where something is not certain each scenario takes it at the end that is asked for. An option at an
- * open number of lots: the sum above does not fall as they grow, in any scenario, so it is at its ends.
- * An option in doubt lies between 0 and its bound, which moves no faster than the underlying: at best
- * it gains and at worst it costs what so much of the underlying would.
+ * Where something is not certain each scenario takes it at the end that is asked for. An option at
+ * an open number of lots: the sum above does not fall as they grow, in any scenario, so it is at
+ * its ends. An option in doubt lies between 0 and its bound, which moves no faster than the
+ * underlying: at best it gains and at worst it costs what so much of the underlying would.
  */
 #include <string.h>
 
@@ -141,10 +142,11 @@ void pl_options_update(struct pl_market *market, const struct pl_mark *marks)
 /* ---- what a group asks for ------------------------------------------------------------------ */
 
 struct sums {
-    pl_i128 now, then[PL_OPTION_SCENARIOS_MAX]; /* options                                         */
-    pl_i128 rising, falling; /* what moves with the underlying, where that rises and where it falls */
-    bool has_no_rising, has_no_falling;         /* without bound                                   */
-    pl_i128 owed;            /* underlying value of the options owed                               */
+    pl_i128 now, then[PL_OPTION_SCENARIOS_MAX]; /* options */
+    /* What moves with the underlying, counted where that rises and where it falls. */
+    pl_i128 rising, falling;
+    bool has_no_rising, has_no_falling; /* without bound */
+    pl_i128 owed; /* underlying value of the options owed */
 };
 
 static void add_option(struct sums *sums, const struct pl_market *market,
@@ -198,11 +200,12 @@ static void add_leg(struct sums *sums, const struct pl_market *market, const str
 
 /*
  * In VU ppm^2: a group's options are at most 2^83 VU each way (pl_options_are_in_range), what moves
- * with the underlying 2^80, moves 2^23 ppm, weights 2^20 ppm: below 2^126. The charge is rounded up to
- * VU ppm, once.
+ * with the underlying 2^80, moves 2^23 ppm, weights 2^20 ppm: below 2^126. The charge is rounded up
+ * to VU ppm, once.
  */
-static struct scenario_charge worst_of(const struct sums *sums, const struct pl_parameters *parameters,
-                                       enum pl_tier tier, enum end end)
+static struct scenario_charge worst_of(const struct sums *sums,
+                                       const struct pl_parameters *parameters, enum pl_tier tier,
+                                       enum end end)
 {
     struct scenario_charge worst = {.scenario = 0};
     pl_i128 most = 0;

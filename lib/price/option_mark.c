@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The grid of an option as its terms, the set's shocks and the newest prices make it (RISK 1.4). Path:
- * upstream; the grid is published as the option's mark.
+ * The grid of an option as its terms, the set's shocks and the newest prices make it (RISK 1.4).
+ * Path: upstream; the grid is published as the option's mark.
  *
  * Floating point, as in black76.c.
  */
@@ -57,7 +57,8 @@ enum pl_err pl_option_grid_fill(const struct pl_parameters *parameters, uint32_t
         const struct pl_bracket_terms bracket = {
             .type = terms->type, .strike_ticks = terms->strike_ticks,
             .tick_decimals = underlying->tick_decimals, .lot_decimals = instrument->lot_decimals,
-            /* What is bought for cash is carried at the rate; a perp or future costs nothing to hold. */
+            /* What is bought for cash is carried at the rate; a perp or future costs nothing to
+             * hold. */
             .forward_ratio = underlying->kind == PL_INSTRUMENT_SPOT ? exp(rate * years) : 1,
             .volatility = volatility_of(parameters, layer, inputs->volatility, years),
             .years = years, .rate = rate};

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Marks of options: value grids from the newest marks of underlying and volatility, by the owner of
- * prices-0, who reads all marks (RISK 1.4). A new one when it is a quarter of an hour old (or half the
- * age that the option's rules allow), when volatility has moved by a point, when the underlying has
- * left the grid's inner part, or when the set or the volatility's status changed.
+ * prices-0, who reads all marks (RISK 1.4). A new one when it is a quarter of an hour old (or half
+ * the age that the option's rules allow), when volatility has moved by a point, when the underlying
+ * has left the grid's inner part, or when the set or the volatility's status changed.
  *
  * At expiry an option is worth what it pays at the underlying's mark, at every node: the grid of a
- * settled option is flat, and stays the first that was read from the topic, whoever wrote it. A worker that knows of no
- * settlement, and no live price from within the underlying's age of expiry, publishes none: what then
- * grows stale is doubt, not a guess.
+ * settled option is flat, and stays the first that was read from the topic, whoever wrote it. A
+ * worker that knows of no settlement, and no live price from within the underlying's age of expiry,
+ * publishes none: what then grows stale is doubt, not a guess.
  */
 #include <math.h>
 
@@ -45,7 +45,8 @@ static bool ticks_of(const struct price_service *service, uint32_t index, int64_
     const struct pl_mark *mark = &service->instruments[index].aggregate.mark;
     const struct pl_instrument *rules = &service->parameters.effective->instruments[index];
     return mark->status != PL_MARK_NONE && mark->mantissa > 0 &&
-           !pl_rescale(mark->mantissa, mark->exponent, rules->tick_decimals, PL_ROUND_EVEN, ticks) &&
+           !pl_rescale(mark->mantissa, mark->exponent, rules->tick_decimals, PL_ROUND_EVEN,
+                       ticks) &&
            *ticks > 0 && *ticks <= INT64_C(1) << 60;
 }
 
@@ -107,7 +108,8 @@ static bool fill(struct price_service *service, uint32_t index, int64_t ticks,
     return true;
 }
 
-/* A settled option is as old as now; another as its volatility: the price is looked up by readers. */
+/* A settled option is as old as now; another as its volatility: the price is looked up by
+ * readers. */
 static void fill_mark(const struct price_service *service, uint32_t index, int64_t ticks,
                       const struct pl_option_grid *values, struct pl_mark *mark)
 {

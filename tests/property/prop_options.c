@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Options against a naive model, in integers of any size, written from what plimsoll.h and RISK 1.4
- * say: the same excess; concave in holdings, stricter tiers never higher, a deposit of the underlying
- * never hurts; and bounds that hold whatever a bad mark turns out to be.
+ * say: the same excess; concave in holdings, stricter tiers never higher, a deposit of the
+ * underlying never hurts; and bounds that hold whatever a bad mark turns out to be.
  */
 #include <setjmp.h>
 #include <stdarg.h>

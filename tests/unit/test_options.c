@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options in the exposure library, worked by hand: ETH at 100 USD, a call on it with a coarse grid of
- * USD 16 around there, two scenarios. Values, requirement, netting against the underlying, minimum,
- * roundings, bounds while a mark is bad, limits of a sale, and what a set is refused for.
+ * Options in the exposure library, worked by hand: ETH at 100 USD, a call on it with a coarse grid
+ * of USD 16 around there, two scenarios. Values, requirement, netting against the underlying,
+ * minimum, roundings, bounds while a mark is bad, limits of a sale, and what a set is refused for.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -84,8 +84,8 @@ static void assert_excess(const struct pl_leg *legs, uint32_t count, enum pl_tie
     build_assert_i128(bounds.high, expected, what);
 }
 
-/* 100 is a quarter on from 96: worth 6 + 8 / 4 = 8, owed 9. Up 12 % at volatility up 18 and 19, down
- * 20 % 2 and 3. */
+/* 100 is a quarter on from 96: worth 6 + 8 / 4 = 8, owed 9. Up 12 % at volatility up 18 and 19,
+ * down 20 % 2 and 3. */
 static void long_and_short(void **state)
 {
     (void)state;
@@ -137,8 +137,8 @@ static void roundings(void **state)
     build_assert_i128(build.market.quotes[call].short_lot_vu, 9 * BUILD_USD + 1, "or owed whole");
 }
 
-/* A stale call is worth 0 to 200, at most twice ETH; whoever owes it owes up to that, and a rise of 12 %
- * on top: 0.8 * 0.12 * 2,000. */
+/* A stale call is worth 0 to 200, at most twice ETH; whoever owes it owes up to that, and a rise of
+ * 12 % on top: 0.8 * 0.12 * 2,000. */
 static void bad_mark(void **state)
 {
     (void)state;
@@ -165,8 +165,8 @@ static void bad_mark(void **state)
     assert_int_equal(verdict.doubts[0].reason, PL_DOUBT_HALTED);
 }
 
-/* Uncertain is not a shield: an ETH that is not final leaves the calls' requirement standing, except
- * for what it could cover. */
+/* Uncertain is not a shield: an ETH that is not final leaves the calls' requirement standing,
+ * except for what it could cover. */
 static void open_cover(void **state)
 {
     (void)state;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SPAN's published examples by the evaluator's own means, a verification and no mode of it. Sixteen
- * scenarios are a table of moves and layers whose grid has the published array's values at its nodes: a
- * scan is then the worst scenario. An inter-commodity credit is a common factor (RISK 1.5, 2.3, 2.4).
+ * scenarios are a table of moves and layers whose grid has the published array's values at its
+ * nodes: a scan is then the worst scenario. An inter-commodity credit is a common factor (RISK 1.5,
+ * 2.3, 2.4).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,11 +18,12 @@ static struct build build;
 static struct pl_option_grid grid;
 static uint32_t future, vol, call;
 
-/* One published USD is 2,400,000,000 VU: a range of 10,000 is 24 USD, a quarter of the price of 96. */
+/* One published USD is 2,400,000,000 VU: a range of 10,000 is 24 USD, a quarter of the price of
+ * 96. */
 static const int64_t UNIT = 2400000000, BASE = 100000000000000;
 
-/* McMillan, Options as a Strategic Investment, pages 668 to 670: a call on the S&P future in thirds of
- * its range, with volatility up and down; at twice the range 35 % count. */
+/* McMillan, Options as a Strategic Investment, pages 668 to 670: a call on the S&P future in thirds
+ * of its range, with volatility up and down; at twice the range 35 % count. */
 static const struct {
     int32_t up_move, down_move;  /* ppm; each just enough for the node */
     int node_above, node_below;
@@ -105,8 +107,8 @@ static void scans(void **state)
     assert_scan(2, -3, 9860);
 }
 
-/* CME: two corn at 1,750 against one soybean at 2,500 with a credit of 55 %: 6,000 - 3,300 = 2,700. As a
- * factor of 825 a corn, twice that a soybean, and 925 and 850 of their own. */
+/* CME: two corn at 1,750 against one soybean at 2,500 with a credit of 55 %: 6,000 - 3,300 = 2,700.
+ * As a factor of 825 a corn, twice that a soybean, and 925 and 850 of their own. */
 static void inter_commodity_credit(void **state)
 {
     (void)state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The auditor's options (RISK 1.4, 1.5, the texts of pl_market_update, OptionGrid and Scenario): what
- * a set says of them, their values on a grid, and what the legs on one underlying ask for together;
- * a node's price by its definition, a line by its two-point form, numbers without bounds.
+ * The auditor's options (RISK 1.4, 1.5, the texts of pl_market_update, OptionGrid and Scenario):
+ * what a set says of them, their values on a grid, and what the legs on one underlying ask for
+ * together; a node's price by its definition, a line by its two-point form, numbers without bounds.
  */
 #include <string.h>
 
