@@ -174,10 +174,19 @@ static void add_doubtful_option(struct sums *sums, const struct pl_market *marke
         sums->owed -= (pl_i128)least * market->options[instrument->option_slot].notional_lot_vu;
 }
 
+/* Where the excess grows with the leg, as with all spot (V3), the leg is at the end asked for in
+ * every scenario; else each scenario takes its own. */
 static void add_linear(struct sums *sums, const struct pl_market *market, const struct pl_leg *leg,
-                       enum end end)
+                       enum pl_tier tier, enum end end)
 {
-    const struct span span = pl_reach_of(market, leg).value;
+    struct span span = pl_reach_of(market, leg).value;
+    const bool is_open = span.low != span.high || span.has_no_low || span.has_no_high;
+    if (is_open && pl_grows_in_scenarios(market, leg, tier)) {
+        if (end == END_HIGH)
+            span = (struct span){span.high, span.high, span.has_no_high, span.has_no_high};
+        else
+            span = (struct span){span.low, span.low, span.has_no_low, span.has_no_low};
+    }
     sums->rising += end == END_HIGH ? span.high : span.low;
     sums->falling += end == END_HIGH ? span.low : span.high;
     sums->has_no_rising |= end == END_HIGH ? span.has_no_high : span.has_no_low;
@@ -185,11 +194,11 @@ static void add_linear(struct sums *sums, const struct pl_market *market, const 
 }
 
 static void add_leg(struct sums *sums, const struct pl_market *market, const struct pl_leg *leg,
-                    enum end end)
+                    enum pl_tier tier, enum end end)
 {
     const struct pl_instrument *instrument = &market->parameters->instruments[leg->instrument];
     if (instrument->kind != PL_INSTRUMENT_OPTION) {
-        add_linear(sums, market, leg, end);
+        add_linear(sums, market, leg, tier, end);
     } else if (market->quotes[leg->instrument].status != PL_MARK_LIVE) {
         add_doubtful_option(sums, market, leg, end);
     } else {
@@ -248,7 +257,7 @@ struct scenario_charge pl_scenario_charge(const struct pl_market *market,
         const struct pl_leg *leg = &portfolio->legs[i];
         if (parameters->instruments[leg->instrument].group == group &&
             !pl_leg_is_unlisted(market, leg))
-            add_leg(&sums, market, leg, end);
+            add_leg(&sums, market, leg, tier, end);
     }
     return worst_of(&sums, parameters, tier, end);
 }

@@ -72,6 +72,9 @@ struct reach {
 };
 
 bool pl_leg_is_unlisted(const struct pl_market *market, const struct pl_leg *leg); /* verdict.c */
+/* Whether more of a leg with scenarios never lowers the excess, whatever else is held (verdict.c). */
+bool pl_grows_in_scenarios(const struct pl_market *market, const struct pl_leg *leg,
+                           enum pl_tier tier);
 struct reach pl_reach_of(const struct pl_market *market, const struct pl_leg *leg); /* verdict.c */
 
 /* The limit price of a sale or purchase, rounded against us; false when it is no price: below one

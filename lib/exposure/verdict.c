@@ -106,8 +106,8 @@ static int32_t top_rate(const struct pl_instrument *instrument, enum pl_tier tie
 /* Fact 1 of the file's comment, on the sides of 0 where the leg may be. The charge for the price
  * interval of a live long leg takes lot - low of each lot's value away again, 10^6 fold. What holds
  * for n > 0 holds below, as own_short >= own_long (V1). */
-static bool grows_with_value(const struct pl_market *market, const struct pl_leg *leg,
-                             enum pl_tier tier)
+static bool grows_by(const struct pl_market *market, const struct pl_leg *leg, enum pl_tier tier,
+                     int64_t scenario_load)
 {
     const struct pl_weights *weights = &market->weights[tier][leg->instrument];
     const struct pl_instrument *instrument = &market->parameters->instruments[leg->instrument];
@@ -121,12 +121,26 @@ static bool grows_with_value(const struct pl_market *market, const struct pl_leg
         if (instrument->losses[k].loss.at[tier] > loss)
             loss = instrument->losses[k].loss.at[tier];
     if (leg->lots <= 0 && leg->final_lots <= 0)
-        return weights->own_short >= loads;
+        return weights->own_short >= loads + scenario_load;
     bool is_charged = pl_tier_charges_doubt(tier) && quote->status == PL_MARK_LIVE;
     int64_t lot_vu = is_charged ? quote->lot_vu : 1;
     int64_t gap_vu = is_charged ? quote->lot_vu - quote->low_lot_vu : 0;
-    pl_i128 long_slope = weights->own_long - loads - loss - top_rate(instrument, tier);
+    pl_i128 long_slope = weights->own_long - loads - loss - top_rate(instrument, tier) -
+                         scenario_load;
     return long_slope * lot_vu >= (pl_i128)gap_vu * PL_PPM;
+}
+
+/* Without what the leg's scenarios may ask: they take their own ends then (options.c). */
+static bool grows_with_value(const struct pl_market *market, const struct pl_leg *leg,
+                             enum pl_tier tier)
+{
+    return grows_by(market, leg, tier, 0);
+}
+
+bool pl_grows_in_scenarios(const struct pl_market *market, const struct pl_leg *leg,
+                           enum pl_tier tier)
+{
+    return grows_by(market, leg, tier, pl_scenario_load(market->parameters, tier));
 }
 
 static bool is_point(struct span span)

@@ -182,6 +182,57 @@ static void open_cover(void **state)
     build_assert_i128(bounds.low, (100 - 90 - 80) * BUILD_EXCESS_USD, "at worst there is none");
 }
 
+/* What is not final counts at its ends; of a perp that asks for more than its value each scenario
+ * takes its own end: 10 at the fall, none of its value. */
+static void open_linear(void **state)
+{
+    (void)state;
+    list();
+    const uint32_t perp = build_instrument(&build, "PERP", PL_INSTRUMENT_PERP, 0, 0);
+    build_haircuts(&build, perp, build_flat(900000), build_flat(0));
+    build.parameters.instruments[perp].has_scenarios = true;
+    build.parameters.instruments[perp].scenario_underlying = eth;
+    price();
+    static const struct { int64_t low, high; } rows[] = {{0, 840}, {-160, 100}};
+    for (int i = 0; i < 2; i++) {
+        struct pl_leg leg = build_leg(i ? perp : eth, 0);
+        leg.final_lots = 10;
+        struct pl_portfolio portfolio = build_portfolio(&leg, 1, 0);
+        struct pl_bounds bounds;
+        assert_true(pl_evaluate_bounds(&build.market, &portfolio, PL_TIER_MAINTENANCE, &bounds));
+        build_assert_i128(bounds.low, rows[i].low * BUILD_EXCESS_USD, "low");
+        build_assert_i128(bounds.high, rows[i].high * BUILD_EXCESS_USD, "high");
+    }
+}
+
+/* An ETH that was never priced adds what it is worth, or nothing; it takes nothing away. */
+static void unpriced_linear(void **state)
+{
+    (void)state;
+    list();
+    price();
+    build.marks[eth].status = PL_MARK_NONE;
+    build_update(&build);
+    struct pl_leg leg = build_leg(eth, 10);
+    struct pl_portfolio portfolio = build_portfolio(&leg, 1, 0);
+    struct pl_bounds bounds;
+    assert_true(pl_evaluate_bounds(&build.market, &portfolio, PL_TIER_MAINTENANCE, &bounds));
+    build_assert_i128(bounds.low, 0, "low");
+    build_assert_i128(bounds.high, PL_EXCESS_UNBOUNDED, "high");
+}
+
+/* 150.0001 USD may be 151. */
+static void bounds_round_outward(void **state)
+{
+    (void)state;
+    list();
+    build.parameters.instruments[eth].price_rules.bad_mark_high_ppm = 1500001;
+    price();
+    build_status(&build, call, PL_MARK_STALE);
+    build_update(&build);
+    build_assert_i128(build.market.quotes[call].bad_high_lot_vu, 151 * BUILD_USD, "a call's bound");
+}
+
 static void underlying_moves(void **state)
 {
     (void)state;
@@ -269,7 +320,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(long_and_short), cmocka_unit_test(covered),
         cmocka_unit_test(roundings),      cmocka_unit_test(bad_mark),
-        cmocka_unit_test(open_cover),     cmocka_unit_test(underlying_moves),
+        cmocka_unit_test(open_cover),     cmocka_unit_test(open_linear),
+        cmocka_unit_test(bounds_round_outward), cmocka_unit_test(unpriced_linear),     cmocka_unit_test(underlying_moves),
         cmocka_unit_test(sale_and_volatility), cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -359,6 +359,12 @@ static bool fill_ends(const struct portfolio *portfolio, const struct leg *leg, 
 /* Whether the excess cannot fall as the leg's value grows, whatever else is held. */
 static bool grows(const struct portfolio *portfolio, const struct leg *leg, int tier)
 {
+    return auditor_grows(portfolio, leg, tier, 0);
+}
+
+bool auditor_grows(const struct portfolio *portfolio, const struct leg *leg, int tier,
+                   int64_t scenarios)
+{
     const struct rules *rules = auditor_rules_of(portfolio->set, leg->instrument);
     const struct quote *quote = &portfolio->quotes[leg->instrument];
     if (!rules || leg->is_unlisted)
@@ -373,9 +379,9 @@ static bool grows(const struct portfolio *portfolio, const struct leg *leg, int 
     int64_t rate = rules->bracket_count ? rules->brackets[rules->bracket_count - 1].rate.at[tier]
                                         : 0;
     if (leg->lots <= 0 && leg->final_lots <= 0)
-        return PL_PPM + rules->haircut_short.at[tier] + confidence >= loads;
+        return PL_PPM + rules->haircut_short.at[tier] + confidence >= loads + scenarios;
     pl_i128 slope = PL_PPM - rules->haircut_long.at[tier] - quote->halt_haircut.at[tier] -
-                    confidence - loads - loss - rate;
+                    confidence - loads - loss - rate - scenarios;
     if (is_charged(tier) && quote->status == PL_MARK_LIVE)
         return slope * quote->lot_vu >= (pl_i128)PL_PPM * (quote->lot_vu - quote->low_vu);
     return slope >= 0;

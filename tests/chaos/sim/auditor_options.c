@@ -243,7 +243,7 @@ struct quote auditor_option_quote(const struct set *set, const struct rules *rul
 /* ---- what a group asks for ------------------------------------------------------------------- */
 
 /* What the legs on `underlying` gain in one scenario, times 10^6, at one end. */
-static void gain_of(const struct portfolio *portfolio, int underlying, int s, int end,
+static void gain_of(const struct portfolio *portfolio, int underlying, int s, int tier, int end,
                     const struct ends ends[], mpz_t gain)
 {
     const struct scenario *scenario = &portfolio->set->scenarios[s];
@@ -267,7 +267,9 @@ static void gain_of(const struct portfolio *portfolio, int underlying, int s, in
         } else if (scenario->move > 0) {
             mpz_mul_si(part, ends[i].value[end], scenario->move);
         } else if (!is_option) {
-            mpz_mul_si(part, ends[i].value[1 - end], scenario->move);
+            const bool has_one_end =
+                auditor_grows(portfolio, leg, tier, portfolio->set->scenario_load.at[tier]);
+            mpz_mul_si(part, ends[i].value[has_one_end ? end : 1 - end], scenario->move);
         } else {
             mpz_set_ui(part, 0); /* an option in doubt gains and costs by rises alone */
         }
@@ -314,7 +316,7 @@ void auditor_scenario_charge(const struct portfolio *portfolio, int tier, int en
             is_used |= rules && rules->underlying == u && !portfolio->legs[i].is_unlisted;
         }
         for (int s = 0; is_used && s < set->scenario_count; s++) {
-            gain_of(portfolio, u, s, end, ends, loss);
+            gain_of(portfolio, u, s, tier, end, ends, loss);
             mpz_mul_si(loss, loss, -set->scenarios[s].weight.at[tier]);
             if (mpz_cmp(loss, worst) > 0)
                 mpz_set(worst, loss);

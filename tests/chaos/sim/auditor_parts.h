@@ -282,6 +282,9 @@ bool auditor_options_are_valid(const struct set *set);
 struct grid *auditor_read_grid(const struct reader *reader, const Plimsoll__V1__OptionGrid *from);
 struct quote auditor_option_quote(const struct set *set, const struct rules *rules,
                                   const struct mark *mark, const struct quote *under);
+/* Whether more of the leg never lowers the excess, with so much asked for by scenarios, ppm. */
+bool auditor_grows(const struct portfolio *portfolio, const struct leg *leg, int tier,
+                   int64_t scenarios);
 /* VU ppm; end 1 is the best. */
 void auditor_scenario_charge(const struct portfolio *portfolio, int tier, int end,
                              const struct ends ends[], mpz_t charge);

@@ -281,3 +281,8 @@ sim_bug(option_unseen lib/exposure/options.c "V,I4,I8,I11" 1000
 sim_bug(no_minimum lib/exposure/options.c "V,I4,I8" 1000
   [==[    if (minimum > worst.charge) {]==]
   [==[    if (false) {]==])
+
+# An underlying that is not there yet is taken to lose what it would lose if it were.
+sim_bug(scenario_ends lib/exposure/options.c "V,I4,I8" 1000
+  [==[    if (is_open && pl_grows_in_scenarios(market, leg, tier)) {]==]
+  [==[    if (false) {]==])
