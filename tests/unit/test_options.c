@@ -318,11 +318,12 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(long_and_short), cmocka_unit_test(covered),
-        cmocka_unit_test(roundings),      cmocka_unit_test(bad_mark),
-        cmocka_unit_test(open_cover),     cmocka_unit_test(open_linear),
-        cmocka_unit_test(bounds_round_outward), cmocka_unit_test(unpriced_linear),     cmocka_unit_test(underlying_moves),
-        cmocka_unit_test(sale_and_volatility), cmocka_unit_test(refusals),
+        cmocka_unit_test(long_and_short),      cmocka_unit_test(covered),
+        cmocka_unit_test(roundings),           cmocka_unit_test(bad_mark),
+        cmocka_unit_test(open_cover),          cmocka_unit_test(open_linear),
+        cmocka_unit_test(unpriced_linear),     cmocka_unit_test(bounds_round_outward),
+        cmocka_unit_test(underlying_moves),    cmocka_unit_test(sale_and_volatility),
+        cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
