@@ -48,21 +48,20 @@ static __attribute__((noinline)) pl_i128 add_steps(struct failures *failures,
     return pl_concentration(instrument, tier, pl_abs(value));
 }
 
-/* The option groups. False out of range. */
-static __attribute__((noinline)) bool add_scenarios(const struct pl_market *market,
-                                                    const struct pl_portfolio *portfolio,
-                                                    enum pl_tier tier, uint64_t groups,
-                                                    pl_i128 *charge)
+enum outcome { OUTCOME_EXACT, OUTCOME_OUT_OF_RANGE, OUTCOME_TOO_WIDE };
+
+/* Takes the charges of the option groups off the excess. */
+static __attribute__((noinline)) enum outcome
+charge_scenarios(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                 enum pl_tier tier, uint64_t groups, pl_i128 *excess)
 {
     if (!pl_options_are_in_range(market, portfolio))
-        return false;
+        return OUTCOME_OUT_OF_RANGE;
     for (; groups != 0; groups &= groups - 1)
-        *charge += pl_scenario_charge(market, portfolio, tier,
+        *excess -= pl_scenario_charge(market, portfolio, tier,
                                       (uint32_t)__builtin_ctzll(groups) + 1, END_HIGH).charge;
-    return true;
+    return OUTCOME_EXACT;
 }
-
-enum outcome { OUTCOME_EXACT, OUTCOME_OUT_OF_RANGE, OUTCOME_TOO_WIDE };
 
 /* The variants that are compiled of the one loop below. */
 struct variant {
@@ -100,7 +99,9 @@ evaluate(const struct pl_market *market, const struct pl_portfolio *portfolio, e
         pl_assert(pl_leg_is_certain(leg, quote));
 
         bool is_short = leg->lots < 0;
-        const int64_t lot_vu = is_short ? quote->short_lot_vu : quote->lot_vu;
+        /* A mask, for which side a leg is on no processor can predict. */
+        const int64_t lot_vu =
+            quote->lot_vu + (-(int64_t)is_short & (quote->short_lot_vu - quote->lot_vu));
         pl_i128 value;
         if (variant.is_narrow) {
             int64_t narrow;
@@ -126,8 +127,6 @@ evaluate(const struct pl_market *market, const struct pl_portfolio *portfolio, e
             groups |= (uint64_t)1 << instrument->group;
         }
     }
-    if (groups > 1 && !add_scenarios(market, portfolio, tier, groups >> 1, &steps))
-        return OUTCOME_OUT_OF_RANGE;
 
     pl_i128 result = (portfolio->cash_vu - doubt) * PL_PPM + own - steps;
     for (uint32_t k = 0; k < parameters->factor_count; k++)
@@ -135,7 +134,8 @@ evaluate(const struct pl_market *market, const struct pl_portfolio *portfolio, e
     if (failures.used)
         result -= worst_loss(&failures);
     *excess = result;
-    return OUTCOME_EXACT;
+    return groups > 1 ? charge_scenarios(market, portfolio, tier, groups >> 1, excess)
+                      : OUTCOME_EXACT;
 }
 
 static_assert(PL_LEGS_MAX <= 1 << 7, "narrow legs stay in range");
