@@ -39,6 +39,7 @@
 #include "lib/base/id.h"
 #include "lib/base/map.h"
 #include "lib/base/num.h"
+#include "lib/price/option.h"
 
 enum {
     PL_INSTRUMENTS_MAX = 4096,
@@ -51,6 +52,9 @@ enum {
     PL_EDGES_MAX = 1024,       /* edges of the look-through graph          */
     PL_DEPTH_MAX = 4,          /* rungs of an instrument's depth           */
     PL_CONFIRMATIONS_MAX = 4,  /* kinds of credit before finality          */
+    PL_OPTIONS_MAX = 256,      /* options of a set                         */
+    PL_OPTION_SCENARIOS_MAX = 64, /* rows of the scenario table            */
+    PL_OPTION_GROUPS_MAX = 63, /* underlyings with scenarios               */
     PL_PRICE_SOURCES_MAX = 8,  /* price sources of an instrument           */
     PL_LEGS_MAX = 128,         /* legs of an account                       */
     PL_APPLIED_MAX = 64,       /* order fills that holdings remember       */
@@ -91,7 +95,9 @@ bool pl_names_find(const struct pl_names *names, const struct pl_id *id, uint32_
 /* Nested: alert asks most, maintenance least (V6). */
 enum pl_tier { PL_TIER_ALERT, PL_TIER_INITIAL, PL_TIER_END, PL_TIER_MAINTENANCE, PL_TIER_COUNT };
 
-enum pl_instrument_kind { PL_INSTRUMENT_SPOT = 1, PL_INSTRUMENT_PERP, PL_INSTRUMENT_FUTURE };
+/* A volatility is priced like anything else and held by nobody: its leg counts as unlisted. */
+enum pl_instrument_kind { PL_INSTRUMENT_SPOT = 1, PL_INSTRUMENT_PERP, PL_INSTRUMENT_FUTURE,
+                          PL_INSTRUMENT_OPTION, PL_INSTRUMENT_VOLATILITY };
 
 struct pl_tier_ppm { int32_t at[PL_TIER_COUNT]; };
 
@@ -193,6 +199,34 @@ struct pl_contract {
     int64_t small_usd;           /* value below which all may be repaid; 0: none                   */
 };
 
+/* A European option, settled in cash at its underlying's mark of expiry: one unit of it is on one unit of the underlying. */
+struct pl_option_terms {
+    enum pl_option_type type;
+    uint32_t underlying, volatility; /* instruments of the same set                                */
+    int64_t strike_ticks;        /* > 0; ticks of the underlying                                   */
+    int64_t expiry_ms;           /* > 0                                                            */
+};
+
+/* Which of an option's values a scenario is about: as volatility and time are, or after the look-ahead
+ * with volatility up, as it is, or down. */
+enum pl_layer { PL_LAYER_MARK, PL_LAYER_UP, PL_LAYER_MID, PL_LAYER_DOWN, PL_LAYER_COUNT };
+
+/* One row of the scenario table (RISK 1.4): the underlying moves by move_ppm of its price; of the loss
+ * `weight` counts. */
+struct pl_option_scenario {
+    int32_t move_ppm;            /* > -PPM (V9), <= 8 PPM                                          */
+    enum pl_layer layer;         /* UP, MID or DOWN                                                */
+    struct pl_tier_ppm weight;   /* 0..PPM (V10), nested (V6)                                      */
+};
+
+/* How volatility is shocked for the layers, and how far they look ahead (RISK 1.4); decisions read the
+ * values that follow from it, never these. All 0 where the set says nothing. */
+struct pl_option_shock {
+    int32_t up_ppm, down_ppm, floor_ppm, days_floor_ppm, power_short_ppm, power_long_ppm;
+    int32_t rate_ppm;            /* interest a year, continuously compounded; >= 0                 */
+    int64_t look_ahead_ms;
+};
+
 struct pl_instrument {
     bool is_listed;              /* false: the set does not name it; nothing else is meaningful   */
     enum pl_instrument_kind kind;
@@ -226,6 +260,11 @@ struct pl_instrument {
     int32_t bonus_ppm;           /* of a call that takes it, 0..PPM; MORPHO: 0, see pl_call_of     */
     struct pl_id token;          /* its address; size 0: not said                                  */
     struct pl_peg peg;
+    struct pl_option_terms option; /* of an OPTION                                                 */
+    bool has_scenarios;          /* takes part in those of scenario_underlying; an option does     */
+    uint32_t scenario_underlying; /* instrument; of an option that of its terms                    */
+    uint32_t option_slot;        /* of an OPTION, its place in pl_market's values; by finish       */
+    uint32_t group;              /* 0: no scenarios; else 1 + place of its group; by finish        */
 };
 
 /* An edge of the look-through graph (RISK 1.5): what starts at it loses `loss` less the covered part
@@ -274,6 +313,12 @@ struct pl_parameters {
     struct pl_id dependencies[PL_DEPENDENCIES_MAX];
     struct pl_source sources[PL_SOURCES_MAX];
     struct pl_edge edges[PL_EDGES_MAX];
+    uint32_t scenario_count;
+    struct pl_option_scenario scenarios[PL_OPTION_SCENARIOS_MAX];
+    struct pl_tier_ppm short_minimum; /* of the underlying value of options owed                   */
+    struct pl_option_shock option_shock;
+    uint32_t option_count, group_count;  /* by finish                                              */
+    uint32_t groups[PL_OPTION_GROUPS_MAX]; /* underlyings with scenarios, by id; by finish         */
     struct pl_policy policy;
     struct pl_instrument instruments[PL_INSTRUMENTS_MAX];
 };
@@ -296,7 +341,12 @@ struct pl_parameters {
  *       instruments and tiers: without it a hedge could count more at a stricter tier and the tiers
  *       would not be nested, which the search for accounts relies on (G3).
  *   V7  lot_decimals + tick_decimals <= 12; sum of an instrument's coefficients <= 2^23 ppm
- *   V8  (value grids, V4, V5, V9 and V10 belong to options and are checked with them)
+ *   V9  a scenario's move is above -10^6 ppm, and at most 8 * 10^6
+ *   V10 a scenario's weight is at most 10^6: beyond it the excess would not be concave
+ * V3 and V7 count for what takes part in scenarios also the largest weight * |move|. An option has no
+ * haircut, factor, bracket, dependency, confidence, haircut_model or chain: its scenarios are its
+ * requirement. V4 (low <= high) is checked with each grid; V5 and V8 hold by construction, as every
+ * grid's end lines enclose the values beyond it.
  * A haircut model's cap counts like haircut_long in V3 and V7, so that whatever is derived under it is
  * valid; its multiple and horizon are nested like haircuts (V6). What was derived lies between the
  * base set's haircut and the cap.
@@ -319,7 +369,8 @@ uint32_t pl_dependency_path(const struct pl_instrument *instrument, uint32_t dep
 /* Whether `next` may take the place of `last`: a larger epoch, not derived from an older base set where
  * both say which, and the same lot and tick decimals of every instrument listed in both (amounts in the
  * book and on their way are in these units; give an instrument a new id instead). REJECT_STALE for the
- * epochs, REJECT_CONFLICT for the decimals.
+ * epochs, REJECT_CONFLICT for the decimals,
+ * and for an option whose type, underlying, strike or expiry changed.
  *
  * The second rule is what makes two writers of effective sets harmless: one that has been cut off from
  * its partition, and so has not seen the newest base set, may number its set high, but nobody takes
@@ -341,6 +392,14 @@ struct pl_mark {
     int64_t event_time_ms;
     uint32_t source_count;
     uint32_t volatility_fast_ppm, volatility_slow_ppm;
+    const struct pl_option_grid *grid; /* of an option; else NULL. Whose memory: whoever decoded it */
+};
+
+/* What an option is worth at the prices of its underlying (lib/price/option.h): bounds of one lot's
+ * value in VU at each node, 0 <= low <= high < 2^62 (V4). */
+struct pl_option_grid {
+    struct pl_grid grid;
+    int64_t low[PL_LAYER_COUNT][PL_GRID_NODES_MAX], high[PL_LAYER_COUNT][PL_GRID_NODES_MAX];
 };
 
 /* True when (source_offset, tick) of `mark` is above that of `last`. */
@@ -349,7 +408,8 @@ bool pl_mark_is_newer(const struct pl_mark *mark, const struct pl_mark *last);
 /* What evaluation uses of a mark: values of one lot in VU, exact, each < 2^63. */
 struct pl_quote {
     int64_t ticks;               /* 0: no valid price                                              */
-    int64_t lot_vu;              /* ticks * multiplier                                             */
+    int64_t lot_vu;              /* ticks * multiplier; of an option the least it may be worth     */
+    int64_t short_lot_vu;        /* of a lot that is owed: lot_vu; of an option the most           */
     int64_t low_lot_vu, high_lot_vu;   /* the initial tier's interval                              */
     int64_t bad_low_lot_vu, bad_high_lot_vu; /* bounds while `status` is not LIVE                  */
     enum pl_mark_status status;  /* LIVE only if published LIVE and not older than age_ms_max      */
@@ -370,7 +430,15 @@ struct pl_weights {
     int32_t loads[PL_LOADS_MAX];
     uint8_t factors[PL_LOADS_MAX];
     uint8_t load_count;
-    bool has_steps;                /* brackets or losses: they are read from the parameters        */
+    bool has_steps;                /* brackets, losses, scenarios: they are read from the parameters */
+};
+
+/* What one lot of an option is worth at the price of its underlying (place 0) and in each scenario
+ * (1 + its row): interpolated on the grid once for everybody, low rounded down and high up. */
+struct pl_option_values {
+    int64_t low[1 + PL_OPTION_SCENARIOS_MAX], high[1 + PL_OPTION_SCENARIOS_MAX];
+    int64_t notional_lot_vu;     /* underlying value of a lot, or while it is in doubt its bound   */
+    int64_t peak_lot_vu;         /* the largest of all of these                                    */
 };
 
 /* Everything that evaluation reads besides the account, in arrays indexed by instrument number.
@@ -391,6 +459,7 @@ struct pl_market {
     uint32_t listed[PL_INSTRUMENTS_MAX];
     struct pl_weights weights[PL_TIER_COUNT][PL_INSTRUMENTS_MAX];
     struct pl_tier_ppm halt_haircuts[PL_INSTRUMENTS_MAX]; /* on top of haircut_long                */
+    struct pl_option_values options[PL_OPTIONS_MAX];      /* by option_slot                        */
 };
 
 /* A mark's interval may reach up to this many times the mark. */
@@ -403,6 +472,12 @@ enum { PL_INTERVAL_TIMES_MAX = 8 };
  * history, and quotes are a function of the newest marks alone (G2). A mark from the
  * future by more than age_ms_max is STALE like one from the past. The bounds of a bad mark round
  * outward. `marks` has PL_INSTRUMENTS_MAX entries. New parameters forget all quotes and set all bits.
+ *
+ * Options. An option's value is read off its mark's grid at the quote of its underlying; it is LIVE where
+ * both are. It owes nothing to the mark's own prices. While it is not LIVE a long one is worth between
+ * 0 and its bound, a short one as much: of a call the underlying's price * bad_mark_high_ppm of the
+ * underlying, of a put the strike * bad_mark_high_ppm of its own; without a price of the underlying, or
+ * without a grid, it has none.
  *
  * Halts (RISK 1.5, finality). Spot whose chain or bridge is halted is stuck: it is not for sale, and its
  * long haircut rises to h = 10^6 less everything else that its value may cost at the alert tier (loads,
@@ -581,17 +656,22 @@ struct pl_portfolio {
 /*
  * Margin excess of one tier, exactly (RISK 1.3, 1.5):
  *
- *   E = cash + sum n_i                        n_i = lots * lot_vu
+ *   E = cash + sum n_i                        n_i = lots * lot_vu, owed: lots * short_lot_vu
  *   R = sum side_i(n_i) + sum_k |sum_i load_ik n_i| + sum_i conc_i(|n_i|) + sum_i halt_i max(n_i, 0)
  *       + max(0, max_d sum_i loss_id max(n_i, 0))
+ *       + sum_g max(0, max_s -weight_s (dV_gs + move_s / 10^6 sum_i n_i), minimum * owed_g)
  *       + initial and alert tier: sum_i (confidence_i |n_i| + 10^6 unc_i)
  *   A = 10^6 E - R                            healthy if A >= 0
  *
  * with side(n) = haircut_long n for n >= 0, haircut_short (-n) below; conc(v) = sum over brackets of
  * rate_b (min(v, T_b+1) - T_b)+; unc = lots (lot_vu - low_lot_vu) for a long, |lots| (high_lot_vu -
- * lot_vu) for a short. Every leg must be certain: listed, LIVE, lots == final_lots; and cash be final;
+ * lot_vu) for a short. A group g are the legs with one scenario_underlying: dV_gs is what its options
+ * gain in scenario s, n_i the values of its other legs, owed_g the underlying value of the options that
+ * are owed. Its charge is rounded up, once, to a whole VU ppm: that is the only rounding, and the excess
+ * is concave in the holdings but for it. Every leg must be certain: listed, LIVE, lots == final_lots; and cash be final;
  * else assertion.
- * Returns false when the gross value of the legs is above PL_VALUE_VU_MAX or |cash| above 4 times that
+ * Returns false when the gross value of the legs is above PL_VALUE_VU_MAX, that of the options at their
+ * highest in any scenario above 8 times that, or |cash| above 4 times that
  * (a sale turns value into cash and must stay inside); *excess is then unspecified.
  */
 [[nodiscard]] bool pl_evaluate(const struct pl_market *market, const struct pl_portfolio *portfolio,
@@ -609,6 +689,8 @@ enum pl_certainty { PL_CERTAIN, PL_UNCERTAIN, PL_OUT_OF_RANGE };
  *   a leg never priced      long: [0, no upper bound]; short: [no lower bound, 0]
  *   an unlisted asset       0; an unlisted debt: [no lower bound, 0]
  *   final_lots > lots       lots anywhere between (an outflow that may be undone)
+ *   a group with an open leg  each scenario at its end: an option in doubt gains at best, and costs at
+ *                           worst, what so much of the underlying would
  * Where an instrument's weights let the excess grow with its value whatever else is held (always so
  * for spot, by V3) the bound is the exact excess at that end of the leg, not a sum of worst terms.
  * Returns false when a bounded end leaves the range of pl_evaluate.
@@ -624,10 +706,13 @@ struct pl_bounds { pl_i128 low, high; };
 
 /* One term of a requirement or of the equity, for people. */
 enum pl_term_kind { PL_TERM_VALUE, PL_TERM_HAIRCUT, PL_TERM_FACTOR, PL_TERM_CONCENTRATION,
-                    PL_TERM_DEPENDENCY, PL_TERM_CONFIDENCE, PL_TERM_HALT };
+                    PL_TERM_DEPENDENCY, PL_TERM_CONFIDENCE, PL_TERM_HALT, PL_TERM_SCENARIO };
+/* Instead of a row: the minimum for options that are owed exceeds all of them. */
+static const uint32_t PL_SHORT_MINIMUM = UINT32_MAX;
 struct pl_term {
     enum pl_term_kind kind;
-    uint32_t index;              /* instrument, factor or dependency                               */
+    uint32_t index;              /* instrument, factor, dependency or underlying                   */
+    uint32_t scenario;           /* of SCENARIO: the worst one's row; PL_SHORT_MINIMUM             */
     pl_i128 amount;              /* contribution to the excess: negative costs margin              */
 };
 
@@ -646,7 +731,7 @@ void pl_verdict_of(const struct pl_market *market, const struct pl_names *names,
                    const struct pl_portfolio *portfolio, struct pl_verdict *verdict);
 
 /* Room for all terms of any account. */
-enum { PL_TERMS_MAX = 5 * PL_LEGS_MAX + PL_FACTORS_MAX + 2 };
+enum { PL_TERMS_MAX = 6 * PL_LEGS_MAX + PL_FACTORS_MAX + 2 };
 
 /* Splits the exact excess of `tier` into terms that are not 0 (sum of amounts == excess), the first
  * `capacity` of them; a portfolio that is not certain is split at its upper bound. Cash is a VALUE
@@ -754,7 +839,7 @@ struct pl_sale_leg {
     uint32_t instrument;
     enum pl_side side;
     int64_t lots;                /* magnitude, > 0, <= the leg's size                              */
-    int64_t limit_ticks;         /* sell: floor(ticks (1 - discount)), buy: ceil(ticks (1 + discount)),
+    int64_t limit_ticks;         /* sell: floor(price (1 - discount)), buy: ceil(price (1 + discount)),
                                     with the discount of the rung that all of the leg fits in      */
     bool is_extended;            /* sold farther than needed: the venue takes no less, or would not
                                     take what is left (min_notional_usd)                           */

@@ -159,7 +159,7 @@ static int64_t room_for(const struct pl_market *market, const struct pl_portfoli
     pl_i128 room = PL_VALUE_VU_MAX;
     for (uint32_t i = 0; i < portfolio->leg_count; i++)
         room -= pl_abs((pl_i128)portfolio->legs[i].lots *
-                       market->quotes[portfolio->legs[i].instrument].lot_vu);
+                       market->quotes[portfolio->legs[i].instrument].short_lot_vu);
     pl_i128 lots = pl_max(0, room) / market->quotes[leg->instrument].lot_vu;
     return (int64_t)pl_min(lots, INT64_MAX - leg->lots);
 }
@@ -203,10 +203,12 @@ static bool aim(struct trial *trial, enum pl_cure_kind kind, uint32_t leg, int64
         (held->lots < 0) != (kind == PL_CURE_REPAY || kind == PL_CURE_SWAP))
         return false;
     if (kind == PL_CURE_ADD) {
+        if (market->parameters->instruments[held->instrument].kind != PL_INSTRUMENT_SPOT)
+            return false;
         *ticks = quote->ticks;
         trial->price_vu = quote->lot_vu;
         trial->lots_max = room_for(market, trial->before, held);
-        return market->parameters->instruments[held->instrument].kind == PL_INSTRUMENT_SPOT;
+        return true;
     }
     trial->lots_max = tradable_lots(held);
     return set_limit(market, held, ticks, &trial->price_vu);
@@ -231,7 +233,8 @@ bool pl_cure_by(const struct pl_market *market, const struct pl_portfolio *portf
     if (lots == 0)
         return false;
     uint32_t instrument = portfolio->legs[leg].instrument;
-    pl_i128 mark_vu = market->quotes[instrument].lot_vu;
+    const struct pl_quote *quote = &market->quotes[instrument];
+    pl_i128 mark_vu = kind == PL_CURE_REPAY ? quote->short_lot_vu : quote->lot_vu;
     pl_i128 cost_vu = kind == PL_CURE_ADD     ? mark_vu
                       : kind == PL_CURE_REPAY ? trial.price_vu - mark_vu
                                               : mark_vu - trial.price_vu;
@@ -266,7 +269,7 @@ bool pl_cure_by_swap(const struct pl_market *market, const struct pl_portfolio *
     *cure = (struct pl_cure){
         .kind = PL_CURE_SWAP, .instrument = bought, .lots = lots, .ticks = ticks,
         .sold = held->instrument, .sold_lots = sold_lots, .sold_ticks = sold_ticks,
-        .cost_vu = lots * (trial.price_vu - market->quotes[bought].lot_vu) +
+        .cost_vu = lots * (trial.price_vu - market->quotes[bought].short_lot_vu) +
                    sold_lots * (market->quotes[held->instrument].lot_vu - trial.sold_price_vu)};
     return true;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exact margin excess (RISK 1.5). Stop 4 of the event's path. Integers only and no rounding, so
- * the result is the same in any order of legs, on any machine (G2), and it alone decides (G3).
- * What is not certain is evaluated in verdict.c, by bounds (G4).
+ * The exact margin excess (RISK 1.5). Stop 4 of the event's path. Integers only, and no rounding but
+ * that of an option group's finished charge, so the result is the same in any order of legs, on any
+ * machine (G2), and it alone decides (G3). What is not certain is evaluated in verdict.c, by bounds
+ * (G4).
  */
 #include "lib/base/assert.h"
 #include "lib/exposure/terms.h"
@@ -49,6 +50,19 @@ static __attribute__((noinline)) pl_i128 add_steps(struct failures *failures,
 
 enum outcome { OUTCOME_EXACT, OUTCOME_OUT_OF_RANGE, OUTCOME_TOO_WIDE };
 
+/* Takes the charges of the option groups off the excess. */
+static __attribute__((noinline)) enum outcome
+charge_scenarios(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                 enum pl_tier tier, uint64_t groups, pl_i128 *excess)
+{
+    if (!pl_options_are_in_range(market, portfolio))
+        return OUTCOME_OUT_OF_RANGE;
+    for (; groups != 0; groups &= groups - 1)
+        *excess -= pl_scenario_charge(market, portfolio, tier,
+                                      (uint32_t)__builtin_ctzll(groups) + 1, END_HIGH).charge;
+    return OUTCOME_EXACT;
+}
+
 /* The variants that are compiled of the one loop below. */
 struct variant {
     bool charges_doubt; /* the tier has unc */
@@ -56,7 +70,7 @@ struct variant {
 };
 
 /*
- * A = 10^6 (cash - unc) + sum n_i own_i - sum_k |F_k| - conc - dep, where own folds the value of a
+ * A = 10^6 (cash - unc) + sum n_i own_i - sum_k |F_k| - conc - dep - sum_g SR_g, where own folds the value of a
  * leg, its haircut and its confidence charge into one weight.
  *
  * Bounds: |lots| <= 2^63 and lot_vu < 2^63, so a first product is at most 2^126 and is looked at
@@ -75,6 +89,7 @@ evaluate(const struct pl_market *market, const struct pl_portfolio *portfolio, e
         factors[k] = 0;
     struct failures failures;
     failures.used = 0;
+    uint64_t groups = 0; /* bit 0: legs of none */
 
     pl_i128 own = 0, gross = 0, steps = 0, doubt = 0;
     for (uint32_t i = 0; i < portfolio->leg_count; i++) {
@@ -84,14 +99,17 @@ evaluate(const struct pl_market *market, const struct pl_portfolio *portfolio, e
         pl_assert(pl_leg_is_certain(leg, quote));
 
         bool is_short = leg->lots < 0;
+        /* A mask, for which side a leg is on no processor can predict. */
+        const int64_t lot_vu =
+            quote->lot_vu + (-(int64_t)is_short & (quote->short_lot_vu - quote->lot_vu));
         pl_i128 value;
         if (variant.is_narrow) {
             int64_t narrow;
-            if (__builtin_mul_overflow(leg->lots, quote->lot_vu, &narrow))
+            if (__builtin_mul_overflow(leg->lots, lot_vu, &narrow))
                 return OUTCOME_TOO_WIDE;
             value = narrow;
         } else {
-            value = (pl_i128)leg->lots * quote->lot_vu;
+            value = (pl_i128)leg->lots * lot_vu;
             gross += pl_abs(value);
             if (gross > PL_VALUE_VU_MAX)
                 return OUTCOME_OUT_OF_RANGE;
@@ -103,8 +121,11 @@ evaluate(const struct pl_market *market, const struct pl_portfolio *portfolio, e
         if (variant.charges_doubt)
             doubt += (pl_i128)leg->lots *
                      (quote->lot_vu - (is_short ? quote->high_lot_vu : quote->low_lot_vu));
-        if (weights->has_steps)
-            steps += add_steps(&failures, &parameters->instruments[leg->instrument], tier, value);
+        if (weights->has_steps) {
+            const struct pl_instrument *instrument = &parameters->instruments[leg->instrument];
+            steps += add_steps(&failures, instrument, tier, value);
+            groups |= (uint64_t)1 << instrument->group;
+        }
     }
 
     pl_i128 result = (portfolio->cash_vu - doubt) * PL_PPM + own - steps;
@@ -113,7 +134,8 @@ evaluate(const struct pl_market *market, const struct pl_portfolio *portfolio, e
     if (failures.used)
         result -= worst_loss(&failures);
     *excess = result;
-    return OUTCOME_EXACT;
+    return groups > 1 ? charge_scenarios(market, portfolio, tier, groups >> 1, excess)
+                      : OUTCOME_EXACT;
 }
 
 static_assert(PL_LEGS_MAX <= 1 << 7, "narrow legs stay in range");

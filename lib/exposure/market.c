@@ -19,7 +19,8 @@ static void fold_weights(const struct pl_instrument *instrument, enum pl_tier ti
         .own_long = PL_PPM - instrument->haircut_long.at[tier] - confidence,
         .own_short = PL_PPM + instrument->haircut_short.at[tier] + confidence,
         .load_count = (uint8_t)instrument->load_count,
-        .has_steps = instrument->bracket_count > 0 || instrument->loss_count > 0,
+        .has_steps = instrument->bracket_count > 0 || instrument->loss_count > 0 ||
+                     instrument->group > 0,
     };
     for (uint32_t k = 0; k < instrument->load_count; k++) {
         weights->loads[k] = instrument->loads[k].load.at[tier];
@@ -71,7 +72,8 @@ static bool is_stuck(const struct pl_market *market, const struct pl_instrument 
 }
 
 /* What a haircut may be without the rest making it more than all (V3), at the tier that asks most. */
-static int32_t whole_haircut(const struct pl_instrument *instrument)
+static int32_t whole_haircut(const struct pl_parameters *parameters,
+                             const struct pl_instrument *instrument)
 {
     int64_t rest = instrument->confidence_ppm, loss = 0;
     for (uint32_t k = 0; k < instrument->load_count; k++) {
@@ -82,6 +84,8 @@ static int32_t whole_haircut(const struct pl_instrument *instrument)
         if (instrument->losses[k].loss.at[PL_TIER_ALERT] > loss)
             loss = instrument->losses[k].loss.at[PL_TIER_ALERT];
     rest += loss;
+    if (instrument->group > 0)
+        rest += pl_scenario_load(parameters, PL_TIER_ALERT);
     if (instrument->bracket_count > 0)
         rest += instrument->brackets[instrument->bracket_count - 1].rate.at[PL_TIER_ALERT];
     pl_assert(rest <= PL_PPM);
@@ -102,7 +106,7 @@ static int64_t steps_of_ramp(const struct pl_market *market, int64_t since_ms)
 static struct pl_tier_ppm halt_haircut(const struct pl_market *market,
                                        const struct pl_instrument *instrument, int64_t since_ms)
 {
-    const int32_t whole = whole_haircut(instrument);
+    const int32_t whole = whole_haircut(market->parameters, instrument);
     const int64_t steps = steps_of_ramp(market, since_ms);
     struct pl_tier_ppm result;
     for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
@@ -164,7 +168,7 @@ static bool price_quote(const struct pl_instrument *instrument, const struct pl_
         return false;
 
     quote->ticks = ticks;
-    quote->lot_vu = (int64_t)lot_vu;
+    quote->lot_vu = quote->short_lot_vu = (int64_t)lot_vu;
     quote->low_lot_vu = low_ticks * instrument->multiplier;
     quote->high_lot_vu = (int64_t)high_lot_vu;
     quote->bad_low_lot_vu = (int64_t)bad_low;
@@ -173,7 +177,7 @@ static bool price_quote(const struct pl_instrument *instrument, const struct pl_
 }
 
 /* A time that is as far ahead as another is too old is no more to be trusted. */
-static bool is_fresh(int64_t event_time_ms, int64_t now_ms, int64_t age_ms_max)
+bool pl_mark_is_fresh(int64_t event_time_ms, int64_t now_ms, int64_t age_ms_max)
 {
     pl_i128 age_ms = (pl_i128)now_ms - event_time_ms;
     return pl_abs(age_ms) <= age_ms_max;
@@ -189,14 +193,15 @@ static struct pl_quote derive_quote(const struct pl_instrument *instrument,
         return (struct pl_quote){.status = PL_MARK_HALTED};
     quote.status = mark->status;
     if (mark->status == PL_MARK_LIVE &&
-        !is_fresh(mark->event_time_ms, now_ms, instrument->price_rules.age_ms_max))
+        !pl_mark_is_fresh(mark->event_time_ms, now_ms, instrument->price_rules.age_ms_max))
         quote.status = PL_MARK_STALE; /* G4 */
     return quote;
 }
 
-static bool quotes_are_equal(const struct pl_quote *a, const struct pl_quote *b)
+bool pl_quotes_are_equal(const struct pl_quote *a, const struct pl_quote *b)
 {
-    return a->ticks == b->ticks && a->lot_vu == b->lot_vu && a->low_lot_vu == b->low_lot_vu &&
+    return a->ticks == b->ticks && a->lot_vu == b->lot_vu &&
+           a->short_lot_vu == b->short_lot_vu && a->low_lot_vu == b->low_lot_vu &&
            a->high_lot_vu == b->high_lot_vu && a->bad_low_lot_vu == b->bad_low_lot_vu &&
            a->bad_high_lot_vu == b->bad_high_lot_vu && a->status == b->status &&
            a->is_stuck == b->is_stuck;
@@ -224,12 +229,16 @@ void pl_market_update(struct pl_market *market, const struct pl_parameters *para
     market->has_stuck = false;
     for (uint32_t k = 0; k < market->listed_count; k++) {
         uint32_t i = market->listed[k];
+        if (parameters->instruments[i].kind >= PL_INSTRUMENT_OPTION)
+            continue; /* options follow; a volatility is nothing that anybody has */
         struct pl_quote quote = derive_quote(&parameters->instruments[i], &marks[i], now_ms);
         bool has_changed = looks_at_halts && apply_halt(market, i, &quote.is_stuck);
         market->has_stuck |= quote.is_stuck;
-        if (!has_changed && quotes_are_equal(&quote, &market->quotes[i]))
+        if (!has_changed && pl_quotes_are_equal(&quote, &market->quotes[i]))
             continue;
         market->quotes[i] = quote;
         market->changed_mask |= (uint64_t)1 << (i % 64); /* G3 */
     }
+    if (parameters->option_count > 0)
+        pl_options_update(market, marks);
 }

@@ -5,6 +5,7 @@
  */
 #include "lib/base/assert.h"
 #include "lib/exposure/lookthrough.h"
+#include "lib/exposure/terms.h"
 
 enum { COEFFICIENTS_PPM_MAX = 1 << 23 };
 
@@ -112,7 +113,7 @@ static enum pl_err check_instrument_ranges(const struct checked *checked)
     const struct pl_instrument *instrument = checked->instrument;
     const struct pl_price_rules *rules = &instrument->price_rules;
     const struct range ranges[] = {
-        {"kind", instrument->kind, PL_INSTRUMENT_SPOT, PL_INSTRUMENT_FUTURE},
+        {"kind", instrument->kind, PL_INSTRUMENT_SPOT, PL_INSTRUMENT_VOLATILITY},
         {"factors", instrument->load_count, 0, PL_LOADS_MAX},
         {"brackets", instrument->bracket_count, 0, PL_BRACKETS_MAX},
         {"dependencies", instrument->loss_count, 0, PL_LOSSES_MAX},
@@ -273,17 +274,24 @@ static int64_t charges_of(const struct pl_instrument *instrument, enum pl_tier t
     return loads + loss + rate + instrument->confidence_ppm;
 }
 
+/* What the scenarios may ask of what takes part in them. */
+static int64_t scenario_charge_of(const struct checked *checked, enum pl_tier tier)
+{
+    return checked->instrument->has_scenarios ? pl_scenario_load(checked->parameters, tier) : 0;
+}
+
 static enum pl_err check_v3(const struct checked *checked)
 {
     const struct pl_instrument *instrument = checked->instrument;
     if (instrument->kind != PL_INSTRUMENT_SPOT)
         return PL_OK;
     for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
-        int64_t sum = highest_haircut(instrument, tier) + charges_of(instrument, tier);
+        int64_t sum = highest_haircut(instrument, tier) + charges_of(instrument, tier) +
+                      scenario_charge_of(checked, tier);
         if (sum > PL_PPM)
             return refused(
                 pl_err_set(PL_REJECT_PARAMETERS,
-                           "%s: with factors, dependencies, brackets and confidence %lld "
+                           "%s: with factors, dependencies, brackets, scenarios and confidence %lld "
                            "is above 1000000",
                            tier_names[tier], (long long)sum),
                 checked, "V3",
@@ -306,7 +314,7 @@ static enum pl_err check_v7(const struct checked *checked)
         int64_t sum = larger(larger(size_of(instrument->haircut_long.at[tier]),
                                     highest_haircut(instrument, tier)),
                              size_of(instrument->haircut_short.at[tier])) +
-                      charges_of(instrument, tier);
+                      charges_of(instrument, tier) + scenario_charge_of(checked, tier);
         if (sum > COEFFICIENTS_PPM_MAX)
             return refused(pl_err_set(PL_REJECT_PARAMETERS, "sum %lld is above %d", (long long)sum,
                                       COEFFICIENTS_PPM_MAX),
@@ -563,6 +571,155 @@ static enum pl_err check_pegs(const struct pl_parameters *parameters, const stru
     return PL_OK;
 }
 
+/* ---- options -------------------------------------------------------------------------------- */
+
+static bool is_linear(const struct pl_instrument *instrument)
+{
+    return instrument->is_listed && instrument->kind <= PL_INSTRUMENT_FUTURE;
+}
+
+static enum pl_err check_scenario(const struct pl_option_scenario *scenario)
+{
+    if (scenario->move_ppm <= -PL_PPM || scenario->move_ppm > 8 * PL_PPM)
+        return pl_err_set(PL_REJECT_PARAMETERS, "V9 move_ppm %d is outside %d..%d",
+                          scenario->move_ppm, 1 - PL_PPM, 8 * PL_PPM);
+    enum pl_err err = check_range(scenario->layer, PL_LAYER_UP, PL_LAYER_DOWN);
+    if (err)
+        return pl_err_note(err, "layer");
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
+        err = check_range(scenario->weight.at[tier], 0, PL_PPM);
+        if (err)
+            return pl_err_note(err, "V10 weight %s", tier_names[tier]);
+    }
+    err = check_nested(&scenario->weight, false);
+    return err ? pl_err_note(err, "V6 weight") : PL_OK;
+}
+
+static enum pl_err check_scenarios(const struct pl_parameters *parameters)
+{
+    enum pl_err err = check_range(parameters->scenario_count, 0, PL_OPTION_SCENARIOS_MAX);
+    for (uint32_t s = 0; s < parameters->scenario_count && !err; s++) {
+        err = check_scenario(&parameters->scenarios[s]);
+        if (err)
+            err = pl_err_note(err, "scenarios[%u]", s);
+    }
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT && !err; tier++) {
+        err = check_range(parameters->short_minimum.at[tier], 0, PL_PPM);
+        if (err)
+            err = pl_err_note(err, "short_option_minimum %s", tier_names[tier]);
+    }
+    if (err)
+        return err;
+    err = check_nested(&parameters->short_minimum, false);
+    return err ? pl_err_note(err, "V6 short_option_minimum") : PL_OK;
+}
+
+/* Everything that a leg may be charged besides its scenarios. */
+static bool has_other_charges(const struct pl_instrument *instrument)
+{
+    return !is_zero(&instrument->haircut_long) || !is_zero(&instrument->haircut_short) ||
+           instrument->load_count > 0 || instrument->bracket_count > 0 ||
+           instrument->loss_count > 0 || instrument->confidence_ppm != 0 ||
+           instrument->haircut_model.is_present || !pl_id_is_none(&instrument->chain);
+}
+
+static enum pl_err check_option(const struct checked *checked)
+{
+    const struct pl_parameters *parameters = checked->parameters;
+    const struct pl_instrument *instrument = checked->instrument;
+    const struct pl_option_terms *terms = &instrument->option;
+    const struct range ranges[] = {
+        {"option.type", terms->type, PL_OPTION_CALL, PL_OPTION_PUT},
+        {"option.strike_ticks", terms->strike_ticks, 1, INT64_C(1) << 60},
+        {"option.expiry_ms", terms->expiry_ms, 1, INT64_MAX},
+        {"option.scenarios", parameters->scenario_count, 1, PL_OPTION_SCENARIOS_MAX},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);
+        if (err)
+            return refused(err, checked, "", ranges[i].field, "");
+    }
+    const struct pl_instrument *underlying = &parameters->instruments[terms->underlying];
+    const struct pl_instrument *volatility = &parameters->instruments[terms->volatility];
+    if (!is_linear(underlying))
+        return refused(pl_err_set(PL_REJECT_PARAMETERS, "is not listed, or itself derived"), checked,
+                       "", "option.underlying", "");
+    if (!volatility->is_listed || volatility->kind != PL_INSTRUMENT_VOLATILITY)
+        return refused(pl_err_set(PL_REJECT_PARAMETERS, "is not listed as a volatility"), checked,
+                       "", "option.volatility", "");
+    if (instrument->lot_decimals + underlying->tick_decimals > PL_DECIMALS_MAX)
+        return refused(pl_err_set(PL_REJECT_PARAMETERS, "%u and tick_decimals %u of the underlying "
+                                  "are above %d", instrument->lot_decimals,
+                                  underlying->tick_decimals, PL_DECIMALS_MAX),
+                       checked, "V7", "lot_decimals", "");
+    if (has_other_charges(instrument))
+        return refused(pl_err_set(PL_REJECT_PARAMETERS, "has no haircut, factor, bracket, dependency, "
+                                  "confidence, haircut_model or chain: its scenarios are all"),
+                       checked, "", "option", "");
+    return PL_OK;
+}
+
+static enum pl_err check_participation(const struct checked *checked)
+{
+    const struct pl_instrument *instrument = checked->instrument;
+    if (instrument->kind == PL_INSTRUMENT_OPTION)
+        return check_option(checked);
+    if (instrument->option.type != 0)
+        return refused(pl_err_set(PL_REJECT_PARAMETERS, "only an option has it"), checked, "",
+                       "option", "");
+    if (instrument->has_scenarios &&
+        (!is_linear(instrument) ||
+         !is_linear(&checked->parameters->instruments[instrument->scenario_underlying])))
+        return refused(pl_err_set(PL_REJECT_PARAMETERS, "is not listed, or one of the two is no spot, "
+                                  "perp or future"),
+                       checked, "", "scenario_underlying", "");
+    return PL_OK;
+}
+
+/* Place of an underlying among the groups, which are in the order of ids; UINT32_MAX: too many. */
+static uint32_t group_of(struct pl_parameters *parameters, const struct pl_names *names,
+                         uint32_t underlying)
+{
+    uint32_t place = parameters->group_count;
+    for (uint32_t k = 0; k < parameters->group_count; k++)
+        if (parameters->groups[k] == underlying)
+            return k;
+    if (place == PL_OPTION_GROUPS_MAX)
+        return UINT32_MAX;
+    parameters->group_count++;
+    for (; place > 0 && pl_id_compare(&names->ids[underlying],
+                                      &names->ids[parameters->groups[place - 1]]) < 0; place--)
+        parameters->groups[place] = parameters->groups[place - 1];
+    parameters->groups[place] = underlying;
+    return place;
+}
+
+/* Groups first, since each new one moves others; then everybody's place. */
+static enum pl_err place_options(struct pl_parameters *parameters, const struct pl_names *names)
+{
+    parameters->group_count = parameters->option_count = 0;
+    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
+        struct pl_instrument *instrument = &parameters->instruments[i];
+        instrument->group = instrument->option_slot = 0;
+        if (!instrument->is_listed || !instrument->has_scenarios)
+            continue;
+        if (group_of(parameters, names, instrument->scenario_underlying) == UINT32_MAX)
+            return pl_err_set(PL_REJECT_PARAMETERS, "more than %d underlyings have scenarios",
+                              PL_OPTION_GROUPS_MAX);
+        if (instrument->kind != PL_INSTRUMENT_OPTION)
+            continue;
+        if (parameters->option_count == PL_OPTIONS_MAX)
+            return pl_err_set(PL_REJECT_PARAMETERS, "more than %d options", PL_OPTIONS_MAX);
+        instrument->option_slot = parameters->option_count++;
+    }
+    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
+        struct pl_instrument *instrument = &parameters->instruments[i];
+        if (instrument->is_listed && instrument->has_scenarios)
+            instrument->group = 1 + group_of(parameters, names, instrument->scenario_underlying);
+    }
+    return PL_OK;
+}
+
 /* ---- contracts ------------------------------------------------------------------------------ */
 
 /* A call repays what the plan counts on: the buyer's bonus is within the sale's discount. */
@@ -676,7 +833,10 @@ static enum pl_err check_set(const struct pl_parameters *parameters)
         return pl_err_note(err, "dependencies");
     err = check_ids(&parameters->sources[0].id, sizeof parameters->sources[0],
                     parameters->source_count);
-    return err ? pl_err_note(err, "sources") : check_contracts(parameters);
+    if (err)
+        return pl_err_note(err, "sources");
+    err = check_contracts(parameters);
+    return err ? err : check_scenarios(parameters);
 }
 
 static enum pl_err check_exposure(const struct pl_edge *edge)
@@ -724,7 +884,9 @@ static enum pl_err check_statements(const struct checked *checked)
         err = check_references(checked);
     if (!err)
         err = check_losses(checked);
-    return err ? err : check_haircut_model(checked);
+    if (!err)
+        err = check_haircut_model(checked);
+    return err ? err : check_participation(checked);
 }
 
 static enum pl_err check_rules(const struct checked *checked, struct first_loads *firsts)
@@ -804,6 +966,14 @@ static enum pl_err rank_sales(struct pl_parameters *parameters, const struct pl_
     return PL_OK;
 }
 
+static bool are_same_terms(const struct pl_instrument *a, const struct pl_instrument *b)
+{
+    return (a->kind == PL_INSTRUMENT_OPTION) == (b->kind == PL_INSTRUMENT_OPTION) &&
+           a->option.type == b->option.type && a->option.underlying == b->option.underlying &&
+           a->option.strike_ticks == b->option.strike_ticks &&
+           a->option.expiry_ms == b->option.expiry_ms;
+}
+
 enum pl_err pl_parameters_finish(struct pl_parameters *parameters, const struct pl_names *names)
 {
     enum pl_err err = check_set(parameters);
@@ -826,7 +996,8 @@ enum pl_err pl_parameters_finish(struct pl_parameters *parameters, const struct 
             instrument->multiplier = (int64_t)pl_pow10(PL_DECIMALS_MAX - instrument->lot_decimals -
                                                        instrument->tick_decimals);
     }
-    return rank_sales(parameters, names);
+    err = place_options(parameters, names);
+    return err ? err : rank_sales(parameters, names);
 }
 
 /* ---- succession ----------------------------------------------------------------------------- */
@@ -856,6 +1027,11 @@ enum pl_err pl_parameters_follow(const struct pl_parameters *last, const struct 
                               "instrument under a new id",
                               names->ids[i].text, before->lot_decimals, before->tick_decimals,
                               after->lot_decimals, after->tick_decimals);
+        if (before->is_listed && after->is_listed && !are_same_terms(before, after))
+            return pl_err_set(PL_REJECT_CONFLICT,
+                              "instrument %s: an option's terms stay what they are: published grids "
+                              "are of them, so list the instrument under a new id",
+                              names->ids[i].text);
     }
     return PL_OK;
 }

@@ -117,13 +117,13 @@ static int64_t sellable_lots(const struct pl_leg *leg)
 
 /* Limit price against us, the second of the two roundings there are. False when it is no price:
  * below one tick, or beyond all ticks. */
-static bool limit_at(const struct pl_quote *quote, enum pl_side side, int32_t discount_ppm,
-                     int64_t *limit_ticks)
+static bool limit_at(const struct pl_quote *quote, const struct pl_instrument *instrument,
+                     enum pl_side side, int32_t discount_ppm, int64_t *limit_ticks)
 {
-    pl_i128 ticks =
-        side == PL_SIDE_SELL
-            ? pl_div_floor((pl_i128)quote->ticks * (PL_PPM - discount_ppm), PL_PPM)
-            : pl_div_ceil((pl_i128)quote->ticks * (PL_PPM + discount_ppm), PL_PPM);
+    const int64_t whole = PL_PPM * instrument->multiplier;
+    pl_i128 ticks = side == PL_SIDE_SELL
+                        ? pl_div_floor((pl_i128)quote->lot_vu * (PL_PPM - discount_ppm), whole)
+                        : pl_div_ceil((pl_i128)quote->short_lot_vu * (PL_PPM + discount_ppm), whole);
     if (ticks <= 0 || ticks > INT64_MAX)
         return false;
     *limit_ticks = (int64_t)ticks;
@@ -133,7 +133,7 @@ static bool limit_at(const struct pl_quote *quote, enum pl_side side, int32_t di
 bool pl_limit_of(const struct pl_quote *quote, const struct pl_instrument *instrument,
                  enum pl_side side, int64_t *limit_ticks)
 {
-    return limit_at(quote, side, instrument->sale_discount_ppm, limit_ticks);
+    return limit_at(quote, instrument, side, instrument->sale_discount_ppm, limit_ticks);
 }
 
 /* Whole units for so much, as far as 64 bits go. */
@@ -153,8 +153,8 @@ static bool fill_rungs(const struct pl_quote *quote, const struct pl_instrument 
     if (!pl_limit_of(quote, instrument, item->side, &item->rung_ticks[last]))
         return false;
     for (uint32_t i = 0; i < last; i++) {
-        bool is_price = limit_at(quote, item->side, instrument->depth[i].discount_ppm,
-                                 &item->rung_ticks[i]);
+        bool is_price = limit_at(quote, instrument, item->side,
+                                 instrument->depth[i].discount_ppm, &item->rung_ticks[i]);
         pl_assert(is_price);
         item->rung_units[i] = units_for(item, instrument->depth[i].usd_max, false);
     }
@@ -194,7 +194,8 @@ static bool item_of(const struct pl_market *market, const struct pl_leg *leg, st
     if (lots < item->unit_lots) /* so a unit is worth no more than the leg, whose value is in range */
         return false;
     item->multiplier = item->unit_lots * instrument->multiplier;
-    item->mark_vu = (pl_i128)quote->lot_vu * item->unit_lots;
+    item->mark_vu = (pl_i128)(item->side == PL_SIDE_SELL ? quote->lot_vu : quote->short_lot_vu) *
+                    item->unit_lots;
     if (!fill_rungs(quote, instrument, item) || !fill_sizes(instrument, lots, item))
         return false;
     item->limit_ticks = item->rung_ticks[0];

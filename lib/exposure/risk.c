@@ -272,8 +272,11 @@ static void add_below(struct pl_stress_sum *sum, const struct pl_market *market,
 {
     struct pl_sale sale;
     pl_plan_sale(market, names, portfolio, &sale);
-    for (uint32_t i = 0; i < sale.leg_count; i++)
-        sum->sold_vu += (pl_i128)sale.legs[i].lots * market->quotes[sale.legs[i].instrument].lot_vu;
+    for (uint32_t i = 0; i < sale.leg_count; i++) {
+        const struct pl_quote *quote = &market->quotes[sale.legs[i].instrument];
+        sum->sold_vu += (pl_i128)sale.legs[i].lots *
+                        (sale.legs[i].side == PL_SIDE_BUY ? quote->short_lot_vu : quote->lot_vu);
+    }
     sum->bankrupt_count += sale.is_bankrupt;
 }
 

@@ -56,6 +56,9 @@ static inline pl_i128 pl_concentration(const struct pl_instrument *instrument, e
     return charge;
 }
 
+/* Which end of an excess is asked for; where all is certain both are it. */
+enum end { END_LOW, END_HIGH };
+
 /* An interval; a side without bound counts as 0 in its number. */
 struct span {
     pl_i128 low, high;
@@ -68,12 +71,43 @@ struct reach {
     pl_i128 unc_low, unc_high;
 };
 
+bool pl_leg_is_unlisted(const struct pl_market *market, const struct pl_leg *leg); /* verdict.c */
+/* Whether more of a leg with scenarios never lowers the excess, whatever else is held (verdict.c). */
+bool pl_grows_in_scenarios(const struct pl_market *market, const struct pl_leg *leg,
+                           enum pl_tier tier);
 struct reach pl_reach_of(const struct pl_market *market, const struct pl_leg *leg); /* verdict.c */
 
 /* The limit price of a sale or purchase, rounded against us; false when it is no price: below one
  * tick, or beyond all ticks (plan.c). */
 bool pl_limit_of(const struct pl_quote *quote, const struct pl_instrument *instrument,
                  enum pl_side side, int64_t *limit_ticks);
+
+bool pl_mark_is_fresh(int64_t event_time_ms, int64_t now_ms, int64_t age_ms_max); /* market.c */
+bool pl_quotes_are_equal(const struct pl_quote *a, const struct pl_quote *b);
+
+/* ---- options (options.c) ---- */
+
+/* Quotes and values of all options, after those of all else; sets bits of changed_mask. */
+void pl_options_update(struct pl_market *market, const struct pl_mark *marks);
+
+/* What the legs of one group ask for: the worst scenario or the minimum for options owed. */
+struct scenario_charge {
+    pl_i128 charge;              /* VU ppm, >= 0, rounded up                                       */
+    uint32_t scenario;           /* row, or PL_SHORT_MINIMUM                                       */
+    bool is_unbounded;
+};
+
+/* Of the legs whose instruments are of `group` (1 and up), at one end of the excess: END_HIGH the
+ * least it may be, END_LOW the most. The account is in range (pl_options_are_in_range). */
+struct scenario_charge pl_scenario_charge(const struct pl_market *market,
+                                          const struct pl_portfolio *portfolio, enum pl_tier tier,
+                                          uint32_t group, enum end end);
+/* Whether the options are small enough for exact sums. */
+bool pl_options_are_in_range(const struct pl_market *market, const struct pl_portfolio *portfolio);
+/* Groups that the portfolio has legs of, one bit each: 1 << (group - 1). */
+uint64_t pl_groups_of(const struct pl_market *market, const struct pl_portfolio *portfolio);
+/* Largest weight * |move| of the table at a tier, ppm, rounded up. */
+int64_t pl_scenario_load(const struct pl_parameters *parameters, enum pl_tier tier);
 
 /* D of pl_ratios, of a certain portfolio (ratio.c). */
 pl_i128 pl_weighted_debt(const struct pl_market *market, const struct pl_portfolio *portfolio);

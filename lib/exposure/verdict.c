@@ -24,8 +24,6 @@
 #include "lib/base/assert.h"
 #include "lib/exposure/terms.h"
 
-enum end { END_LOW, END_HIGH };
-
 struct scope {
     const struct pl_market *market;
     const struct pl_portfolio *portfolio;
@@ -34,9 +32,11 @@ struct scope {
 
 /* ---- what is open --------------------------------------------------------------------------- */
 
-static bool is_unlisted(const struct pl_market *market, const struct pl_leg *leg)
+bool pl_leg_is_unlisted(const struct pl_market *market, const struct pl_leg *leg)
 {
-    return leg->is_unlisted_amount || !market->parameters->instruments[leg->instrument].is_listed;
+    const struct pl_instrument *instrument = &market->parameters->instruments[leg->instrument];
+    return leg->is_unlisted_amount || !instrument->is_listed ||
+           instrument->kind == PL_INSTRUMENT_VOLATILITY;
 }
 
 /* unc of so many lots. */
@@ -52,14 +52,14 @@ struct reach pl_reach_of(const struct pl_market *market, const struct pl_leg *le
     int64_t least = leg->lots < leg->final_lots ? leg->lots : leg->final_lots;
     int64_t most = leg->lots < leg->final_lots ? leg->final_lots : leg->lots;
     struct reach reach = {0};
-    if (is_unlisted(market, leg)) {
+    if (pl_leg_is_unlisted(market, leg)) {
         reach.value.has_no_low = least < 0;
     } else if (quote->ticks == 0) {
         reach.value.has_no_low = least < 0;
         reach.value.has_no_high = most > 0;
     } else if (quote->status == PL_MARK_LIVE) {
-        reach.value.low = (pl_i128)least * quote->lot_vu;
-        reach.value.high = (pl_i128)most * quote->lot_vu;
+        reach.value.low = (pl_i128)least * (least < 0 ? quote->short_lot_vu : quote->lot_vu);
+        reach.value.high = (pl_i128)most * (most < 0 ? quote->short_lot_vu : quote->lot_vu);
         reach.unc_low = unc_of(quote, least);
         reach.unc_high = unc_of(quote, most);
     } else {
@@ -91,7 +91,7 @@ static bool scope_init(struct scope *scope, const struct pl_market *market,
         if (gross > PL_VALUE_VU_MAX)
             return false;
     }
-    return true;
+    return pl_options_are_in_range(market, portfolio);
 }
 
 /* ---- one end of the excess ------------------------------------------------------------------ */
@@ -106,13 +106,13 @@ static int32_t top_rate(const struct pl_instrument *instrument, enum pl_tier tie
 /* Fact 1 of the file's comment, on the sides of 0 where the leg may be. The charge for the price
  * interval of a live long leg takes lot - low of each lot's value away again, 10^6 fold. What holds
  * for n > 0 holds below, as own_short >= own_long (V1). */
-static bool grows_with_value(const struct pl_market *market, const struct pl_leg *leg,
-                             enum pl_tier tier)
+static bool grows_by(const struct pl_market *market, const struct pl_leg *leg, enum pl_tier tier,
+                     int64_t scenario_load)
 {
     const struct pl_weights *weights = &market->weights[tier][leg->instrument];
     const struct pl_instrument *instrument = &market->parameters->instruments[leg->instrument];
     const struct pl_quote *quote = &market->quotes[leg->instrument];
-    if (is_unlisted(market, leg))
+    if (pl_leg_is_unlisted(market, leg))
         return true;
     int64_t loads = 0, loss = 0;
     for (uint32_t k = 0; k < weights->load_count; k++)
@@ -121,12 +121,26 @@ static bool grows_with_value(const struct pl_market *market, const struct pl_leg
         if (instrument->losses[k].loss.at[tier] > loss)
             loss = instrument->losses[k].loss.at[tier];
     if (leg->lots <= 0 && leg->final_lots <= 0)
-        return weights->own_short >= loads;
+        return weights->own_short >= loads + scenario_load;
     bool is_charged = pl_tier_charges_doubt(tier) && quote->status == PL_MARK_LIVE;
     int64_t lot_vu = is_charged ? quote->lot_vu : 1;
     int64_t gap_vu = is_charged ? quote->lot_vu - quote->low_lot_vu : 0;
-    pl_i128 long_slope = weights->own_long - loads - loss - top_rate(instrument, tier);
+    pl_i128 long_slope = weights->own_long - loads - loss - top_rate(instrument, tier) -
+                         scenario_load;
     return long_slope * lot_vu >= (pl_i128)gap_vu * PL_PPM;
+}
+
+/* Without what the leg's scenarios may ask: they take their own ends then (options.c). */
+static bool grows_with_value(const struct pl_market *market, const struct pl_leg *leg,
+                             enum pl_tier tier)
+{
+    return grows_by(market, leg, tier, 0);
+}
+
+bool pl_grows_in_scenarios(const struct pl_market *market, const struct pl_leg *leg,
+                           enum pl_tier tier)
+{
+    return grows_by(market, leg, tier, pl_scenario_load(market->parameters, tier));
 }
 
 static bool is_point(struct span span)
@@ -249,7 +263,7 @@ static void add_leg(struct tally *tally, uint32_t i)
     uint32_t index = scope->portfolio->legs[i].instrument;
     const struct pl_instrument *instrument = &scope->market->parameters->instruments[index];
     enum pl_tier tier = tally->tier;
-    if (is_unlisted(scope->market, &scope->portfolio->legs[i])) {
+    if (pl_leg_is_unlisted(scope->market, &scope->portfolio->legs[i])) {
         if (tally->end == END_LOW && scope->reaches[i].value.has_no_low)
             lose_bound(tally, index);
         return; /* an asset counts 0, and so does a debt at best */
@@ -277,6 +291,24 @@ static void add_leg(struct tally *tally, uint32_t i)
     add_shares(tally, index, span);
 }
 
+static void add_scenarios(struct tally *tally)
+{
+    const struct pl_market *market = tally->scope->market;
+    const struct pl_portfolio *portfolio = tally->scope->portfolio;
+    for (uint64_t rest = pl_groups_of(market, portfolio); rest != 0; rest &= rest - 1) {
+        const uint32_t place = (uint32_t)__builtin_ctzll(rest);
+        const uint32_t underlying = market->parameters->groups[place];
+        const struct scenario_charge worst =
+            pl_scenario_charge(market, portfolio, tally->tier, place + 1, tally->end);
+        if (worst.is_unbounded)
+            lose_bound(tally, underlying);
+        add_term(tally, PL_TERM_SCENARIO, underlying, -worst.charge);
+        struct pl_term *last = tally->count > 0 ? &tally->terms[tally->count - 1] : NULL;
+        if (last && last->kind == PL_TERM_SCENARIO && last->index == underlying)
+            last->scenario = worst.scenario;
+    }
+}
+
 static void add_up(struct tally *tally)
 {
     const struct pl_portfolio *portfolio = tally->scope->portfolio;
@@ -293,6 +325,7 @@ static void add_up(struct tally *tally)
         if (tally->losses[d] > tally->losses[worst])
             worst = d;
     add_term(tally, PL_TERM_DEPENDENCY, worst, -tally->losses[worst]);
+    add_scenarios(tally);
 }
 
 static void tally_init(struct tally *tally, const struct scope *scope, enum pl_tier tier,
@@ -359,7 +392,7 @@ static bool find_doubt(const struct pl_market *market, const struct pl_leg *leg,
     const struct pl_quote *quote = &market->quotes[leg->instrument];
     if (pl_leg_is_certain(leg, quote))
         return false;
-    if (is_unlisted(market, leg))
+    if (pl_leg_is_unlisted(market, leg))
         *reason = PL_DOUBT_UNLISTED;
     else if (quote->ticks == 0)
         *reason = PL_DOUBT_NO_MARK;
@@ -402,14 +435,19 @@ static void collect_doubts(const struct pl_market *market, const struct pl_names
                                                                     .reason = PL_DOUBT_UNFINALISED};
 }
 
+static int64_t lot_vu_of(const struct pl_quote *quote, const struct pl_leg *leg)
+{
+    return leg->lots < 0 ? quote->short_lot_vu : quote->lot_vu;
+}
+
 /* At the marks, bad ones at their last. Stops at the first sum beyond the range, below 2^127. */
 static pl_i128 gross_of(const struct pl_market *market, const struct pl_portfolio *portfolio)
 {
     pl_i128 gross = 0;
     for (uint32_t i = 0; i < portfolio->leg_count && gross <= PL_VALUE_VU_MAX; i++) {
         const struct pl_leg *leg = &portfolio->legs[i];
-        if (!is_unlisted(market, leg))
-            gross += pl_abs((pl_i128)leg->lots * market->quotes[leg->instrument].lot_vu);
+        if (!pl_leg_is_unlisted(market, leg))
+            gross += pl_abs((pl_i128)leg->lots * lot_vu_of(&market->quotes[leg->instrument], leg));
     }
     return gross;
 }

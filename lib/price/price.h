@@ -136,6 +136,30 @@ void pl_aggregate_follow(struct pl_aggregate *aggregate, const struct pl_instrum
 /* Forgets the quotes, not the mark: the partition went to somebody else. */
 void pl_aggregate_forget(struct pl_aggregate *aggregate);
 
+/* ---- options (option_mark.c) ---------------------------------------------------------------- */
+
+/* What an option's value follows from besides its terms and the set. */
+struct pl_option_inputs {
+    int64_t ticks;               /* of the underlying, 1..2^60: the grid is around it              */
+    double volatility;           /* a year, 0.6 is 60 %                                            */
+    int64_t now_ms;
+};
+
+/* What the mark of a volatility says. */
+double pl_option_volatility(const struct pl_mark *mark);
+/* All layers of the option's grid: at the volatility and time left, and after the set's look-ahead at
+ * its shocked volatilities. REJECT_RANGE as pl_bracket_fill. */
+enum pl_err pl_option_grid_fill(const struct pl_parameters *parameters, uint32_t option,
+                                const struct pl_option_inputs *inputs, struct pl_option_grid *grid);
+/* The grid of an option that pays what it does at `ticks`, wherever the underlying goes from there.
+ * False where that leaves 2^62 VU. */
+bool pl_option_settle(const struct pl_parameters *parameters, uint32_t option, int64_t ticks,
+                      struct pl_option_grid *grid);
+bool pl_option_is_settled(const struct pl_option_grid *grid);
+/* Price, low and high of a mark with a grid, for people. */
+void pl_option_mark_prices(const struct pl_instrument *instrument, int64_t ticks,
+                           struct pl_mark *mark);
+
 /*
  * Feeds the EWMA with the mark's ticks at now_ms (ln returns). A return over n bars, because there
  * was no mark in between, counts as n bars of the same variance. Until there are enough bars the

@@ -229,7 +229,10 @@ static enum pl_err read_value(const struct pl_place *place, const char *label, c
 
 static size_t element_bytes(ProtobufCType type)
 {
-    /* Only texts and messages repeat in the schemas. */
+    pl_i128 min = 0, max = 0;
+    if (integer_range(type, &min, &max))
+        return max > UINT32_MAX ? sizeof(uint64_t) : sizeof(uint32_t);
+    /* Of others only texts and messages repeat in the schemas. */
     pl_assert(type == PROTOBUF_C_TYPE_STRING || type == PROTOBUF_C_TYPE_MESSAGE);
     return sizeof(void *);
 }

@@ -19,8 +19,16 @@ static_assert((int)PL_INSTRUMENT_SPOT ==
                   (int)PL_INSTRUMENT_PERP ==
                       (int)PLIMSOLL__V1__PARAMETER_SET__INSTRUMENT__KIND__KIND_PERP &&
                   (int)PL_INSTRUMENT_FUTURE ==
-                      (int)PLIMSOLL__V1__PARAMETER_SET__INSTRUMENT__KIND__KIND_FUTURE,
+                      (int)PLIMSOLL__V1__PARAMETER_SET__INSTRUMENT__KIND__KIND_FUTURE &&
+                  (int)PL_INSTRUMENT_VOLATILITY ==
+                      (int)PLIMSOLL__V1__PARAMETER_SET__INSTRUMENT__KIND__KIND_VOLATILITY,
               "instrument kind");
+static_assert((int)PL_OPTION_PUT == (int)PLIMSOLL__V1__PARAMETER_SET__OPTION__TYPE__TYPE_PUT,
+              "option type");
+static_assert((int)PL_LAYER_UP == (int)PLIMSOLL__V1__PARAMETER_SET__SCENARIO__LAYER__LAYER_UP &&
+                  (int)PL_LAYER_DOWN ==
+                      (int)PLIMSOLL__V1__PARAMETER_SET__SCENARIO__LAYER__LAYER_DOWN,
+              "scenario layer");
 
 static enum pl_err read_ppm(const struct pl_place *place, struct pl_scalar field, int32_t *ppm)
 {
@@ -305,8 +313,58 @@ static enum pl_err read_confirmations(const Plimsoll__V1__ParameterSet__Instrume
     return err;
 }
 
+/* The instrument that a field names, listed or not: whether it is, finish says. */
+static enum pl_err read_name(const struct pl_place *place, const char *field, const char *text,
+                             struct pl_names *names, uint32_t *index)
+{
+    struct pl_id id;
+    enum pl_err err = pl_field_id(place, field, text, &id);
+    return err ? err : pl_names_intern(names, &id, index);
+}
+
+static enum pl_err read_option(const Plimsoll__V1__ParameterSet__Option *from,
+                               struct pl_names *names, struct pl_instrument *instrument)
+{
+    const struct pl_place place = {NULL, "option", -1};
+    struct pl_option_terms *option = &instrument->option;
+    uint32_t type = 0;
+    enum pl_err err = pl_field_enum(&place, PL_SCALAR(from, type),
+                                    &plimsoll__v1__parameter_set__option__type__descriptor, &type);
+    option->type = (enum pl_option_type)type;
+    if (!err)
+        err = read_name(&place, "underlying", from->underlying, names, &option->underlying);
+    if (!err)
+        err = read_name(&place, "volatility", from->volatility, names, &option->volatility);
+    if (!err)
+        err = pl_field_i64(&place, PL_SCALAR(from, strike_ticks), INT64_MIN, INT64_MAX,
+                           &option->strike_ticks);
+    if (!err)
+        err = pl_field_time(&place, PL_SCALAR(from, expiry_ms), &option->expiry_ms);
+    instrument->has_scenarios = true;
+    instrument->scenario_underlying = option->underlying;
+    return err;
+}
+
+static enum pl_err read_participation(const Plimsoll__V1__ParameterSet__Instrument *from,
+                                      struct pl_names *names, struct pl_instrument *instrument)
+{
+    const bool is_option = instrument->kind == PL_INSTRUMENT_OPTION;
+    if (is_option && !from->option)
+        return pl_field_missing(NULL, "option");
+    if (from->option && from->scenario_underlying)
+        return pl_field_fail(PL_REJECT_CONFLICT, NULL, "scenario_underlying",
+                             ": an option's is its own underlying");
+    enum pl_err err = from->option ? read_option(from->option, names, instrument) : PL_OK;
+    if (!err && from->scenario_underlying) {
+        instrument->has_scenarios = true;
+        err = read_name(NULL, "scenario_underlying", from->scenario_underlying, names,
+                        &instrument->scenario_underlying);
+    }
+    return err;
+}
+
 static enum pl_err read_instrument(const Plimsoll__V1__ParameterSet__Instrument *from,
-                                   const struct pl_parameters *parameters,
+                                   struct pl_names *names, const struct pl_parameters *parameters,
                                    struct pl_instrument *instrument)
 {
     uint32_t kind = 0;
@@ -348,6 +406,8 @@ static enum pl_err read_instrument(const Plimsoll__V1__ParameterSet__Instrument 
         err = read_haircut_model(from->haircut_model, &instrument->haircut_model);
     if (!err && from->haircut)
         err = read_haircut(from->haircut, &instrument->haircut);
+    if (!err)
+        err = read_participation(from, names, instrument);
     return err;
 }
 
@@ -370,7 +430,7 @@ static enum pl_err read_instruments(const Plimsoll__V1__ParameterSet *from, stru
             return pl_field_fail(PL_REJECT_CONFLICT, &place, "instrument", ": %s is listed twice",
                                  id.text);
         instrument->is_listed = true;
-        err = read_instrument(from->instruments[i], parameters, instrument);
+        err = read_instrument(from->instruments[i], names, parameters, instrument);
         if (err)
             return pl_err_note(err, "instruments[%u] %s", i, id.text);
     }
@@ -758,6 +818,51 @@ static enum pl_err read_policies(const Plimsoll__V1__ParameterSet *from,
     return read_policy(&place, policy, names, parameters, &parameters->policy);
 }
 
+static enum pl_err read_shock(const Plimsoll__V1__ParameterSet__OptionShock *from,
+                              struct pl_option_shock *shock)
+{
+    const struct pl_place place = {NULL, "option_shock", -1};
+    const struct { struct pl_scalar field; int32_t least, most, *to; } fields[] = {
+        {PL_SCALAR(from, up_ppm), 0, INT32_MAX, &shock->up_ppm},
+        {PL_SCALAR(from, down_ppm), 0, INT32_MAX, &shock->down_ppm},
+        {PL_SCALAR(from, floor_ppm), 0, 100 * PL_PPM, &shock->floor_ppm},
+        {PL_SCALAR(from, days_floor_ppm), 1, INT32_MAX, &shock->days_floor_ppm},
+        {PL_SCALAR(from, power_short_ppm), 0, PL_PPM, &shock->power_short_ppm},
+        {PL_SCALAR(from, power_long_ppm), 0, PL_PPM, &shock->power_long_ppm},
+        {PL_SCALAR(from, rate_ppm), 0, PL_PPM, &shock->rate_ppm},
+    };
+    enum pl_err err = PL_OK;
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0] && !err; i++)
+        err = pl_field_i32(&place, fields[i].field, fields[i].least, fields[i].most, fields[i].to);
+    return err ? err : pl_field_time(&place, PL_SCALAR(from, look_ahead_ms),
+                                     &shock->look_ahead_ms);
+}
+
+static enum pl_err read_scenarios(const Plimsoll__V1__ParameterSet *from,
+                                  struct pl_parameters *parameters)
+{
+    enum pl_err err = pl_field_count(NULL, "scenarios", from->n_scenarios, PL_OPTION_SCENARIOS_MAX,
+                                     &parameters->scenario_count);
+    for (uint32_t i = 0; !err && i < parameters->scenario_count; i++) {
+        const struct pl_place place = {NULL, "scenarios", (int)i};
+        struct pl_option_scenario *scenario = &parameters->scenarios[i];
+        uint32_t layer = 0;
+        err = read_ppm(&place, PL_SCALAR(from->scenarios[i], move_ppm), &scenario->move_ppm);
+        if (!err)
+            err = pl_field_enum(&place, PL_SCALAR(from->scenarios[i], layer),
+                                &plimsoll__v1__parameter_set__scenario__layer__descriptor, &layer);
+        scenario->layer = (enum pl_layer)layer;
+        if (!err)
+            err = read_tiers(&place, "weight", from->scenarios[i]->weight, &scenario->weight);
+    }
+    if (!err && from->short_option_minimum)
+        err = read_tiers(NULL, "short_option_minimum", from->short_option_minimum,
+                         &parameters->short_minimum);
+    if (!err && from->option_shock)
+        err = read_shock(from->option_shock, &parameters->option_shock);
+    return err;
+}
+
 enum pl_err pl_wire_parameters_decode(struct pl_wire *wire, struct pl_names *names,
                                       struct pl_bytes_view value, struct pl_parameters *parameters)
 {
@@ -775,6 +880,8 @@ enum pl_err pl_wire_parameters_decode(struct pl_wire *wire, struct pl_names *nam
         err = read_ids(from, parameters);
     if (!err)
         err = read_sources(from, parameters);
+    if (!err)
+        err = read_scenarios(from, parameters);
     if (!err)
         err = read_instruments(from, names, parameters);
     if (!err)

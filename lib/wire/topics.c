@@ -19,7 +19,7 @@ static const struct {
 } s_topics[PL_TOPIC_COUNT] = {
     [PL_TOPIC_PRICES] = {"prices", "plimsoll.prices.v1", 4 * 1024},
     [PL_TOPIC_POSITIONS] = {"positions", "plimsoll.positions.v1", 64 * 1024},
-    [PL_TOPIC_MARKS] = {"marks", "plimsoll.marks.v1", 4 * 1024},
+    [PL_TOPIC_MARKS] = {"marks", "plimsoll.marks.v1", 64 * 1024},
     [PL_TOPIC_HOLDINGS] = {"holdings", "plimsoll.holdings.v1", 256 * 1024},
     [PL_TOPIC_PARAMETERS] = {"parameters", "plimsoll.parameters.v1", 4 * 1024 * 1024},
     [PL_TOPIC_CHAINS] = {"chains", "plimsoll.chains.v1", 4 * 1024},

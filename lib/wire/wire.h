@@ -43,6 +43,7 @@ struct pl_wire {
     struct pl_arena decode;
     struct pl_arena encode;
     struct pl_record_holdings record; /* scratch                                               */
+    struct pl_option_grid grid;       /* scratch                                               */
 };
 
 /* Halves `block`, which is borrowed. 64 MiB of address space is plenty: the largest topic value
@@ -55,7 +56,8 @@ void pl_wire_reset(struct pl_wire *wire);
 enum pl_err pl_wire_price_decode(struct pl_wire *wire, struct pl_bytes_view key,
                                  struct pl_bytes_view value, struct pl_price *price);
 
-/* mark.c. A mark of an instrument nobody listed is interned all the same. */
+/* mark.c. A mark of an instrument nobody listed is interned all the same. mark->grid is wire's, until
+ * the next mark is decoded. */
 enum pl_err pl_wire_mark_decode(struct pl_wire *wire, struct pl_names *names,
                                 struct pl_bytes_view key, struct pl_bytes_view value,
                                 uint32_t *instrument, struct pl_mark *mark);

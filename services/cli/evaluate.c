@@ -32,6 +32,7 @@ struct evaluation {
     struct pl_aggregate *aggregates; /* by instrument */
     struct pl_pegs *pegs;
     struct pl_mark *marks;
+    struct pl_option_grid *grids; /* of marks, by instrument */
     struct pl_market *market;
     struct store *store; /* the position service's state */
     struct pl_book *book;
@@ -122,10 +123,14 @@ static enum pl_err apply_mark(struct evaluation *evaluation, struct pl_bytes_vie
     if (err)
         return err;
     see_time(evaluation, mark.event_time_ms);
-    if (pl_mark_is_newer(&mark, &evaluation->marks[index])) {
-        evaluation->marks[index] = mark;
-        move_pegs(evaluation, index, mark.event_time_ms);
+    if (!pl_mark_is_newer(&mark, &evaluation->marks[index]))
+        return PL_OK;
+    if (mark.grid) {
+        evaluation->grids[index] = *mark.grid;
+        mark.grid = &evaluation->grids[index];
     }
+    evaluation->marks[index] = mark;
+    move_pegs(evaluation, index, mark.event_time_ms);
     return PL_OK;
 }
 
@@ -470,12 +475,40 @@ static int by_account(const void *left, const void *right, void *argument)
                          &pl_book_at(book, *(const uint32_t *)right)->id);
 }
 
+/* Options of which no mark was given, from the prices of underlying and volatility, as the price service
+ * would. */
+static void derive_options(struct evaluation *evaluation)
+{
+    const struct pl_parameters *set = evaluation->parameters;
+    for (uint32_t i = 0; i < evaluation->names->count; i++) {
+        const struct pl_option_terms *terms = &set->instruments[i].option;
+        const struct pl_mark *under = &evaluation->marks[terms->underlying];
+        const struct pl_mark *volatility = &evaluation->marks[terms->volatility];
+        struct pl_option_inputs inputs = { .now_ms = evaluation->now_ms };
+        if (set->instruments[i].kind != PL_INSTRUMENT_OPTION ||
+            evaluation->marks[i].status != PL_MARK_NONE || under->status == PL_MARK_NONE ||
+            volatility->status == PL_MARK_NONE ||
+            pl_rescale(under->mantissa, under->exponent,
+                       set->instruments[terms->underlying].tick_decimals, PL_ROUND_EVEN,
+                       &inputs.ticks) || inputs.ticks < 1 || inputs.ticks > INT64_C(1) << 60)
+            continue;
+        inputs.volatility = pl_option_volatility(volatility);
+        if (pl_option_grid_fill(set, i, &inputs, &evaluation->grids[i]))
+            continue;
+        evaluation->marks[i] = (struct pl_mark){ .status = volatility->status,
+                                                 .event_time_ms = volatility->event_time_ms,
+                                                 .grid = &evaluation->grids[i] };
+        pl_option_mark_prices(&set->instruments[i], inputs.ticks, &evaluation->marks[i]);
+    }
+}
+
 static int print_all(struct evaluation *evaluation)
 {
     uint32_t count = pl_book_count(evaluation->book);
     uint32_t *rows = cli_memory(sizeof(*rows) * (count + 1));
     evaluation->market->halts = evaluation->halts;
     evaluation->market->halt_count = evaluation->halt_count;
+    derive_options(evaluation);
     pl_market_update(evaluation->market, evaluation->parameters, evaluation->marks,
                      evaluation->now_ms);
     for (uint32_t i = 0; i < count; i++)
@@ -507,6 +540,7 @@ static void init(struct evaluation *evaluation)
     evaluation->aggregates = cli_memory(sizeof(*evaluation->aggregates) * PL_INSTRUMENTS_MAX);
     evaluation->pegs = cli_memory(sizeof(*evaluation->pegs));
     evaluation->marks = cli_memory(sizeof(*evaluation->marks) * PL_INSTRUMENTS_MAX);
+    evaluation->grids = cli_memory(sizeof(*evaluation->grids) * PL_INSTRUMENTS_MAX);
     evaluation->market = cli_memory(sizeof(*evaluation->market));
     evaluation->record = cli_memory(sizeof(*evaluation->record));
     evaluation->event = cli_memory(sizeof(*evaluation->event));

@@ -67,7 +67,7 @@ const char *explain_state_name(enum pl_state state)
 const char *explain_term_name(enum pl_term_kind kind)
 {
     static const char *const names[] = { "value", "haircut", "factor", "concentration",
-                                         "dependency", "confidence", "halt" };
+                                         "dependency", "confidence", "halt", "scenario" };
     return names[kind];
 }
 
@@ -324,7 +324,7 @@ static json_t *price_facts(const struct explain_view *view, uint32_t index)
 
 static json_t *leg_facts(const struct explain_view *view, uint32_t i)
 {
-    static const char *const kinds[] = { "?", "spot", "perp", "future" };
+    static const char *const kinds[] = { "?", "spot", "perp", "future", "option", "volatility" };
     const struct venue *venue = view->scene->venue;
     const struct pl_leg *held = &pl_book_legs(view->scene->ledger->book, view->row)[i];
     const struct pl_leg *counted = &view->legs[i];
@@ -347,7 +347,9 @@ static json_t *leg_facts(const struct explain_view *view, uint32_t i)
     json_object_set_new(leg, "price", price_facts(view, held->instrument));
     json_object_set_new(leg, "value_usd",
                         quote->ticks > 0
-                            ? explain_decimal((pl_i128)counted->lots * quote->lot_vu, 12)
+                            ? explain_decimal((pl_i128)counted->lots *
+                                                  (counted->lots < 0 ? quote->short_lot_vu
+                                                                     : quote->lot_vu), 12)
                             : json_null());
     return leg;
 }
@@ -387,6 +389,19 @@ static json_t *rate_of(const struct pl_parameters *parameters, const struct pl_p
     return json_null();
 }
 
+/* What a scenario term is the charge for; NULL for others. */
+static json_t *scenario_of(const struct pl_parameters *parameters, const struct pl_term *term)
+{
+    static const char *const layers[PL_LAYER_COUNT] = { "mark", "up", "mid", "down" };
+    if (term->kind != PL_TERM_SCENARIO)
+        return NULL;
+    if (term->scenario == PL_SHORT_MINIMUM)
+        return json_string("short option minimum");
+    const struct pl_option_scenario *scenario = &parameters->scenarios[term->scenario];
+    return json_pack("{s:i, s:i, s:s}", "scenario", (int)term->scenario, "move_ppm",
+                     scenario->move_ppm, "volatility", layers[scenario->layer]);
+}
+
 static json_t *tier_facts(const struct explain_view *view, enum pl_tier tier)
 {
     static struct pl_term terms[PL_TERMS_MAX];
@@ -401,10 +416,11 @@ static json_t *tier_facts(const struct explain_view *view, enum pl_tier tier)
         else
             requirement -= terms[i].amount;
         json_t *term = json_pack(
-            "{s:s, s:s, s:o, s:o}", "term", explain_term_name(terms[i].kind), "of",
+            "{s:s, s:s, s:o, s:o, s:o*}", "term", explain_term_name(terms[i].kind), "of",
             explain_term_of(venue->names, venue->parameters, &terms[i]), "excess_usd",
             explain_bound(terms[i].amount, 18), "rate_ppm",
-            rate_of(venue->parameters, &view->portfolio, tier, &terms[i]));
+            rate_of(venue->parameters, &view->portfolio, tier, &terms[i]), "worst",
+            scenario_of(venue->parameters, &terms[i]));
         if (terms[i].kind == PL_TERM_DEPENDENCY)
             json_object_set_new(term, "paths", explain_paths(venue->names, venue->parameters,
                                                              &view->portfolio, tier,

@@ -270,6 +270,12 @@ static void print_tier(FILE *file, const json_t *tier)
                 number(term, "excess_usd"));
         if (json_is_integer(json_object_get(term, "rate_ppm")))
             fprintf(file, "  %s %%", percent(whole(term, "rate_ppm")));
+        const json_t *worst = json_object_get(term, "worst");
+        if (json_is_string(worst))
+            fprintf(file, "  %s", json_string_value(worst));
+        if (json_is_object(worst))
+            fprintf(file, "  scenario %lld: %s %%, volatility %s", whole(worst, "scenario"),
+                    percent(whole(worst, "move_ppm")), word(worst, "volatility"));
         fputc('\n', file);
         print_paths(file, json_object_get(term, "paths"));
     }

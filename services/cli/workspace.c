@@ -33,7 +33,8 @@ static size_t total_bytes(const struct sizes *sizes)
     size_t accounts = sizes->book.accounts_max;
     return sizes->book_bytes + sizes->stage_bytes + sizes->letter_bytes + WIRE_BYTES +
            sizeof(struct pl_wire) + sizeof(struct pl_names) + 2 * sizeof(struct pl_parameters) +
-           sizeof(struct pl_mark) * PL_INSTRUMENTS_MAX + sizeof(struct pl_market) +
+           (sizeof(struct pl_mark) + sizeof(struct pl_option_grid)) * PL_INSTRUMENTS_MAX +
+           sizeof(struct pl_market) +
            sizeof(struct output) * sizes->outputs + sizeof(struct staged_state) * accounts +
            sizeof(struct dead_letter) * WORKSPACE_LETTERS_MAX + 2 * sizeof(uint32_t) * accounts +
            64 * PARTS_MAX;
@@ -47,6 +48,7 @@ static void carve_venue(struct venue *venue, struct pl_arena *arena)
     venue->parameters = pl_arena_take(arena, sizeof(*venue->parameters), 64);
     venue->parameters_spare = pl_arena_take(arena, sizeof(*venue->parameters), 64);
     venue->marks = pl_arena_take(arena, sizeof(*venue->marks) * PL_INSTRUMENTS_MAX, 64);
+    venue->grids = pl_arena_take(arena, sizeof(*venue->grids) * PL_INSTRUMENTS_MAX, 64);
     venue->market = pl_arena_take(arena, sizeof(*venue->market), 64);
     pl_wire_init(venue->wire, pl_arena_take(arena, WIRE_BYTES, 64), WIRE_BYTES);
     pl_names_init(venue->names);

@@ -91,6 +91,10 @@ static enum pl_err apply_mark(struct venue *venue, const struct pl_record *recor
                                           &news->instrument, &mark);
     if (err || !pl_mark_is_newer(&mark, &venue->marks[news->instrument]))
         return err;
+    if (mark.grid) {
+        venue->grids[news->instrument] = *mark.grid;
+        mark.grid = &venue->grids[news->instrument];
+    }
     venue->marks[news->instrument] = mark;
     news->kind = VENUE_MARK;
     return PL_OK;

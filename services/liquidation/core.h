@@ -30,6 +30,7 @@ struct venue {
     struct pl_names *names;
     struct pl_parameters *parameters, *parameters_spare; /* in force / being decoded            */
     struct pl_mark *marks;
+    struct pl_option_grid *grids; /* of marks, by instrument; most are never touched            */
     struct pl_market *market;
 
     bool has_parameters, is_halted, control_damaged;

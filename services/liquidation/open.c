@@ -37,6 +37,7 @@ enum pl_err liquidation_open_memory(struct liquidation *service,
     venue->parameters = memory(sizeof(*venue->parameters), &err);
     venue->parameters_spare = memory(sizeof(*venue->parameters), &err);
     venue->marks = memory(sizeof(*venue->marks) * PL_INSTRUMENTS_MAX, &err);
+    venue->grids = memory(sizeof(*venue->grids) * PL_INSTRUMENTS_MAX, &err);
     venue->market = memory(sizeof(*venue->market), &err);
     service->partitions = memory(sizeof(*service->partitions) * PL_PARTITIONS_MAX, &err);
     service->candidates = memory(sizeof(*service->candidates) * accounts_max, &err);

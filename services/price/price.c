@@ -115,9 +115,13 @@ static enum pl_err apply_price(struct price_service *service, const struct pl_re
     uint32_t index = 0;
     enum pl_drop drop = PL_DROP_UNLISTED;
     const bool is_named = pl_names_find(service->names, &price.instrument, &index);
-    if (is_named && service->parameters.effective->instruments[index].peg.is_present)
+    const struct pl_instrument *instrument = &service->parameters.effective->instruments[index];
+    if (is_named && instrument->peg.is_present)
         return pl_err_set(PL_REJECT_CONFLICT, "%s is pegged: its mark follows from those of others, "
                           "so quote the peg's inputs", price.instrument.text);
+    if (is_named && instrument->kind == PL_INSTRUMENT_OPTION)
+        return pl_err_set(PL_REJECT_UNKNOWN, "%s is an option: its mark follows from those of its "
+                          "underlying and its volatility", price.instrument.text);
     if (is_named)
         drop = pl_aggregate_quote(&service->instruments[index].aggregate,
                                   &service->parameters.effective->instruments[index], &price,
@@ -137,6 +141,8 @@ static enum pl_err apply_mark(struct price_service *service, const struct pl_rec
                                           record->value, &index, &mark);
     if (err)
         return err;
+    price_recover_grid(service, index, &mark);
+    mark.grid = NULL; /* the next record's room */
     pl_aggregate_recover(&service->instruments[index].aggregate, &mark);
     /* Pegs rest on what the topic says, whoever wrote it: so has a successor the same averages. */
     const uint32_t count = pl_pegs_see(&service->pegs, service->parameters.effective, index, &mark,
@@ -199,6 +205,7 @@ static void place_instruments(struct price_service *service)
 static bool is_published_here(const struct price_service *service, uint32_t index)
 {
     return service->parameters.effective->instruments[index].is_listed &&
+           service->parameters.effective->instruments[index].kind != PL_INSTRUMENT_OPTION &&
            service->partitions[service->instruments[index].partition].stage == STAGE_RUNNING;
 }
 
@@ -300,6 +307,7 @@ enum pl_err price_step(struct price_service *service)
     if (!err) err = read_batch(service);             /* poll, decode, aggregate                 */
     if (!err) err = price_publish_parameters(service);
     if (!err) err = publish_marks(service);          /* conflated; restated; aged               */
+    if (!err) err = price_publish_grids(service);
     if (!err) err = serve_producer(service);
     pl_metrics_count_loop((double)(pl_mono_ns() - begin_ns - service->waited_ns) / 1e9);
     return err;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The price service: quotes in, marks out (DESIGN section 4). One struct, four files:
+ * The price service: quotes in, marks out (DESIGN section 4). One struct, five files:
  *   main.c        opens, runs the loop, closes
  *   derive.c      parameters: base sets in, effective sets out
+ *   grids.c       marks of options
  *   partition.c   how a partition of prices comes to be owned, loaded and given up
  *   price.c       one pass: poll, decode, aggregate, publish
  *
@@ -37,12 +38,23 @@ struct partition {
     int64_t moved_mono_ms;         /* when it last moved, or had no reason to              */
 };
 
+struct grid {                      /* of an option; grids.c's own                          */
+    int64_t ticks;                 /* of the underlying when it was sent; 0: not yet       */
+    double volatility;
+    enum pl_mark_status status;    /* of the volatility                                    */
+    uint64_t epoch;
+    int64_t sent_mono_ms;
+    bool is_settled, is_confirmed; /* it is known; it was read                             */
+    int64_t settled_vu;            /* of a lot                                             */
+};
+
 struct instrument {
     int32_t partition;             /* of prices, by the key's hash                         */
     bool is_touched;
     int64_t restate_mono_ms;       /* when its mark is due even if it has not changed      */
     int64_t cause_ms;              /* append time of the oldest price since the last mark  */
-    struct pl_aggregate aggregate;
+    struct pl_aggregate aggregate; /* of an option only the mark, without its grid         */
+    struct grid grid;
 };
 
 /* What keeps the service from being ready; price_condition_text has the words. */
@@ -64,6 +76,7 @@ struct price_service {
     int64_t waited_ns;             /* of the pass, for input                               */
     int64_t progress_mono_ms;      /* when price_check_progress last looked                */
     int64_t sweep_mono_ms;         /* when all instruments are looked at next              */
+    int64_t grids_mono_ms;         /* when options are looked at next                      */
 
     struct parameters {            /* derive.c's own                                       */
         struct pl_parameters *effective, *base; /* in force; the newest valid base set     */
@@ -117,6 +130,13 @@ bool price_has_read_marks(const struct price_service *service);
 enum pl_err price_apply_parameters(struct price_service *service, const struct pl_record *record);
 /* Publishes an effective set if one is due and prices-0 is ours: once per pass. RETRY, FATAL_*. */
 enum pl_err price_publish_parameters(struct price_service *service);
+
+/* ---- grids.c ---- */
+
+/* A mark read from the topic: whether it settles an option. */
+void price_recover_grid(struct price_service *service, uint32_t index, const struct pl_mark *mark);
+/* Publishes what is due of options' marks if prices-0 is ours: once per pass. RETRY, FATAL_*. */
+enum pl_err price_publish_grids(struct price_service *service);
 
 /* ---- price.c ---- */
 

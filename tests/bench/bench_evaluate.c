@@ -8,7 +8,8 @@
  * Every case has 64 instruments. "legs_N": N legs per account, a third of them short, one factor
  * load each, 8 factors in the set. "legs_6_factors_2": 6 legs that each load on both factors of a
  * set with 2; with initial margin, whose confidence and interval charges are a further term, beside
- * it.
+ * it. "options_N": a spot and N - 1 options on it, a third of the legs short, 33 scenarios.
+ * "market_options": what a new price of their underlying costs once for everybody, per option.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/price/price.h"
 #include "tests/support/build.h"
 
 enum { INSTRUMENTS = 64, PASSES_MAX = 1000 };
@@ -64,8 +66,59 @@ static void fill_parameters(struct build *build, uint32_t factor_count, uint32_t
     build_finish(build);
 }
 
+enum { OPTIONS = 64, SCENARIOS = 33, UNDERLYING = 0, VOLATILITY = 1, FIRST_OPTION = 2 };
+
+static struct pl_option_grid grids[OPTIONS];
+
+static void fill_options(struct build *build)
+{
+    struct pl_parameters *set = &build->parameters;
+    build_init(build);
+    build_instrument(build, "ETH", PL_INSTRUMENT_SPOT, 8, 2);
+    build_instrument(build, "VOL", PL_INSTRUMENT_VOLATILITY, 0, 4);
+    set->instruments[UNDERLYING].has_scenarios = true;
+    for (uint32_t i = 0; i < OPTIONS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "option-%u", i);
+        uint32_t index = build_instrument(build, name, PL_INSTRUMENT_OPTION, 8, 2);
+        struct pl_instrument *row = &set->instruments[index];
+        row->option = (struct pl_option_terms){
+            .type = i % 2 ? PL_OPTION_PUT : PL_OPTION_CALL, .underlying = UNDERLYING,
+            .volatility = VOLATILITY, .strike_ticks = 200000 + 3000 * i, .expiry_ms = 1};
+        row->has_scenarios = true;
+    }
+    set->scenario_count = SCENARIOS;
+    for (int32_t s = 0; s < SCENARIOS; s++)
+        set->scenarios[s] = (struct pl_option_scenario){
+            .move_ppm = (s / 3 - 5) * 32000, .layer = (enum pl_layer)(PL_LAYER_UP + s % 3),
+            .weight = build_tiers(1000000, 900000, 800000, 700000)};
+    set->short_minimum = build_flat(1000);
+    build_finish(build);
+    for (uint32_t i = 0; i < OPTIONS; i++) {
+        const struct pl_option_inputs inputs = {.ticks = 300000, .volatility = 0.6, .now_ms = 0};
+        set->instruments[FIRST_OPTION + i].option.expiry_ms = INT64_C(2592000000);
+        if (pl_option_grid_fill(set, FIRST_OPTION + i, &inputs, &grids[i]))
+            abort();
+    }
+}
+
+static void move_options(struct build *build)
+{
+    build_price(build, UNDERLYING, 250000 + (int64_t)(next_random() % 100000));
+    for (uint32_t i = 0; i < OPTIONS; i++) {
+        build_price(build, FIRST_OPTION + i, 1);
+        build->marks[FIRST_OPTION + i].grid = &grids[i];
+    }
+    build->now_ms += 10;
+    build_update(build);
+}
+
 static void move_marks(struct build *build)
 {
+    if (build->parameters.option_count > 0) {
+        move_options(build);
+        return;
+    }
     for (uint32_t i = 0; i < INSTRUMENTS; i++) {
         int64_t ticks = 1000000 + (int64_t)(next_random() % 50000000);
         build_price(build, i, ticks);
@@ -92,6 +145,16 @@ static struct book make_book(uint32_t account_count, uint32_t leg_count)
         }
         book.cash_vu[a] = (pl_i128)(next_random() % 100000) * BUILD_USD;
     }
+    return book;
+}
+
+static struct book make_options_book(uint32_t account_count, uint32_t leg_count)
+{
+    struct book book = make_book(account_count, leg_count);
+    for (size_t i = 0; i < (size_t)account_count * leg_count; i++)
+        book.legs[i].instrument = i % leg_count == 0
+                                      ? UNDERLYING
+                                      : FIRST_OPTION + (uint32_t)(next_random() % OPTIONS);
     return book;
 }
 
@@ -178,9 +241,24 @@ int main(int count, char **arguments)
     run_case(build, "legs_6_factors_2", &book, PL_TIER_MAINTENANCE, passes);
     printf(", ");
     run_case(build, "legs_6_factors_2_initial", &book, PL_TIER_INITIAL, passes);
-    printf("}\n");
     free(book.legs);
     free(book.cash_vu);
+    fill_options(build);
+    move_marks(build);
+    for (uint32_t legs = 2; legs <= 8; legs *= 2) {
+        char name[16];
+        snprintf(name, sizeof name, "options_%u", legs);
+        book = make_options_book(accounts, legs);
+        printf(", ");
+        run_case(build, name, &book, PL_TIER_MAINTENANCE, passes);
+        free(book.legs);
+        free(book.cash_vu);
+    }
+    int64_t begin = now_ns();
+    for (int pass = 0; pass < passes; pass++)
+        move_marks(build);
+    printf(", \"market_options\": {\"ns\": %.2f}}\n",
+           (double)(now_ns() - begin) / passes / OPTIONS);
     free(build);
     return 0;
 }

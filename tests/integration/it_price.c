@@ -22,6 +22,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "lib/price/price.h"
 #include "lib/service/process.h"
 #include "plimsoll/v1/price.pb-c.h"
 #include "tests/support/kafka_admin.h"
@@ -38,6 +39,7 @@ static struct process *service;
 static struct pl_names *names;
 static struct pl_reader *marks_reader;
 static struct pl_mark newest[PL_INSTRUMENTS_MAX];
+static struct pl_option_grid grids[PL_INSTRUMENTS_MAX];
 static unsigned mark_counts[PL_INSTRUMENTS_MAX];
 static uint32_t indexes[INSTRUMENT_COUNT];
 
@@ -104,7 +106,16 @@ static void quote_all(int instrument, int64_t ticks)
                       ",'cap_ppm':%d}"
 
 /* What a test may write otherwise; 0: as usual. */
-static struct { unsigned base_epoch; int btc_cap_ppm; } other;
+static struct { unsigned base_epoch; int btc_cap_ppm; int64_t expiry_ms; } other;
+
+/* A volatility, and a call on SOLO at 1 USD that runs for a month or until other.expiry_ms. */
+#define DERIVED(name, kind, rest)                                                                  \
+    ",{'instrument':'" name "','kind':'" kind "','lot_decimals':4,'tick_decimals':4,"              \
+    "'haircut_long':" FLAT(0) ",'haircut_short':" FLAT(0) ",'confidence_ppm':0,"                    \
+    "'sale_discount_ppm':5000,'price_rules':{'sources':['a'],'quorum':1,'age_ms_max':'2500',"       \
+    "'band_ppm':1000000,'bad_mark_low_ppm':0,'bad_mark_high_ppm':1000000}" rest "}"
+#define CALL ",'option':{'type':'TYPE_CALL','underlying':'SOLO','volatility':'VOL',"              \
+    "'strike_ticks':'10000','expiry_ms':'%lld'}"
 
 /* A set of the four instruments; `end_ppm` below 30000 breaks V6, tick decimals should be 4. */
 static void put_parameters(const char *key, unsigned epoch, int end_ppm, unsigned tick_decimals)
@@ -133,7 +144,14 @@ static void put_parameters(const char *key, unsigned epoch, int end_ppm, unsigne
                              other.btc_cap_ppm);
         text[used++] = '}';
     }
-    snprintf(text + used, sizeof text - (size_t)used, "]}");
+    if (other.expiry_ms > 0)
+        used += snprintf(text + used, sizeof text - (size_t)used,
+                         DERIVED("VOL", "KIND_VOLATILITY", "") DERIVED("MONTH", "KIND_OPTION", CALL)
+                         DERIVED("SOON", "KIND_OPTION", CALL),
+                         (long long)other.expiry_ms + INT64_C(2592000000),
+                         (long long)other.expiry_ms);
+    snprintf(text + used, sizeof text - (size_t)used, "]%s}", other.expiry_ms > 0
+             ? ",'scenarios':[{'move_ppm':100000,'layer':'LAYER_UP','weight':" FLAT(800000) "}]" : "");
     for (char *at = text; *at; at++)
         *at = *at == '\'' ? '"' : *at;
     json_t *json = json_loads(text, 0, NULL);
@@ -171,6 +189,10 @@ static bool follow(int wait_ms, bool only_one)
                      (unsigned long long)mark.source_offset, (unsigned long long)mark.tick,
                      (unsigned long long)newest[index].source_offset,
                      (unsigned long long)newest[index].tick);
+        if (mark.grid) {
+            grids[index] = *mark.grid;
+            mark.grid = &grids[index];
+        }
         newest[index] = mark;
         mark_counts[index]++;
         has_any = true;
@@ -680,6 +702,81 @@ static void latency(void **state)
     assert_true(whole_us[LATENCY_ROUNDS / 2] < 500000);
 }
 
+static uint32_t named(const char *name)
+{
+    struct pl_id id;
+    uint32_t index = 0;
+    assert_int_equal(pl_id_set(&id, name, strlen(name)), PL_OK);
+    assert_int_equal(pl_names_intern(names, &id, &index), PL_OK);
+    return index;
+}
+
+static void quote_option_inputs(int64_t solo_ticks, int64_t volatility_ticks)
+{
+    uint8_t bytes[256];
+    const size_t size = encode_quote("VOL", "a", volatility_ticks, bytes);
+    put(PL_TOPIC_PRICES, -1, "VOL", bytes, size);
+    quote(SOLO, "a", solo_ticks);
+    follow(200, false);
+}
+
+/* Black's value of the month's call in VU a lot, at 1.2 USD. */
+static double month_call(double volatility)
+{
+    const double years = (double)(other.expiry_ms + INT64_C(2592000000) - pl_now_ms()) / 31536e6;
+    const struct pl_black76 option = {PL_OPTION_CALL, 1.2, 1, volatility, years, 0};
+    return pl_black76(&option).price * 1e8;
+}
+
+static bool encloses(const struct pl_mark *mark, int64_t ticks, double value)
+{
+    const struct pl_option_grid *grid = mark->grid;
+    const struct pl_grid_place place = pl_grid_place(&grid->grid, ticks);
+    return mark->status == PL_MARK_LIVE &&
+           (double)pl_grid_interpolate(grid->low[0][place.node], grid->low[0][place.node + 1],
+                                       place) <= value + 1 &&
+           (double)pl_grid_interpolate(grid->high[0][place.node], grid->high[0][place.node + 1],
+                                       place) >= value - 1;
+}
+
+/* An option's mark follows its volatility, and at expiry is what it pays: 0.2 USD, whatever then
+ * happens, after a restart too. Quotes of an option are refused. */
+static void options_are_marked(void **state)
+{
+    (void)state;
+    const uint32_t month = named("MONTH"), soon = named("SOON");
+    int64_t deadline_ms = pl_mono_ms() + WAIT_MS;
+    uint8_t bytes[256];
+    other.expiry_ms = pl_now_ms() + 4000;
+    put_parameters("base", 100000, 40000, 4);
+    while (mark_counts[month] == 0 || mark_counts[soon] == 0) {
+        assert_true(pl_mono_ms() < deadline_ms);
+        quote_option_inputs(12000, 8000);
+    }
+    assert_true(encloses(&newest[month], 12000, month_call(0.8)));
+    assert_false(pl_option_is_settled(newest[soon].grid));
+    while (!encloses(&newest[month], 12000, month_call(0.9))) {
+        assert_true(pl_mono_ms() < deadline_ms);
+        quote_option_inputs(12000, 9000);
+    }
+    const size_t size = encode_quote("MONTH", "a", 2000, bytes);
+    expect_dead_letter(PL_TOPIC_PRICES, put(PL_TOPIC_PRICES, -1, "MONTH", bytes, size),
+                       "REJECT_UNKNOWN", "is an option");
+    deadline_ms = pl_mono_ms() + WAIT_MS;
+    while (!pl_option_is_settled(newest[soon].grid)) {
+        assert_true(pl_mono_ms() < deadline_ms);
+        quote_option_inputs(12000, 9000);
+    }
+    stop(service);
+    service = start(0);
+    for (const unsigned seen = mark_counts[soon]; mark_counts[soon] < seen + 2;) {
+        assert_true(pl_mono_ms() < deadline_ms);
+        quote_option_inputs(15000, 9000);
+    }
+    assert_int_equal(newest[soon].grid->low[PL_LAYER_UP][0], 20000000);
+    assert_true(pl_option_is_settled(newest[soon].grid));
+}
+
 static void without_a_broker_it_waits(void **state)
 {
     (void)state;
@@ -762,6 +859,7 @@ int main(void)
         cmocka_unit_test(haircuts_follow_volatility),
         cmocka_unit_test(two_instances_share),
         cmocka_unit_test(latency),
+        cmocka_unit_test(options_are_marked),
         cmocka_unit_test(without_a_broker_it_waits),
         cmocka_unit_test(wrong_configuration_ends_it),
         cmocka_unit_test(last_stop),

@@ -240,7 +240,7 @@ static void bad_graphs_are_refused(void **state)
         {end, "exposure 0: unknown dependency"},
         {start, "exposure 0: unknown dependency"},
         {unlisted, "exposure 0: unknown instrument"},
-        {v3, "V3 instrument wstETH haircut_long: alert: with factors, dependencies, brackets and "
+        {v3, "V3 instrument wstETH haircut_long: alert: with factors, dependencies, brackets, scenarios and "
              "confidence 1000001 is above 1000000"},
         {hidden, "V6 instrument wstETH dependency beacon: end 4 is below maintenance 5"},
         {many, "instrument wstETH dependencies: more than 16, with what lies behind them"},

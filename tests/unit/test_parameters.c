@@ -155,7 +155,7 @@ BREAK(v7_decimals, row(perp)->lot_decimals = 11)
 BREAK(v7_decimals_wrap, row(perp)->lot_decimals = UINT32_MAX)
 BREAK(v7_sum, row(perp)->haircut_long = build_flat((1 << 23) - 300000 + 1))
 BREAK(v7_sum_short, row(perp)->haircut_short = build_flat((1 << 23) - 300000 + 1))
-BREAK(kind, row(usd)->kind = (enum pl_instrument_kind)4)
+BREAK(kind, row(usd)->kind = (enum pl_instrument_kind)6)
 BREAK(load_count, row(usd)->load_count = PL_LOADS_MAX + 1)
 BREAK(bracket_count, row(usd)->bracket_count = PL_BRACKETS_MAX + 1)
 BREAK(loss_count, row(usd)->loss_count = PL_LOSSES_MAX + 1)
@@ -226,8 +226,8 @@ static void each_rule_refuses_by_name(void **state)
         {v2_negative_threshold, "V2 instrument ETH brackets: bracket 0: threshold_usd -1"},
         {v2_rate, "V2 instrument ETH brackets: bracket 1: rate end 4999 is below 5000"},
         {v2_negative_rate, "V2 instrument ETH brackets: bracket 0: rate maintenance -1 is below 0"},
-        {v3, "V3 instrument ETH haircut_long: alert: with factors, dependencies, brackets and "
-             "confidence 1000001 is above 1000000"},
+        {v3, "V3 instrument ETH haircut_long: alert: with factors, dependencies, brackets, scenarios "
+             "and confidence 1000001 is above 1000000"},
         {v3_load, "V3 instrument ETH"},
         {v3_loss, "V3 instrument ETH"},
         {v3_rate, "V3 instrument ETH"},
@@ -245,7 +245,7 @@ static void each_rule_refuses_by_name(void **state)
         {v7_decimals_wrap, "V7 instrument ETH-PERP lot_decimals"},
         {v7_sum, "V7 instrument ETH-PERP coefficients alert: sum 8388609 is above 8388608"},
         {v7_sum_short, "V7 instrument ETH-PERP coefficients alert: sum 8388609"},
-        {kind, "instrument USD kind: 4 is outside 1..3"},
+        {kind, "instrument USD kind: 6 is outside 1..5"},
         {load_count, "instrument USD factors: 5 is outside 0..4"},
         {bracket_count, "instrument USD brackets: 13 is outside 0..12"},
         {loss_count, "instrument USD dependencies: 17 is outside 0..16"},
@@ -359,7 +359,7 @@ static void each_rule_of_a_haircut_model_refuses_by_name(void **state)
         {addition, "instrument USD haircut_model.addition_ppm: -1 is outside 0..1000000"},
         {cap_none, "instrument USD haircut_model.cap_ppm: 0 is outside 1..1000000"},
         {cap_v3, "V3 instrument USD haircut_model.cap_ppm: alert: with factors, dependencies, "
-                 "brackets and confidence 1000001 is above 1000000"},
+                 "brackets, scenarios and confidence 1000001 is above 1000000"},
     };
     give_model();
     assert_int_equal(pl_parameters_finish(&build.parameters, &build.names), PL_OK);

@@ -152,9 +152,87 @@ static void an_undeclared_status_is_refused(void **state)
     assert_non_null(strstr(pl_err_text(), "9 is no value"));
 }
 
+/* Four layers of three nodes; `down` is the last. */
+#define GRID(bits, cell, down)                                                                    \
+    "{'bits':" bits ",'first_cell':" cell ",'mark':{'low':['1','2','3'],'high':['1','2','4']},"      \
+    "'up':{'low':['5','6','7'],'high':['8','9','4611686018427387903']},"                           \
+    "'mid':{'low':['0','0','0'],'high':['0','0','0']},'down':{" down "}}"
+#define DOWN(low, high) "'low':[" low "],'high':[" high "]"
+#define GOOD DOWN("'10','11','12'", "'10','11','13'")
+
+static struct pl_bytes_view mark_with(const char *grid)
+{
+    json_t *mark = test_changed(TEST_RECORD_MARKS, "status", "'STATUS_LIVE'");
+    json_object_set_new(mark, "grid", test_json(grid));
+    return test_encode(PL_TOPIC_MARKS, mark);
+}
+
+static void an_option_has_a_grid(void **state)
+{
+    (void)state;
+    struct pl_mark mark, again;
+    uint32_t index = 0;
+    struct pl_bytes_view value = mark_with(GRID("6", "1000", GOOD));
+    assert_int_equal(pl_wire_mark_decode(test_wire(), test_names(), test_key("ETH"), value, &index,
+                                         &mark), PL_OK);
+    static struct pl_option_grid grid;
+    assert_non_null(mark.grid);
+    grid = *mark.grid;
+    assert_int_equal(grid.grid.bits, 6);
+    assert_int_equal(grid.grid.first_cell, 1000);
+    assert_int_equal(grid.grid.node_count, 3);
+    assert_int_equal(grid.high[PL_LAYER_MARK][2], 4);
+    assert_int_equal(grid.high[PL_LAYER_UP][2], INT64_C(4611686018427387903));
+    assert_int_equal(grid.low[PL_LAYER_DOWN][1], 11);
+    json_t *json = NULL;
+    assert_int_equal(pl_json_decode(PL_TOPIC_MARKS, value, &json), PL_OK);
+    const json_t *down = json_object_get(json_object_get(json_object_get(json, "grid"), "down"),
+                                         "high");
+    assert_string_equal(json_string_value(json_array_get(down, 2)), "13");
+    json_decref(json);
+    mark.grid = &grid;
+    struct pl_id id;
+    assert_int_equal(pl_id_set(&id, "ETH", 3), PL_OK);
+    assert_int_equal(pl_wire_mark_encode(test_wire(), &id, &mark, &value), PL_OK);
+    assert_int_equal(pl_wire_mark_decode(test_wire(), test_names(), test_key("ETH"), value, &index,
+                                         &again), PL_OK);
+    assert_memory_equal(again.grid->low[PL_LAYER_UP], grid.low[PL_LAYER_UP], 3 * sizeof(int64_t));
+    assert_memory_equal(again.grid->high[PL_LAYER_DOWN], grid.high[PL_LAYER_DOWN],
+                        3 * sizeof(int64_t));
+}
+
+static void bad_grids_are_refused(void **state)
+{
+    static const struct test_reject rejects[] = {
+        { "grid", GRID("0", "1000", GOOD), PL_REJECT_RANGE, "field grid.bits" },
+        { "grid", GRID("9", "9000", GOOD), PL_REJECT_RANGE, "field grid.bits" },
+        { "grid", GRID("6", "383", GOOD), PL_REJECT_RANGE, "field grid.first_cell" },
+        { "grid", GRID("6", "3501", GOOD), PL_REJECT_RANGE, "field grid.first_cell" },
+        { "grid", GRID("6", "1000", DOWN("'1','2'", "'1','2'")), PL_REJECT_SIZE, "grid.down.low" },
+        { "grid", GRID("6", "1000", DOWN("'1','2','3'", "'1','2','2'")), PL_REJECT_RANGE,
+          "V4 node 2" },
+        { "grid", GRID("6", "1000", DOWN("'-1','2','3'", "'1','2','3'")), PL_REJECT_RANGE,
+          "V4 node 0" },
+        { "grid", GRID("6", "1000", DOWN("'1','2','3'", "'1','4611686018427387904','3'")),
+          PL_REJECT_RANGE, "V4 node 1" },
+        { "grid", "{'bits':6,'first_cell':1000,'mark':{'low':['1','2'],'high':['1','2']}}",
+          PL_REJECT_SIZE, "fewer than 3 nodes" },
+        { "grid", "{'bits':6,'first_cell':1000}", PL_REJECT_MISSING, "grid.mark" },
+    };
+    (void)state;
+    for (size_t i = 0; i < TEST_COUNT(rejects); i++) {
+        assert_int_equal(test_decoder(TEST_RECORD_MARKS)(test_key("ETH"),
+                                                         mark_with(rejects[i].value)),
+                         rejects[i].err);
+        assert_non_null(strstr(pl_err_text(), rejects[i].text));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_option_has_a_grid),
+        cmocka_unit_test(bad_grids_are_refused),
         cmocka_unit_test(a_price_says_what_it_says),
         cmocka_unit_test(a_price_may_be_bare),
         cmocka_unit_test(doubt_may_be_nothing),

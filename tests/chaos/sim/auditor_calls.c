@@ -225,9 +225,11 @@ static bool find_best(const struct scene *scene, struct portfolio *trial, bool i
         int64_t lots = most > 0 ? least_lots(trial, &leg, most, limit) : 0;
         if (lots == 0)
             continue;
-        mpz_set_si(cost, trial->quotes[leg.instrument].ticks - limit);
+        const struct quote *quote = &trial->quotes[leg.instrument];
+        mpz_set_si(cost, limit);
+        mpz_mul_si(cost, cost, -rules->multiplier);
+        mpz_add_ui(cost, cost, (unsigned long)(is_sell ? quote->lot_vu : quote->short_vu));
         mpz_abs(cost, cost);
-        mpz_mul_si(cost, cost, rules->multiplier);
         mpz_mul_si(cost, cost, lots);
         int order = has_one ? mpz_cmp(cost, best->cost) : -1;
         if (order > 0 || (order == 0 && strcmp(scene->names->text[leg.instrument],

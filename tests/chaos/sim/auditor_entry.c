@@ -328,9 +328,36 @@ static bool quotes_differ(const struct quote *a, const struct quote *b)
 {
     return a->status != b->status || a->is_priced != b->is_priced || a->ticks != b->ticks ||
            a->lot_vu != b->lot_vu || a->low_vu != b->low_vu || a->high_vu != b->high_vu ||
-           a->bad_low_vu != b->bad_low_vu || a->bad_high_vu != b->bad_high_vu ||
+           a->short_vu != b->short_vu || memcmp(a->low, b->low, sizeof(a->low)) != 0 ||
+           memcmp(a->high, b->high, sizeof(a->high)) != 0 || a->notional_vu != b->notional_vu ||
+           a->doubtful_notional_vu != b->doubtful_notional_vu || a->bad_low_vu != b->bad_low_vu || a->bad_high_vu != b->bad_high_vu ||
            a->is_stuck != b->is_stuck ||
            memcmp(&a->halt_haircut, &b->halt_haircut, sizeof(a->halt_haircut)) != 0;
+}
+
+static void keep_quote(struct partition *partition, int i, const struct quote *quote)
+{
+    if (!quotes_differ(quote, &partition->quotes[i]))
+        return;
+    partition->quotes[i] = *quote;
+    partition->quote_changed[i] = partition->stamp;
+}
+
+/* What an option is worth changes with its underlying, too, and is as good as both. */
+static void update_option(struct partition *partition, int i, const struct rules *rules)
+{
+    const struct quote *under = &partition->quotes[rules->underlying];
+    const struct mark *mark = &partition->marks[i];
+    if (partition->raw[i].ticks < 0 || partition->set_changed == partition->stamp ||
+        partition->quote_changed[rules->underlying] == partition->stamp)
+        partition->raw[i] = auditor_option_quote(partition->set, rules, mark, under);
+    struct quote quote = partition->raw[i];
+    if (quote.is_priced && quote.status == PL_MARK_LIVE &&
+        !auditor_is_fresh(rules, mark, partition->clock_ms))
+        quote.status = PL_MARK_STALE;
+    if (quote.is_priced && quote.status == PL_MARK_LIVE)
+        quote.status = under->status;
+    keep_quote(partition, i, &quote);
 }
 
 /* Prices change with marks and parameters; whether they are fresh changes with the clock too. */
@@ -340,6 +367,8 @@ static void update_quotes(struct auditor *auditor, struct partition *partition)
     for (int i = 0; i < auditor->names.count; i++) {
         const struct rules *rules = auditor_rules_of(partition->set, i);
         const struct mark *mark = &partition->marks[i];
+        if (rules && rules->kind == PL_INSTRUMENT_OPTION)
+            continue;
         if (partition->raw[i].ticks < 0 || has_new_set)
             partition->raw[i] = auditor_quote(rules, mark);
         struct quote quote = partition->raw[i];
@@ -348,10 +377,12 @@ static void update_quotes(struct auditor *auditor, struct partition *partition)
             quote.status = PL_MARK_STALE;
         auditor_halt(partition->set, rules, stuck_since(partition, rules), partition->clock_ms,
                      &quote);
-        if (quotes_differ(&quote, &partition->quotes[i])) {
-            partition->quotes[i] = quote;
-            partition->quote_changed[i] = partition->stamp;
-        }
+        keep_quote(partition, i, &quote);
+    }
+    for (int i = 0; i < auditor->names.count; i++) {
+        const struct rules *rules = auditor_rules_of(partition->set, i);
+        if (rules && rules->kind == PL_INSTRUMENT_OPTION)
+            update_option(partition, i, rules);
     }
 }
 

@@ -9,11 +9,6 @@
 #include "lib/base/assert.h"
 #include "tests/chaos/sim/auditor_parts.h"
 
-/* Where one leg may be: its value and the charge for its price interval at each end. */
-struct ends {
-    mpz_t value[2], charge[2];
-};
-
 /* Scratch of one evaluation. */
 static struct {
     bool is_open;
@@ -172,7 +167,7 @@ struct quote auditor_quote(const struct rules *rules, const struct mark *mark)
 {
     struct quote quote = {.status = PL_MARK_NONE};
     int64_t low = 0, high = 0;
-    if (!rules || !mark->is_given)
+    if (!rules || rules->kind == PL_INSTRUMENT_VOLATILITY || !mark->is_given)
         return quote;
     int shift = mark->exponent + (int)rules->tick_decimals;
     bool is_price = ticks_of(mark->mantissa, shift, &quote.ticks) &&
@@ -187,6 +182,7 @@ struct quote auditor_quote(const struct rules *rules, const struct mark *mark)
     if (!is_price)
         return (struct quote){.status = PL_MARK_HALTED};
     quote.is_priced = true;
+    quote.short_vu = quote.lot_vu;
     quote.status = mark->status;
     return quote;
 }
@@ -232,11 +228,13 @@ void auditor_execute(struct portfolio *portfolio, int instrument, bool is_sell, 
 }
 
 /* The mark's value of so many lots against whole dollars. */
-static int compare_usd(const struct portfolio *portfolio, int instrument, int64_t lots, int64_t usd)
+static int compare_usd(const struct portfolio *portfolio, int instrument, bool is_sell,
+                       int64_t lots, int64_t usd)
 {
     mpz_t value, other;
     mpz_inits(value, other, NULL);
-    mpz_set_si(value, portfolio->quotes[instrument].lot_vu);
+    const struct quote *quote = &portfolio->quotes[instrument];
+    mpz_set_si(value, is_sell ? quote->lot_vu : quote->short_vu);
     mpz_mul_si(value, value, lots);
     mpz_ui_pow_ui(other, 10, 12);
     mpz_mul_si(other, other, usd);
@@ -248,12 +246,15 @@ static int compare_usd(const struct portfolio *portfolio, int instrument, int64_
 static int64_t limit_at(const struct portfolio *portfolio, int instrument, bool is_sell,
                         int64_t discount)
 {
-    mpz_set_si(scratch.part, portfolio->quotes[instrument].ticks);
+    const struct quote *quote = &portfolio->quotes[instrument];
+    mpz_set_si(scratch.part, is_sell ? quote->lot_vu : quote->short_vu);
     mpz_mul_si(scratch.part, scratch.part, is_sell ? PL_PPM - discount : PL_PPM + discount);
+    mpz_set_si(scratch.other, auditor_rules_of(portfolio->set, instrument)->multiplier);
+    mpz_mul_si(scratch.other, scratch.other, PL_PPM);
     if (is_sell)
-        mpz_fdiv_q_ui(scratch.part, scratch.part, PL_PPM);
+        mpz_fdiv_q(scratch.part, scratch.part, scratch.other);
     else
-        mpz_cdiv_q_ui(scratch.part, scratch.part, PL_PPM);
+        mpz_cdiv_q(scratch.part, scratch.part, scratch.other);
     return mpz_sgn(scratch.part) <= 0 || !mpz_fits_slong_p(scratch.part)
                ? 0 : mpz_get_si(scratch.part);
 }
@@ -263,12 +264,13 @@ int64_t auditor_limit(const struct portfolio *portfolio, int instrument, bool is
     const struct rules *rules = auditor_rules_of(portfolio->set, instrument);
     int64_t discount = rules->discount;
     for (int i = rules->rung_count - 1; i >= 0; i--)
-        if (compare_usd(portfolio, instrument, lots, rules->rungs[i].usd_max) <= 0)
+        if (compare_usd(portfolio, instrument, is_sell, lots, rules->rungs[i].usd_max) <= 0)
             discount = rules->rungs[i].discount;
     return limit_at(portfolio, instrument, is_sell, discount);
 }
 
-int64_t auditor_slice(const struct portfolio *portfolio, int instrument, int64_t whole)
+int64_t auditor_slice(const struct portfolio *portfolio, int instrument, bool is_sell,
+                      int64_t whole)
 {
     const struct rules *rules = auditor_rules_of(portfolio->set, instrument);
     int64_t steps = 0, most = whole / rules->step;
@@ -277,18 +279,19 @@ int64_t auditor_slice(const struct portfolio *portfolio, int instrument, int64_t
     /* The most steps that are worth no more than the slice, or the least that the venue takes. */
     for (int64_t size = INT64_C(1) << 62; size > 0; size /= 2)
         if (size <= most - steps &&
-            compare_usd(portfolio, instrument, (steps + size) * rules->step, rules->slice_usd) <= 0)
+            compare_usd(portfolio, instrument, is_sell, (steps + size) * rules->step,
+                        rules->slice_usd) <= 0)
             steps += size;
     if (steps == 0)
         steps = 1;
-    while (steps < most && auditor_is_small(portfolio, instrument, steps * rules->step))
+    while (steps < most && auditor_is_small(portfolio, instrument, is_sell, steps * rules->step))
         steps++;
     return steps * rules->step;
 }
 
-bool auditor_is_small(const struct portfolio *portfolio, int instrument, int64_t lots)
+bool auditor_is_small(const struct portfolio *portfolio, int instrument, bool is_sell, int64_t lots)
 {
-    return compare_usd(portfolio, instrument, lots,
+    return compare_usd(portfolio, instrument, is_sell, lots,
                        auditor_rules_of(portfolio->set, instrument)->notional_usd) < 0;
 }
 
@@ -300,7 +303,7 @@ int64_t auditor_saleable(const struct portfolio *portfolio, const struct leg *le
     if (lots == 0)
         return 0;
     lots = lots / rules->step * rules->step;
-    if (lots == 0 || auditor_is_small(portfolio, leg->instrument, lots))
+    if (lots == 0 || auditor_is_small(portfolio, leg->instrument, leg->lots > 0, lots))
         return 0;
     *limit_ticks = auditor_limit(portfolio, leg->instrument, leg->lots > 0, lots);
     return lots;
@@ -349,6 +352,8 @@ void auditor_halt(const struct set *set, const struct rules *rules, int64_t sinc
                    : loss;
     if (rules->bracket_count > 0)
         others += rules->brackets[rules->bracket_count - 1].rate.at[PL_TIER_ALERT];
+    if (rules->underlying >= 0)
+        others += set->scenario_load.at[PL_TIER_ALERT];
     for (int tier = 0; tier < PL_TIER_COUNT; tier++) {
         int64_t missing = PL_PPM - others - loss - rules->haircut_long.at[tier];
         int64_t thousandths = is_charged(tier) ? 1000 : 0;
@@ -360,6 +365,12 @@ void auditor_halt(const struct set *set, const struct rules *rules, int64_t sinc
         }
         quote->halt_haircut.at[tier] = (missing * thousandths + 999) / 1000;
     }
+}
+
+static bool is_unlisted(const struct portfolio *portfolio, const struct leg *leg)
+{
+    const struct rules *rules = auditor_rules_of(portfolio->set, leg->instrument);
+    return leg->is_unlisted || !rules || rules->kind == PL_INSTRUMENT_VOLATILITY;
 }
 
 /* ---- where a leg may be ---------------------------------------------------------------------- */
@@ -381,7 +392,7 @@ static bool fill_ends(const struct portfolio *portfolio, const struct leg *leg, 
         mpz_set_ui(ends->value[e], 0);
         mpz_set_ui(ends->charge[e], 0);
     }
-    if (leg->is_unlisted || !auditor_rules_of(portfolio->set, leg->instrument)) {
+    if (is_unlisted(portfolio, leg)) {
         if (least < 0)
             mpz_neg(ends->value[0], scratch.unbounded);
         return false;
@@ -389,7 +400,8 @@ static bool fill_ends(const struct portfolio *portfolio, const struct leg *leg, 
     if (quote->is_priced && quote->status == PL_MARK_LIVE) {
         for (int e = 0; e < 2; e++) {
             mpz_set_si(ends->value[e], e ? most : least);
-            mpz_mul_si(ends->value[e], ends->value[e], quote->lot_vu);
+            mpz_mul_si(ends->value[e], ends->value[e],
+                       mpz_sgn(ends->value[e]) < 0 ? quote->short_vu : quote->lot_vu);
             charge_for(ends->charge[e], e ? most : least, quote);
         }
         return least == most;
@@ -413,6 +425,12 @@ static bool fill_ends(const struct portfolio *portfolio, const struct leg *leg, 
 /* Whether the excess cannot fall as the leg's value grows, whatever else is held. */
 static bool grows(const struct portfolio *portfolio, const struct leg *leg, int tier)
 {
+    return auditor_grows(portfolio, leg, tier, 0);
+}
+
+bool auditor_grows(const struct portfolio *portfolio, const struct leg *leg, int tier,
+                   int64_t scenarios)
+{
     const struct rules *rules = auditor_rules_of(portfolio->set, leg->instrument);
     const struct quote *quote = &portfolio->quotes[leg->instrument];
     if (!rules || leg->is_unlisted)
@@ -427,9 +445,9 @@ static bool grows(const struct portfolio *portfolio, const struct leg *leg, int 
     int64_t rate = rules->bracket_count ? rules->brackets[rules->bracket_count - 1].rate.at[tier]
                                         : 0;
     if (leg->lots <= 0 && leg->final_lots <= 0)
-        return PL_PPM + rules->haircut_short.at[tier] + confidence >= loads;
+        return PL_PPM + rules->haircut_short.at[tier] + confidence >= loads + scenarios;
     pl_i128 slope = PL_PPM - rules->haircut_long.at[tier] - quote->halt_haircut.at[tier] -
-                    confidence - loads - loss - rate;
+                    confidence - loads - loss - rate - scenarios;
     if (is_charged(tier) && quote->status == PL_MARK_LIVE)
         return slope * quote->lot_vu >= (pl_i128)PL_PPM * (quote->lot_vu - quote->low_vu);
     return slope >= 0;
@@ -520,6 +538,10 @@ static void excess_at(const struct portfolio *portfolio, int tier, int end, mpz_
         if ((losses >> d & 1) && mpz_cmp(scratch.losses[d], scratch.worst) > 0)
             mpz_set(scratch.worst, scratch.losses[d]);
     mpz_sub(excess, scratch.sum, scratch.worst);
+    if (portfolio->set->scenario_count > 0) {
+        auditor_scenario_charge(portfolio, tier, end, scratch.ends, scratch.part);
+        mpz_sub(excess, excess, scratch.part);
+    }
 }
 
 /* Fills the ends of all legs; false when the account leaves the exact range. */
@@ -543,7 +565,7 @@ static bool fill_scene(const struct portfolio *portfolio, bool *is_certain)
             mpz_add(scratch.total, scratch.total, scratch.part);
         }
     }
-    return !portfolio->is_beyond && mpz_cmp(scratch.total, scratch.value_max) <= 0 &&
+    return !portfolio->is_beyond && auditor_options_are_in_range(portfolio) && mpz_cmp(scratch.total, scratch.value_max) <= 0 &&
            mpz_cmpabs(scratch.cash[0], scratch.cash_max) <= 0 &&
            mpz_cmpabs(scratch.cash[1], scratch.cash_max) <= 0;
 }
@@ -601,7 +623,7 @@ static bool doubt_of(const struct portfolio *portfolio, const struct leg *leg,
                      enum pl_doubt_reason *reason)
 {
     const struct quote *quote = &portfolio->quotes[leg->instrument];
-    if (leg->is_unlisted || !auditor_rules_of(portfolio->set, leg->instrument))
+    if (is_unlisted(portfolio, leg))
         *reason = PL_DOUBT_UNLISTED;
     else if (!quote->is_priced)
         *reason = PL_DOUBT_NO_MARK;
@@ -638,10 +660,11 @@ static void collect_totals(const struct portfolio *portfolio, struct verdict *ve
         const struct leg *leg = &portfolio->legs[i];
         mpz_add(verdict->equity_low, verdict->equity_low, scratch.ends[i].value[0]);
         mpz_add(verdict->equity_high, verdict->equity_high, scratch.ends[i].value[1]);
-        if (leg->is_unlisted || !auditor_rules_of(portfolio->set, leg->instrument))
+        if (is_unlisted(portfolio, leg))
             continue;
         mpz_set_si(scratch.part, leg->lots);
-        mpz_mul_si(scratch.part, scratch.part, portfolio->quotes[leg->instrument].lot_vu);
+        const struct quote *quote = &portfolio->quotes[leg->instrument];
+        mpz_mul_si(scratch.part, scratch.part, leg->lots < 0 ? quote->short_vu : quote->lot_vu);
         mpz_abs(scratch.part, scratch.part);
         mpz_add(verdict->gross, verdict->gross, scratch.part);
     }

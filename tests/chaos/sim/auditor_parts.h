@@ -26,6 +26,8 @@
 #include "plimsoll/v1/forced_sale_order.pb-c.h"
 #include "plimsoll/v1/journal_entry.pb-c.h"
 #include "plimsoll/v1/margin_call.pb-c.h"
+#include "plimsoll/v1/mark.pb-c.h"
+#include "plimsoll/v1/parameter_set.pb-c.h"
 #include "tests/chaos/sim/auditor.h"
 
 enum { AUDITOR_NAMES_MAX = 256, HASH_BYTES = 32, DIGEST_BYTES = 16 };
@@ -103,6 +105,11 @@ struct holdings {
     uint8_t digest[DIGEST_BYTES];
 };
 
+enum { AUDITOR_SCENARIOS_MAX = 16 };
+struct grid {
+    int bits, first, count;
+    const int64_t *low[4], *high[4]; /* as it is, then with volatility up, mid, down */
+};
 struct mark {
     int instrument;
     bool is_given;
@@ -110,6 +117,7 @@ struct mark {
     uint64_t source_offset, tick;
     int64_t mantissa, low, high, event_time_ms;
     int exponent;
+    const struct grid *grid; /* of an option */
 };
 
 struct execution {
@@ -172,11 +180,20 @@ struct rules {
     int contract;        /* which one holds it, from 1; 0: none                  */
     int64_t bonus;
     const char *token;   /* NULL: not said */
+    int underlying; /* whose scenarios it takes part in; -1: none */
+    int volatility; /* of an option, and the rest */
+    bool is_put;
+    int64_t strike, expiry_ms;
 };
 struct contract {
     const char *name, *chain;
     int rule; /* as in the message */
     int64_t close_factor, full_below, small_usd;
+};
+struct scenario {
+    int64_t move;
+    int layer;
+    struct tiers weight;
 };
 struct set {
     uint64_t epoch, base_epoch; /* 0: not said */
@@ -187,6 +204,9 @@ struct set {
     int64_t order_valid_ms, order_overdue_ms, revision_pause_ms, restricted_hold_ms;
     int64_t hysteresis, watermark_age_ms_max, halt_ramp_ms, call_interval_ms_min, grace_ms;
     int64_t bad_debt_dust_usd;
+    int scenario_count;
+    struct scenario scenarios[AUDITOR_SCENARIOS_MAX];
+    struct tiers short_minimum, scenario_load; /* load: the largest weight times move */
 };
 
 /* The rules of an instrument; NULL where it is not listed. */
@@ -240,8 +260,12 @@ struct quote {
     enum pl_mark_status status; /* LIVE only while fresh */
     bool is_priced;
     int64_t ticks, lot_vu, low_vu, high_vu, bad_low_vu, bad_high_vu;
+    int64_t short_vu;           /* of a lot that is owed */
     bool is_stuck;              /* on a halted chain or bridge */
     struct tiers halt_haircut;  /* of what is owned, on top of its haircut */
+    /* Of an option: now and in each scenario; the underlying value of a lot. */
+    int64_t low[1 + AUDITOR_SCENARIOS_MAX], high[1 + AUDITOR_SCENARIOS_MAX];
+    int64_t notional_vu, doubtful_notional_vu, peak_vu;
 };
 /* Of a mark (which may not be given) under the rules, whatever the time. */
 struct quote auditor_quote(const struct rules *rules, const struct mark *mark);
@@ -258,6 +282,28 @@ struct portfolio {
     mpz_t cash, final_cash; /* VU */
     bool is_beyond;         /* pending orders cannot be valued */
 };
+
+/* Where one leg may be: its value and the charge for its price interval at each end. */
+struct ends {
+    mpz_t value[2], charge[2];
+};
+
+/* Options (auditor_options.c). */
+bool auditor_read_scenarios(const Plimsoll__V1__ParameterSet *from, struct set *set);
+bool auditor_read_option(const struct reader *reader,
+                         const Plimsoll__V1__ParameterSet__Instrument *from, struct rules *rules);
+bool auditor_options_are_valid(const struct set *set);
+/* Borrows from the message. NULL: bad. */
+struct grid *auditor_read_grid(const struct reader *reader, const Plimsoll__V1__OptionGrid *from);
+struct quote auditor_option_quote(const struct set *set, const struct rules *rules,
+                                  const struct mark *mark, const struct quote *under);
+/* Whether more of the leg never lowers the excess, with so much asked for by scenarios, ppm. */
+bool auditor_grows(const struct portfolio *portfolio, const struct leg *leg, int tier,
+                   int64_t scenarios);
+/* VU ppm; end 1 is the best. */
+void auditor_scenario_charge(const struct portfolio *portfolio, int tier, int end,
+                             const struct ends ends[], mpz_t charge);
+bool auditor_options_are_in_range(const struct portfolio *portfolio);
 
 /* Bounds of the excess at each tier. A bound that nothing gives is beyond 10^50 in size. */
 struct verdict {
@@ -292,8 +338,9 @@ void auditor_execute(struct portfolio *portfolio, int instrument, bool is_sell, 
 /* The limit of an order of so many lots, how many lots of so many an order may have, and whether so many are
  * too few for the venue. */
 int64_t auditor_limit(const struct portfolio *portfolio, int instrument, bool is_sell, int64_t lots);
-int64_t auditor_slice(const struct portfolio *portfolio, int instrument, int64_t whole);
-bool auditor_is_small(const struct portfolio *portfolio, int instrument, int64_t lots);
+int64_t auditor_slice(const struct portfolio *portfolio, int instrument, bool is_sell,
+                      int64_t whole);
+bool auditor_is_small(const struct portfolio *portfolio, int instrument, bool is_sell, int64_t lots);
 int64_t auditor_tradable(const struct portfolio *portfolio, const struct leg *leg,
                          int64_t *limit_ticks);
 /* The same if it may be sold by force. */

@@ -481,7 +481,7 @@ static bool is_decimal(const Plimsoll__V1__Decimal *from)
 struct mark *auditor_read_mark(const struct reader *reader, const struct pl_record *record)
 {
     const Plimsoll__V1__Mark *from = auditor_unpack_within(reader, &plimsoll__v1__mark__descriptor,
-                                                           record->value, 4 << 10);
+                                                           record->value, 64 << 10);
     if (!from || !auditor_is_id(from->instrument) || !is_key(record->key, from->instrument) ||
         !from->has_source_offset || from->source_offset > INT64_MAX ||
         !from->has_source_partition || from->source_partition < 0 || !from->has_tick ||
@@ -495,6 +495,9 @@ struct mark *auditor_read_mark(const struct reader *reader, const struct pl_reco
         from->high->exponent != from->price->exponent || from->low->mantissa <= 0 ||
         from->low->mantissa > from->price->mantissa || from->price->mantissa > from->high->mantissa)
         return NULL;
+    const struct grid *grid = from->grid ? auditor_read_grid(reader, from->grid) : NULL;
+    if (from->grid && !grid)
+        return NULL;
     struct mark *mark = auditor_take(reader->memory, sizeof(*mark));
     *mark = (struct mark){.instrument = auditor_name(reader->names, from->instrument),
                           .is_given = true,
@@ -505,7 +508,8 @@ struct mark *auditor_read_mark(const struct reader *reader, const struct pl_reco
                           .low = from->low->mantissa,
                           .high = from->high->mantissa,
                           .exponent = from->price->exponent,
-                          .event_time_ms = from->event_time_ms};
+                          .event_time_ms = from->event_time_ms,
+                          .grid = grid};
     return mark;
 }
 

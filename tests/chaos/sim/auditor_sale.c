@@ -251,7 +251,7 @@ static bool check_leg(const struct scene *scene, const struct account *account,
     if (most > 0)
         limit = auditor_limit(scene->portfolio, instrument, leg->lots > 0, (int64_t)order->lots);
     if (order->lots % (uint64_t)rules->step != 0 ||
-        order->lots > (uint64_t)auditor_slice(scene->portfolio, instrument, most))
+        order->lots > (uint64_t)auditor_slice(scene->portfolio, instrument, leg->lots > 0, most))
         return auditor_find(finding, V_ORDER,
                             "account %s order %s: %" PRIu64 " lots of %s are no steps or more than a "
                             "slice", id, order_id, order->lots, order->instrument);
@@ -289,8 +289,8 @@ static bool is_extension(const struct scene *scene, const struct account *accoun
     auditor_fill(scene, account, state, scene->trial);
     const struct leg *leg = auditor_find_leg(scene->trial, instrument);
     int64_t whole = auditor_saleable(scene->trial, leg, &limit), lots = (int64_t)order->lots;
-    return auditor_is_small(scene->trial, instrument, lots - step) ||
-           (lots == whole && auditor_is_small(scene->trial, instrument, step));
+    return auditor_is_small(scene->trial, instrument, leg->lots > 0, lots - step) ||
+           (lots == whole && auditor_is_small(scene->trial, instrument, leg->lots > 0, step));
 }
 
 /* The proof on one order, and that no lot less would do (G9). */
@@ -341,10 +341,14 @@ static bool check_cost(const struct scene *scene, const struct account *account,
     for (int i = 0; i < decision->order_count; i++) {
         const Plimsoll__V1__ForcedSaleOrder *order = decision->orders[i];
         int instrument = auditor_name(scene->names, order->instrument);
-        mpz_set_si(part, scene->quotes[instrument].ticks - order->limit_price->mantissa);
+        const struct quote *quote = &scene->quotes[instrument];
+        bool is_sell = order->side == PLIMSOLL__V1__FORCED_SALE_ORDER__SIDE__SIDE_SELL;
+        mpz_set_si(part, order->limit_price->mantissa);
+        mpz_mul_si(part, part, auditor_rules_of(scene->set, instrument)->multiplier);
+        mpz_set_si(bound, is_sell ? quote->lot_vu : quote->short_vu); /* scratch */
+        mpz_sub(part, part, bound);
         mpz_abs(part, part);
         mpz_mul_ui(part, part, order->lots);
-        mpz_mul_si(part, part, auditor_rules_of(scene->set, instrument)->multiplier);
         mpz_add(cost, cost, part);
     }
     for (int i = 0; is_right && i < decision->order_count; i++) {
@@ -380,7 +384,7 @@ static bool is_sliced(const struct scene *scene, const struct account *account,
     for (int i = 0; !is_found && i < scene->trial->leg_count; i++) {
         const struct leg *leg = &scene->trial->legs[i];
         int64_t limit = 0, lots = auditor_saleable(scene->trial, leg, &limit);
-        is_found = lots > 0 && auditor_slice(scene->trial, leg->instrument, lots) < lots;
+        is_found = lots > 0 && auditor_slice(scene->trial, leg->instrument, leg->lots > 0, lots) < lots;
     }
     return is_found;
 }

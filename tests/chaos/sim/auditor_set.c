@@ -202,7 +202,7 @@ static bool is_derived_well(const Plimsoll__V1__ParameterSet__Haircut *from,
 }
 
 /* V1, V3, V6 and V7 of one instrument at one tier. A haircut may come to its cap. */
-static bool is_valid_at(const struct rules *rules, int t)
+static bool is_valid_at(const struct rules *rules, int t, int64_t scenarios)
 {
     int64_t loads = 0, loss = 0, rate = 0;
     for (int i = 0; i < rules->load_count; i++)
@@ -215,10 +215,11 @@ static bool is_valid_at(const struct rules *rules, int t)
     int64_t haircut = rules->haircut_long.at[t] > rules->cap ? rules->haircut_long.at[t]
                                                              : rules->cap;
     int64_t held = (rules->cap > 0 ? haircut : rules->haircut_long.at[t]) + loads + loss + rate +
-                   rules->confidence;
+                   scenarios + rules->confidence;
     return rules->haircut_long.at[t] + rules->haircut_short.at[t] >= 0 &&
            (rules->kind != PL_INSTRUMENT_SPOT || held <= PL_PPM) && held <= 1 << 23 &&
-           size_of(rules->haircut_short.at[t]) + loads + loss + rate + rules->confidence <= 1 << 23;
+           size_of(rules->haircut_short.at[t]) + loads + loss + rate + scenarios +
+                   rules->confidence <= 1 << 23;
 }
 
 /* How its venue takes orders. */
@@ -255,8 +256,9 @@ static bool has_confirmations(const Plimsoll__V1__ParameterSet__Instrument *from
     return is_good;
 }
 
-static bool read_instrument(const Plimsoll__V1__ParameterSet *set,
-                            const Plimsoll__V1__ParameterSet__Instrument *from, struct rules *rules)
+static bool read_instrument(const struct reader *reader, const Plimsoll__V1__ParameterSet *set,
+                            const Plimsoll__V1__ParameterSet__Instrument *from,
+                            const struct tiers *scenario_load, struct rules *rules)
 {
     if (!auditor_is_enum(from->has_kind, (int)from->kind,
                          &plimsoll__v1__parameter_set__instrument__kind__descriptor) ||
@@ -286,12 +288,13 @@ static bool read_instrument(const Plimsoll__V1__ParameterSet *set,
         !read_price_rules(from->price_rules, rules) ||
         !is_ordered(&rules->haircut_long) || !is_ordered(&rules->haircut_short) ||
         (from->haircut_model && !read_model(from->haircut_model, rules)) ||
-        (from->haircut && (!set->has_base_epoch || !is_derived_well(from->haircut, rules))))
+        (from->haircut && (!set->has_base_epoch || !is_derived_well(from->haircut, rules))) ||
+        !auditor_read_option(reader, from, rules))
         return false;
     rules->own_haircut = from->haircut ? from->haircut->base_haircut->maintenance
                                        : from->haircut_long->maintenance;
     for (int t = 0; t < PL_TIER_COUNT; t++)
-        if (!is_valid_at(rules, t))
+        if (!is_valid_at(rules, t, rules->underlying >= 0 ? scenario_load->at[t] : 0))
             return false;
     return true;
 }
@@ -453,6 +456,8 @@ struct set *auditor_read_set(const struct reader *reader, const struct pl_record
     struct set *set = auditor_take(reader->memory, sizeof(*set));
     set->epoch = from->epoch;
     set->base_epoch = from->has_base_epoch ? from->base_epoch : 0;
+    if (!auditor_read_scenarios(from, set))
+        return NULL;
     for (size_t i = 0; i < from->n_instruments; i++) {
         if (!auditor_is_id(from->instruments[i]->instrument))
             return NULL;
@@ -464,14 +469,15 @@ struct set *auditor_read_set(const struct reader *reader, const struct pl_record
     for (size_t i = 0; i < from->n_instruments; i++) {
         int number = auditor_name(reader->names, from->instruments[i]->instrument);
         if (set->rules[number].is_listed ||
-            !read_instrument(from, from->instruments[i], &set->rules[number]))
+            !read_instrument(reader, from, from->instruments[i], &set->scenario_load,
+                             &set->rules[number]))
             return NULL;
     }
     for (size_t i = 0; i < from->n_instruments; i++)
         if (from->instruments[i]->peg && !is_peg(from, from->instruments[i]->peg))
             return NULL;
-    return are_proportional(set) && read_policy(reader, from, set) &&
-                   auditor_read_contracts(reader, from, set)
+    return are_proportional(set) && auditor_options_are_valid(set) &&
+                   read_policy(reader, from, set) && auditor_read_contracts(reader, from, set)
                ? set
                : NULL;
 }
@@ -491,7 +497,12 @@ bool auditor_set_follows(const struct set *last, const struct set *next)
         const struct rules *before = auditor_rules_of(last, i), *after = auditor_rules_of(next, i);
         if (before && after &&
             (before->lot_decimals != after->lot_decimals ||
-             before->tick_decimals != after->tick_decimals))
+             before->tick_decimals != after->tick_decimals ||
+             (before->kind == PL_INSTRUMENT_OPTION) != (after->kind == PL_INSTRUMENT_OPTION)))
+            return false;
+        if (before && after && before->kind == PL_INSTRUMENT_OPTION &&
+            (before->underlying != after->underlying || before->is_put != after->is_put ||
+             before->strike != after->strike || before->expiry_ms != after->expiry_ms))
             return false;
     }
     /* Nothing derived from an older base set than the one in force comes from. */

@@ -125,7 +125,7 @@ sim_bug(clock_goes_back ${LIQUIDATION} "I4,I8,I12,V,I6" 2000
 
 sim_bug(stale_marks lib/exposure/market.c "I4,V" 500
   [==[    if (mark->status == PL_MARK_LIVE &&
-        !is_fresh(mark->event_time_ms, now_ms, instrument->price_rules.age_ms_max))]==]
+        !pl_mark_is_fresh(mark->event_time_ms, now_ms, instrument->price_rules.age_ms_max))]==]
   [==[    if (false)]==])
 
 sim_bug(stale_watermark services/liquidation/decide.c "I4,V" 1000
@@ -149,8 +149,8 @@ sim_bug(forgotten_restart services/liquidation/partition.c "I8,V,I1" 2000
   [==[    partition->audit_mono_ms]==])
 
 sim_bug(flipped_rounding lib/exposure/plan.c "V" 500
-  [==[pl_div_floor((pl_i128)quote->ticks * (PL_PPM - discount_ppm), PL_PPM)]==]
-  [==[pl_div_ceil((pl_i128)quote->ticks * (PL_PPM - discount_ppm), PL_PPM)]==])
+  [==[pl_div_floor((pl_i128)quote->lot_vu * (PL_PPM - discount_ppm), whole)]==]
+  [==[pl_div_ceil((pl_i128)quote->lot_vu * (PL_PPM - discount_ppm), whole)]==])
 
 # The dry run of a parameter set takes effect.
 sim_bug(shadow_decides services/liquidation/apply.c "I1,V,I4,I8,I11,I12" 500
@@ -255,9 +255,9 @@ sim_bug(call_without_bonus lib/exposure/call.c "V order" 1000
 
 # A halt of the chain, and nobody looks at the holders.
 sim_bug(halt_unseen lib/exposure/market.c "I8,V,I11,I4" 1000
-  [==[        if (!has_changed && quotes_are_equal(&quote, &market->quotes[i]))]==]
+  [==[        if (!has_changed && pl_quotes_are_equal(&quote, &market->quotes[i]))]==]
   [==[        quote.is_stuck = has_changed ? market->quotes[i].is_stuck : quote.is_stuck;
-        if (quotes_are_equal(&quote, &market->quotes[i]))]==])
+        if (pl_quotes_are_equal(&quote, &market->quotes[i]))]==])
 
 # Of several ways to a dependency the first counts, not the worst.
 sim_bug(first_path lib/exposure/lookthrough.c "V,I4,I8" 1000
@@ -311,3 +311,28 @@ sim_bug(redis_matters ${LIQUIDATION} "I14" 400
   [==[        pl_cache_put_mark(service->cache, &service->venue.names->ids[news->instrument], mark);]==]
   [==[        if (!pl_cache_put_mark(service->cache, &service->venue.names->ids[news->instrument], mark))
             service->partitions[0].last_entry_mono_ms = 0;]==])
+
+# What an account owes of an option is taken for what it would fetch.
+sim_bug(option_sides lib/exposure/options.c "V,I4,I8" 500
+  [==[lots < 0 ? values->high : values->low;]==]
+  [==[lots < 0 ? values->low : values->low;]==])
+
+# The worst scenario is the last bad one.
+sim_bug(mild_scenario lib/exposure/options.c "V,I4,I8" 500
+  [==[        if (-gain * weight > most) {]==]
+  [==[        if (-gain * weight > 0) {]==])
+
+# The underlying moves, and nobody looks at the holders of its options.
+sim_bug(option_unseen lib/exposure/options.c "V,I4,I8,I11" 1000
+  [==[        market->changed_mask |= (uint64_t)1 << (i % 64); /* G3 */]==]
+  [==[]==])
+
+# Options owed have no minimum.
+sim_bug(no_minimum lib/exposure/options.c "V,I4,I8" 1000
+  [==[    if (minimum > worst.charge) {]==]
+  [==[    if (false) {]==])
+
+# An underlying that is not there yet is taken to lose what it would lose if it were.
+sim_bug(scenario_ends lib/exposure/options.c "V,I4,I8" 1000
+  [==[    if (is_open && pl_grows_in_scenarios(market, leg, tier)) {]==]
+  [==[    if (false) {]==])

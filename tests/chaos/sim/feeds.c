@@ -36,6 +36,7 @@ static struct {
     bool has_halted; /* single accounts                                                           */
     struct pl_market markets[WORLD_SETS];
     struct pl_mark marks[PL_INSTRUMENTS_MAX];
+    struct pl_option_grid grids[WORLD_INSTRUMENTS_MAX];
 } s_feeds;
 
 static int64_t between(int64_t least, int64_t most)
@@ -51,6 +52,37 @@ static bool once_in(unsigned times)
 unsigned feeds_set(void)
 {
     return s_feeds.set;
+}
+
+/* ---- options -------------------------------------------------------------------------------------- */
+
+static bool is_option(unsigned i)
+{
+    return world_instruments[i].kind == PL_INSTRUMENT_OPTION;
+}
+
+/* A coarse grid around the underlying's price: wide brackets, and prices that leave it. */
+static const struct pl_option_grid *fill_grid(unsigned i)
+{
+    enum { BITS = 2 };
+    struct pl_option_grid *grid = &s_feeds.grids[i];
+    const int64_t ticks = s_feeds.ticks[WORLD_UNDERLYING];
+    const double volatility = (double)s_feeds.ticks[WORLD_VOLATILITY] / 10000;
+    const double factors[PL_LAYER_COUNT] = { 1, 1.4, 1, 0.7 };
+    const unsigned octave = 63 - (unsigned)__builtin_clzll((uint64_t)ticks);
+    grid->grid = (struct pl_grid){ .bits = BITS, .first_cell = (octave - 2) << BITS,
+                                   .node_count = 4 * 4 + 1 };
+    for (unsigned layer = 0; layer < PL_LAYER_COUNT; layer++) {
+        const struct pl_bracket_terms terms = {
+            .type = i == WORLD_CALL ? PL_OPTION_CALL : PL_OPTION_PUT,
+            .strike_ticks = records_strike(i),
+            .tick_decimals = world_instruments[WORLD_UNDERLYING].tick_decimals,
+            .lot_decimals = world_instruments[i].lot_decimals, .forward_ratio = 1,
+            .volatility = volatility * factors[layer], .years = 0.1 };
+        enum pl_err err = pl_bracket_fill(&grid->grid, &terms, grid->low[layer], grid->high[layer]);
+        pl_assert(!err);
+    }
+    return grid;
 }
 
 /* ---- marks -------------------------------------------------------------------------------------- */
@@ -75,13 +107,17 @@ static void send_mark(unsigned i)
         mark.event_time_ms += between(1000, 20000);
     if (bad == MARK_WIDE)
         mark.high_mantissa = ticks * between(2, 12);
+    if (is_option(i))
+        mark.grid = fill_grid(i);
+    if (is_option(i) && bad == MARK_WIDE)
+        mark.grid = NULL; /* a mark that says nothing of an option */
     records_mark(i, &mark);
 }
 
 static void move(unsigned i)
 {
     int64_t step = s_feeds.ticks[i] * between(-world.swarm.move_ppm, world.swarm.move_ppm) / 1000000;
-    if (i != 4) /* the coin that is worth a dollar hardly moves */
+    if (i != 4 && !is_option(i)) /* the coin that is worth a dollar hardly moves */
         s_feeds.ticks[i] += step;
     s_feeds.source_offset++;
     s_feeds.tick[i] = 0;
@@ -151,6 +187,8 @@ static void place(struct world_account *account)
             .high_mantissa = ticks + ticks / 500,
             .exponent = -(int32_t)world_instruments[i].tick_decimals,
             .event_time_ms = world_now_ms() };
+        if (is_option(i))
+            s_feeds.marks[index].grid = fill_grid(i);
         if (account->lots[i] != 0)
             fill_leg(names, i, account->lots[i], &legs[portfolio.leg_count++]);
     }
@@ -179,6 +217,9 @@ static void trade(struct world_account *account)
     (void)records_set(s_feeds.set, &names);
     for (unsigned i = 0; i < WORLD_INSTRUMENTS_MAX; i++) {
         bool is_listed = pl_names_find(names, &world_instruments[i].id, &index);
+        account->lots[i] = 0;
+        if (i == WORLD_VOLATILITY || (is_option(i) && !is_listed))
+            continue;
         account->lots[i] = once_in(is_listed ? 2 : 10)
                                ? lots_worth(i, between(is_listed ? -40000 : 100, 80000))
                                : 0;
@@ -431,7 +472,7 @@ static void publish_bad_set(void)
 static void derive_haircuts(void)
 {
     struct records_haircuts *haircuts = &s_feeds.haircuts;
-    for (unsigned i = 0; i + 1 < WORLD_INSTRUMENTS_MAX; i++) {
+    for (unsigned i = 0; i < 4; i++) {
         if (once_in(4))
             haircuts->raised[i] = HAIRCUT_STEP_PPM * (int32_t)between(0, HAIRCUT_RAISED_MAX);
         if (haircuts->climbed[i] < haircuts->raised[i])

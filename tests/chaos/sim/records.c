@@ -13,7 +13,7 @@
 #include "plimsoll/v1/position.pb-c.h"
 #include "tests/chaos/sim/world.h"
 
-enum { WIRE_BYTES = 8 << 20, PACKED_BYTES = 16 << 10, TOO_LARGE_BYTES = 257 << 10 };
+enum { RECORDS_SCENARIOS = 8, WIRE_BYTES = 8 << 20, PACKED_BYTES = 16 << 10, TOO_LARGE_BYTES = 257 << 10 };
 
 /* In the order of ids, as holdings list them. */
 const struct world_instrument world_instruments[WORLD_INSTRUMENTS_MAX] = {
@@ -22,6 +22,10 @@ const struct world_instrument world_instruments[WORLD_INSTRUMENTS_MAX] = {
     { { 3, "ETH" }, 4, 2, PL_INSTRUMENT_SPOT, 300000 },
     { { 3, "SOL" }, 2, 3, PL_INSTRUMENT_SPOT, 150000 },
     { { 4, "USDC" }, 2, 4, PL_INSTRUMENT_SPOT, 10000 },
+    /* An option's base price is that of its underlying: it is traded by the amount underneath. */
+    { { 5, "X-ETH" }, 2, 2, PL_INSTRUMENT_OPTION, 300000 },
+    { { 5, "Y-ETH" }, 3, 2, PL_INSTRUMENT_OPTION, 300000 },
+    { { 5, "Z-VOL" }, 0, 4, PL_INSTRUMENT_VOLATILITY, 8000 },
 };
 
 /* What the sets differ in. */
@@ -36,13 +40,13 @@ static const struct set_choice {
 } s_choices[WORLD_SETS] = {
     { { 1, 0, 1, 0, 1 }, { 1, 0, 1, 0, 1 }, false, false, false, false, false, 0, 5000, 3000, 2500, 1500, 1000,
       3000, 4000, 0, 0, 0, 0, 0, 0 },
-    { { 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 1 }, true, true, true, true, false, 1500, 10000, 2500, 3000, 2000, 1500,
+    { { 1, 1, 1, 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 1, 1, 1 }, true, true, true, true, false, 1500, 10000, 2500, 3000, 2000, 1500,
       4000, 5000, 6000, 2500, 3000, 100000,
       PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_MORPHO, 0 },
     { { 1, 1, 1, 0, 1 }, { 1, 1, 1, 0, 0 }, true, false, false, false, true, 0, 8000, 3000, 2000, 1000, 800,
       2000, 6000, 0, 6000, 0, 300, PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_AAVE_V3,
       8000 },
-    { { 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 0 }, false, true, false, true, false, 1000, 3000, 4000, 4000, 2500, 2000,
+    { { 1, 1, 1, 1, 1, 1, 0, 1 }, { 1, 1, 1, 1, 0, 1 }, false, true, false, true, false, 1000, 3000, 4000, 4000, 2500, 2000,
       5000, 4500, 1500, 0, 1200, 0,
       PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_COMPOUND_V3, 3000 },
 };
@@ -60,16 +64,19 @@ typedef Plimsoll__V1__ParameterSet__TierPpm tiers;
 
 struct set_message {
     Plimsoll__V1__ParameterSet set;
-    Plimsoll__V1__ParameterSet__Instrument instruments[WORLD_INSTRUMENTS_MAX], *instrument_list[5];
+    Plimsoll__V1__ParameterSet__Instrument instruments[WORLD_INSTRUMENTS_MAX], *instrument_list[WORLD_INSTRUMENTS_MAX];
     Plimsoll__V1__ParameterSet__PriceRules rules[WORLD_INSTRUMENTS_MAX];
-    Plimsoll__V1__ParameterSet__FactorLoad loads[WORLD_INSTRUMENTS_MAX], *load_lists[5];
-    Plimsoll__V1__ParameterSet__Bracket brackets[WORLD_INSTRUMENTS_MAX], *bracket_lists[5];
-    Plimsoll__V1__ParameterSet__DependencyLoss losses[WORLD_INSTRUMENTS_MAX], *loss_lists[5];
+    Plimsoll__V1__ParameterSet__FactorLoad loads[WORLD_INSTRUMENTS_MAX], *load_lists[WORLD_INSTRUMENTS_MAX];
+    Plimsoll__V1__ParameterSet__Bracket brackets[WORLD_INSTRUMENTS_MAX], *bracket_lists[WORLD_INSTRUMENTS_MAX];
+    Plimsoll__V1__ParameterSet__DependencyLoss losses[WORLD_INSTRUMENTS_MAX], *loss_lists[WORLD_INSTRUMENTS_MAX];
     Plimsoll__V1__ParameterSet__HaircutModel models[WORLD_INSTRUMENTS_MAX];
     Plimsoll__V1__ParameterSet__Haircut haircuts[WORLD_INSTRUMENTS_MAX];
     Plimsoll__V1__ParameterSet__Haircut__Move moves[WORLD_INSTRUMENTS_MAX];
-    tiers bases[5], targets[5], multiples, horizons, none;
-    tiers haircuts_long[5], haircuts_short[5], load_tiers[5], bracket_tiers[5], loss_tiers[5];
+    Plimsoll__V1__ParameterSet__Option options[WORLD_INSTRUMENTS_MAX];
+    Plimsoll__V1__ParameterSet__Scenario scenarios[RECORDS_SCENARIOS], *scenario_list[RECORDS_SCENARIOS];
+    tiers scenario_tiers[RECORDS_SCENARIOS], short_minimum;
+    tiers bases[WORLD_INSTRUMENTS_MAX], targets[WORLD_INSTRUMENTS_MAX], multiples, horizons, none;
+    tiers haircuts_long[WORLD_INSTRUMENTS_MAX], haircuts_short[WORLD_INSTRUMENTS_MAX], load_tiers[WORLD_INSTRUMENTS_MAX], bracket_tiers[WORLD_INSTRUMENTS_MAX], loss_tiers[WORLD_INSTRUMENTS_MAX];
     Plimsoll__V1__ParameterSet__Factor factor, *factors[1];
     Plimsoll__V1__ParameterSet__Dependency dependencies[5], *dependency_list[5];
     Plimsoll__V1__ParameterSet__Exposure exposures[7], *exposure_list[7];
@@ -79,7 +86,7 @@ struct set_message {
     Plimsoll__V1__ParameterSet__Source source, *sources[1];
     Plimsoll__V1__ParameterSet__Policy policy, *policies[1];
     Plimsoll__V1__ParameterSet__Confirmations credits[2], *credit_list[2];
-    Plimsoll__V1__ParameterSet__Rung rungs[WORLD_INSTRUMENTS_MAX][2], *rung_lists[5][2];
+    Plimsoll__V1__ParameterSet__Rung rungs[WORLD_INSTRUMENTS_MAX][2], *rung_lists[WORLD_INSTRUMENTS_MAX][2];
     Plimsoll__V1__ParameterSet__Contract contract, *contracts[1];
     Plimsoll__V1__ParameterSet__Contract__Asset assets[WORLD_INSTRUMENTS_MAX], *asset_list[5];
     char *order[WORLD_INSTRUMENTS_MAX], *price_sources[1], *members[2];
@@ -148,6 +155,10 @@ static void fill_haircut(struct set_message *to, unsigned i, const struct record
 static void fill_weights(struct set_message *to, unsigned i, const struct set_choice *choice)
 {
     Plimsoll__V1__ParameterSet__Instrument *instrument = &to->instruments[i];
+    if (world_instruments[i].kind >= PL_INSTRUMENT_OPTION) {
+        instrument->haircut_long = instrument->haircut_short = fill_tiers(&to->haircuts_long[i], 0);
+        return;
+    }
     instrument->haircut_long = fill_tiers(&to->haircuts_long[i], i == 4 ? 500 : 5000);
     instrument->haircut_short = fill_tiers(&to->haircuts_short[i], i == 4 ? 600 : 6000);
     if (choice->has_factor && i < 3) {
@@ -213,6 +224,48 @@ static void fill_venue(struct set_message *to, unsigned i, const struct set_choi
         PUT(instrument, slice_usd_max, 15000);
 }
 
+/* A call above the price, a put below it; what they are worth is the feeds' to say. */
+static void fill_option(struct set_message *to, unsigned i)
+{
+    Plimsoll__V1__ParameterSet__Option *option = &to->options[i];
+    plimsoll__v1__parameter_set__option__init(option);
+    PUT(option, type, i == WORLD_CALL ? PLIMSOLL__V1__PARAMETER_SET__OPTION__TYPE__TYPE_CALL
+                                      : PLIMSOLL__V1__PARAMETER_SET__OPTION__TYPE__TYPE_PUT);
+    option->underlying = text(world_instruments[WORLD_UNDERLYING].id.text);
+    option->volatility = text(world_instruments[WORLD_VOLATILITY].id.text);
+    PUT(option, strike_ticks, records_strike(i));
+    PUT(option, expiry_ms, INT64_MAX / 2);
+    to->instruments[i].option = option;
+}
+
+/* The same for all sets; weights fall from the strictest tier. */
+static void fill_scenarios(struct set_message *to)
+{
+    static const struct {
+        int32_t move_ppm, weight_ppm;
+        Plimsoll__V1__ParameterSet__Scenario__Layer layer;
+    } rows[RECORDS_SCENARIOS] = {
+        { 0, 900000, PLIMSOLL__V1__PARAMETER_SET__SCENARIO__LAYER__LAYER_UP },
+        { 0, 900000, PLIMSOLL__V1__PARAMETER_SET__SCENARIO__LAYER__LAYER_DOWN },
+        { 100001, 800000, PLIMSOLL__V1__PARAMETER_SET__SCENARIO__LAYER__LAYER_UP },
+        { -100001, 800000, PLIMSOLL__V1__PARAMETER_SET__SCENARIO__LAYER__LAYER_DOWN },
+        { 160000, 700000, PLIMSOLL__V1__PARAMETER_SET__SCENARIO__LAYER__LAYER_MID },
+        { -160000, 700000, PLIMSOLL__V1__PARAMETER_SET__SCENARIO__LAYER__LAYER_UP },
+        { 5000000, 32000, PLIMSOLL__V1__PARAMETER_SET__SCENARIO__LAYER__LAYER_UP },
+        { -660000, 240000, PLIMSOLL__V1__PARAMETER_SET__SCENARIO__LAYER__LAYER_UP },
+    };
+    for (unsigned s = 0; s < RECORDS_SCENARIOS; s++) {
+        plimsoll__v1__parameter_set__scenario__init(&to->scenarios[s]);
+        PUT(&to->scenarios[s], move_ppm, rows[s].move_ppm);
+        PUT(&to->scenarios[s], layer, rows[s].layer);
+        to->scenarios[s].weight = fill_tiers(&to->scenario_tiers[s], rows[s].weight_ppm / 12);
+        to->scenario_list[s] = &to->scenarios[s];
+    }
+    to->set.n_scenarios = RECORDS_SCENARIOS;
+    to->set.scenarios = to->scenario_list;
+    to->set.short_option_minimum = fill_tiers(&to->short_minimum, 1500);
+}
+
 static void fill_instrument(struct set_message *to, unsigned i, const struct set_choice *choice)
 {
     Plimsoll__V1__ParameterSet__Instrument *instrument = &to->instruments[i];
@@ -223,7 +276,12 @@ static void fill_instrument(struct set_message *to, unsigned i, const struct set
     PUT(instrument, lot_decimals, world_instruments[i].lot_decimals);
     PUT(instrument, tick_decimals, world_instruments[i].tick_decimals);
     fill_weights(to, i, choice);
-    PUT(instrument, confidence_ppm, choice->confidence_ppm);
+    PUT(instrument, confidence_ppm,
+        world_instruments[i].kind == PL_INSTRUMENT_OPTION ? 0 : choice->confidence_ppm);
+    if (world_instruments[i].kind == PL_INSTRUMENT_OPTION)
+        fill_option(to, i);
+    else if (i == WORLD_UNDERLYING && choice->lists[WORLD_CALL])
+        instrument->scenario_underlying = text(world_instruments[i].id.text);
     PUT(instrument, sale_discount_ppm, choice->discount_ppm);
     plimsoll__v1__parameter_set__price_rules__init(rules);
     to->price_sources[0] = text("venue");
@@ -235,7 +293,7 @@ static void fill_instrument(struct set_message *to, unsigned i, const struct set
     PUT(rules, bad_mark_low_ppm, 700000);
     PUT(rules, bad_mark_high_ppm, 1200000);
     instrument->price_rules = rules;
-    if (i % 2 == 0) /* the others live on no chain */
+    if (i % 2 == 0 && i < 5) /* the others live on no chain */
         instrument->chain = text("chain");
     if (i == 2)
         instrument->bridge = text("bridge");
@@ -310,7 +368,7 @@ static void fill_policy(struct set_message *to, const struct set_choice *choice)
     policy->liquidity_order = to->order;
     /* From the last to the first: neither by id nor by number. */
     for (unsigned i = WORLD_INSTRUMENTS_MAX; i-- > 0;)
-        if (choice->lists[i] && choice->sells[i])
+        if (choice->lists[i] && choice->sells[i] && i != WORLD_VOLATILITY)
             to->order[policy->n_liquidity_order++] = text(world_instruments[i].id.text);
     PUT(policy, order_valid_ms, choice->valid_ms);
     PUT(policy, order_overdue_ms, choice->overdue_ms);
@@ -351,7 +409,7 @@ static void fill_contract(struct set_message *to, const struct set_choice *choic
         PUT(contract, small_usd, 2000);
     }
     contract->assets = to->asset_list;
-    for (unsigned i = 0; i < WORLD_INSTRUMENTS_MAX; i += 2) {
+    for (unsigned i = 0; i < WORLD_CALL; i += 2) { /* spot */
         Plimsoll__V1__ParameterSet__Contract__Asset *asset = &to->assets[i];
         plimsoll__v1__parameter_set__contract__asset__init(asset);
         asset->instrument = text(world_instruments[i].id.text);
@@ -378,7 +436,7 @@ static void fill_set(struct set_message *to, const struct set_choice *choice, ui
         if (!choice->lists[i])
             continue;
         fill_instrument(to, i, choice);
-        if (haircuts->raised[i] > 0)
+        if (haircuts->raised[i] > 0 && i < 5)
             fill_haircut(to, i, haircuts);
         to->instrument_list[to->set.n_instruments++] = &to->instruments[i];
     }
@@ -398,10 +456,17 @@ static void fill_set(struct set_message *to, const struct set_choice *choice, ui
     to->set.n_sources = 1;
     to->set.sources = to->sources;
     fill_contract(to, choice);
+    if (choice->lists[WORLD_CALL])
+        fill_scenarios(to);
     fill_policy(to, choice);
     to->policies[0] = &to->policy;
     to->set.n_policies = 1;
     to->set.policies = to->policies;
+}
+
+int64_t records_strike(unsigned instrument)
+{
+    return instrument == WORLD_CALL ? 310000 : 290000;
 }
 
 static struct pl_bytes_view pack_set(unsigned set, uint64_t epoch,

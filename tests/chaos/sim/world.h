@@ -33,7 +33,8 @@
 enum {
     WORLD_WORKERS_MAX = 8,
     WORLD_ACCOUNTS_MAX = 32,
-    WORLD_INSTRUMENTS_MAX = 5,
+    WORLD_INSTRUMENTS_MAX = 8, WORLD_UNDERLYING = 2, WORLD_CALL = 5, WORLD_PUT = 6,
+    WORLD_VOLATILITY = 7,
     WORLD_PARTITIONS_MAX = 3,
     WORLD_SETS = 4,              /* parameter sets to choose from                              */
     WORLD_BOOK_ACCOUNTS_MAX = 1024, /* book.accounts_max: room for 64 fills of each account        */
@@ -230,6 +231,8 @@ unsigned feeds_set(void);
 
 void records_begin(void);
 struct pl_wire *records_wire(void);
+/* Of an option, in ticks of its underlying. */
+int64_t records_strike(unsigned instrument);
 void records_mark(unsigned instrument, const struct pl_mark *mark);
 /* What an effective set says beyond its base: nothing where `raised` is 0. The alert and initial tiers
  * stand `raised` above the base set's haircut, end and maintenance `climbed`, on their way there. */

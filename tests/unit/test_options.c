@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options in the exposure library, worked by hand: ETH at 100 USD, a call on it with a coarse grid
+ * of USD 16 around there, two scenarios. Values, requirement, netting against the underlying,
+ * minimum, roundings, bounds while a mark is bad, limits of a sale, and what a set is refused for.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "tests/support/build.h"
+
+static struct build build;
+static struct pl_option_grid grid;
+static uint32_t eth, call, put, vol, fine;
+
+/* USD per lot at 64, 80, 96, 112, 128, 160 USD; owed is one more. */
+static const int64_t PLAIN[] = {1, 2, 6, 14, 28, 60}, UP[] = {2, 4, 9, 18, 32, 64};
+
+static void fill_layer(enum pl_layer layer, const int64_t values[6])
+{
+    for (int i = 0; i < 6; i++) {
+        grid.low[layer][i] = values[i] * (int64_t)BUILD_USD;
+        grid.high[layer][i] = (values[i] + 1) * (int64_t)BUILD_USD;
+    }
+}
+
+static uint32_t list_option(const char *id, enum pl_option_type type)
+{
+    uint32_t option = build_instrument(&build, id, PL_INSTRUMENT_OPTION, 0, 0);
+    struct pl_instrument *row = &build.parameters.instruments[option];
+    row->option = (struct pl_option_terms){.type = type, .underlying = eth, .volatility = vol,
+                                           .strike_ticks = 100, .expiry_ms = 1};
+    row->has_scenarios = true;
+    row->scenario_underlying = eth;
+    return option;
+}
+
+static void list(void)
+{
+    struct pl_parameters *set = &build.parameters;
+    build_init(&build);
+    eth = build_instrument(&build, "ETH", PL_INSTRUMENT_SPOT, 0, 0);
+    fine = build_instrument(&build, "FINE", PL_INSTRUMENT_PERP, 12, 0);
+    vol = build_instrument(&build, "VOL", PL_INSTRUMENT_VOLATILITY, 0, 4);
+    call = list_option("C", PL_OPTION_CALL);
+    put = list_option("P", PL_OPTION_PUT);
+    for (uint32_t i = eth; i <= fine; i++) {
+        set->instruments[i].has_scenarios = true;
+        set->instruments[i].scenario_underlying = eth;
+    }
+    set->scenario_count = 2;
+    set->scenarios[0] = (struct pl_option_scenario){120000, PL_LAYER_UP, build_flat(800000)};
+    set->scenarios[1] = (struct pl_option_scenario){-200000, PL_LAYER_MID, build_flat(800000)};
+    set->short_minimum = build_tiers(100000, 50000, 50000, 50000);
+}
+
+static void price(void)
+{
+    grid.grid = (struct pl_grid){.bits = 2, .first_cell = 6 << 2, .node_count = 6};
+    for (enum pl_layer layer = 0; layer < PL_LAYER_COUNT; layer++)
+        fill_layer(layer, layer == PL_LAYER_UP ? UP : PLAIN);
+    build_finish(&build);
+    for (uint32_t i = 0; i < build.names.count; i++)
+        build_price(&build, i, 100);
+    build.marks[call].grid = build.marks[put].grid = &grid;
+    build_update(&build);
+}
+
+static void assert_excess(const struct pl_leg *legs, uint32_t count, enum pl_tier tier,
+                          pl_i128 expected, const char *what)
+{
+    struct pl_portfolio portfolio = build_portfolio(legs, count, 0);
+    struct pl_bounds bounds;
+    pl_i128 excess = 0;
+    assert_true(pl_evaluate(&build.market, &portfolio, tier, &excess));
+    build_assert_i128(excess, expected, what);
+    assert_true(pl_evaluate_bounds(&build.market, &portfolio, tier, &bounds));
+    build_assert_i128(bounds.low, expected, what);
+    build_assert_i128(bounds.high, expected, what);
+}
+
+/* 100 is a quarter on from 96: worth 6 + 8 / 4 = 8, owed 9. Up 12 % at volatility up 18 and 19,
+ * down 20 % 2 and 3. */
+static void long_and_short(void **state)
+{
+    (void)state;
+    list();
+    price();
+    assert_int_equal(build.market.quotes[call].status, PL_MARK_LIVE);
+    struct pl_leg leg = build_leg(call, 10);
+    assert_excess(&leg, 1, PL_TIER_MAINTENANCE, (80 - 48) * BUILD_EXCESS_USD, "10 long: 0.8 * 60");
+    leg.lots = leg.final_lots = -10;
+    assert_excess(&leg, 1, PL_TIER_MAINTENANCE, (-90 - 80) * BUILD_EXCESS_USD,
+                  "10 short: 0.8 * 100");
+    assert_excess(&leg, 1, PL_TIER_ALERT, (-90 - 100) * BUILD_EXCESS_USD,
+                  "the minimum, 10 % of 1,000, is more");
+}
+
+/* Covered: 10 ETH and 10 calls owed lose 140 where ETH alone loses 200. */
+static void covered(void **state)
+{
+    (void)state;
+    list();
+    price();
+    struct pl_leg legs[] = {build_leg(eth, 10), build_leg(call, -10)};
+    assert_excess(legs, 1, PL_TIER_MAINTENANCE, (1000 - 160) * BUILD_EXCESS_USD, "ETH: 0.8 * 200");
+    assert_excess(legs, 2, PL_TIER_MAINTENANCE, (910 - 112) * BUILD_EXCESS_USD, "0.8 * 140");
+    struct pl_term terms[PL_TERMS_MAX];
+    struct pl_portfolio portfolio = build_portfolio(legs, 2, 0);
+    uint32_t count = pl_explain(&build.market, &portfolio, PL_TIER_MAINTENANCE, terms,
+                                PL_TERMS_MAX);
+    assert_true(count > 0 && terms[count - 1].kind == PL_TERM_SCENARIO);
+    assert_int_equal(terms[count - 1].index, eth);
+    assert_int_equal(terms[count - 1].scenario, 1);
+}
+
+/* The value's floor and ceiling, and the charge's: a third of a VU ppm counts whole. */
+static void roundings(void **state)
+{
+    (void)state;
+    list();
+    build.parameters.scenarios[1].move_ppm = -200001;
+    build.parameters.scenarios[1].weight = build_flat(333333);
+    price();
+    struct pl_leg leg = build_leg(fine, 1); /* worth 100 VU: 100 * 0.200001 * 0.333333 * 10^6 */
+    assert_excess(&leg, 1, PL_TIER_MAINTENANCE, 100 * PL_PPM - 6666694, "rounded up");
+    grid.low[PL_LAYER_MARK][3]++;
+    grid.high[PL_LAYER_MARK][3]++;
+    build.marks[call].tick++;
+    build_update(&build);
+    build_assert_i128(build.market.quotes[call].lot_vu, 8 * BUILD_USD, "a quarter VU is lost");
+    build_assert_i128(build.market.quotes[call].short_lot_vu, 9 * BUILD_USD + 1, "or owed whole");
+}
+
+/* A stale call is worth 0 to 200, at most twice ETH; whoever owes it owes up to that, and a rise of
+ * 12 % on top: 0.8 * 0.12 * 2,000. */
+static void bad_mark(void **state)
+{
+    (void)state;
+    list();
+    price();
+    build_status(&build, call, PL_MARK_STALE);
+    build_status(&build, put, PL_MARK_HALTED);
+    build_update(&build);
+    static const struct { int64_t lots; pl_i128 low, high; } rows[] = {
+        {10, 0, 2000}, {-10, -2192, 0}};
+    for (int i = 0; i < 2; i++) {
+        struct pl_leg leg = build_leg(call, rows[i].lots);
+        struct pl_portfolio portfolio = build_portfolio(&leg, 1, 0);
+        struct pl_bounds bounds;
+        assert_true(pl_evaluate_bounds(&build.market, &portfolio, PL_TIER_MAINTENANCE, &bounds));
+        build_assert_i128(bounds.low, rows[i].low * BUILD_EXCESS_USD, "low");
+        build_assert_i128(bounds.high, rows[i].high * BUILD_EXCESS_USD, "high");
+    }
+    struct pl_leg leg = build_leg(put, -1); /* owed: at most twice the strike */
+    struct pl_portfolio portfolio = build_portfolio(&leg, 1, 0);
+    struct pl_verdict verdict;
+    pl_verdict_of(&build.market, &build.names, &portfolio, &verdict);
+    build_assert_i128(verdict.equity_vu.low, -200 * BUILD_USD, "a put's bound");
+    assert_int_equal(verdict.doubts[0].reason, PL_DOUBT_HALTED);
+}
+
+/* Uncertain is not a shield: an ETH that is not final leaves the calls' requirement standing,
+ * except for what it could cover. */
+static void open_cover(void **state)
+{
+    (void)state;
+    list();
+    price();
+    struct pl_leg legs[] = {build_leg(eth, 0), build_leg(call, -10)};
+    legs[0].final_lots = 1;
+    struct pl_portfolio portfolio = build_portfolio(legs, 2, 100 * BUILD_USD);
+    struct pl_bounds bounds;
+    assert_true(pl_evaluate_bounds(&build.market, &portfolio, PL_TIER_MAINTENANCE, &bounds));
+    build_assert_i128(bounds.high, ((100 + 100 - 90) * PL_PPM - 800000 * (100 - 12)) * BUILD_USD,
+                      "at best it is there and rises by 12");
+    build_assert_i128(bounds.low, (100 - 90 - 80) * BUILD_EXCESS_USD, "at worst there is none");
+}
+
+/* What is not final counts at its ends; of a perp that asks for more than its value each scenario
+ * takes its own end: 10 at the fall, none of its value. */
+static void open_linear(void **state)
+{
+    (void)state;
+    list();
+    const uint32_t perp = build_instrument(&build, "PERP", PL_INSTRUMENT_PERP, 0, 0);
+    build_haircuts(&build, perp, build_flat(900000), build_flat(0));
+    build.parameters.instruments[perp].has_scenarios = true;
+    build.parameters.instruments[perp].scenario_underlying = eth;
+    price();
+    static const struct { int64_t low, high; } rows[] = {{0, 840}, {-160, 100}};
+    for (int i = 0; i < 2; i++) {
+        struct pl_leg leg = build_leg(i ? perp : eth, 0);
+        leg.final_lots = 10;
+        struct pl_portfolio portfolio = build_portfolio(&leg, 1, 0);
+        struct pl_bounds bounds;
+        assert_true(pl_evaluate_bounds(&build.market, &portfolio, PL_TIER_MAINTENANCE, &bounds));
+        build_assert_i128(bounds.low, rows[i].low * BUILD_EXCESS_USD, "low");
+        build_assert_i128(bounds.high, rows[i].high * BUILD_EXCESS_USD, "high");
+    }
+}
+
+/* An ETH that was never priced adds what it is worth, or nothing; it takes nothing away. */
+static void unpriced_linear(void **state)
+{
+    (void)state;
+    list();
+    price();
+    build.marks[eth].status = PL_MARK_NONE;
+    build_update(&build);
+    struct pl_leg leg = build_leg(eth, 10);
+    struct pl_portfolio portfolio = build_portfolio(&leg, 1, 0);
+    struct pl_bounds bounds;
+    assert_true(pl_evaluate_bounds(&build.market, &portfolio, PL_TIER_MAINTENANCE, &bounds));
+    build_assert_i128(bounds.low, 0, "low");
+    build_assert_i128(bounds.high, PL_EXCESS_UNBOUNDED, "high");
+}
+
+/* 150.0001 USD may be 151. */
+static void bounds_round_outward(void **state)
+{
+    (void)state;
+    list();
+    build.parameters.instruments[eth].price_rules.bad_mark_high_ppm = 1500001;
+    price();
+    build_status(&build, call, PL_MARK_STALE);
+    build_update(&build);
+    build_assert_i128(build.market.quotes[call].bad_high_lot_vu, 151 * BUILD_USD, "a call's bound");
+}
+
+static void underlying_moves(void **state)
+{
+    (void)state;
+    list();
+    price();
+    build_update(&build);
+    assert_int_equal(build.market.changed_mask, 0);
+    build_price(&build, eth, 101);
+    build_update(&build);
+    assert_true(build.market.changed_mask >> call & 1);
+    build_status(&build, eth, PL_MARK_STALE);
+    build_update(&build);
+    assert_int_equal(build.market.quotes[call].status, PL_MARK_STALE);
+    build.marks[call].grid = NULL;
+    build_update(&build);
+    assert_int_equal(build.market.quotes[call].status, PL_MARK_HALTED);
+    assert_int_equal(build.market.quotes[call].ticks, 0);
+}
+
+/* Bought back at 9 and 1 %, rounded up to the tick; a volatility is held by nobody. */
+static void sale_and_volatility(void **state)
+{
+    (void)state;
+    list();
+    build_sellable(&build, call, 10000);
+    price();
+    struct pl_leg legs[] = {build_leg(call, -10), build_leg(vol, 5)};
+    struct pl_portfolio portfolio = build_portfolio(legs, 1, 120 * BUILD_USD);
+    struct pl_sale sale;
+    pl_plan_sale(&build.market, &build.names, &portfolio, &sale);
+    assert_int_equal(sale.leg_count, 1);
+    assert_int_equal(sale.legs[0].limit_ticks, 10);
+    portfolio = build_portfolio(legs + 1, 1, 0);
+    struct pl_verdict verdict;
+    pl_verdict_of(&build.market, &build.names, &portfolio, &verdict);
+    build_assert_i128(verdict.equity_vu.high, 0, "counts nothing");
+    assert_int_equal(verdict.doubts[0].reason, PL_DOUBT_UNLISTED);
+}
+
+static void assert_refused(const char *text)
+{
+    build.parameters.epoch++;
+    assert_int_equal(pl_parameters_finish(&build.parameters, &build.names), PL_REJECT_PARAMETERS);
+    if (!strstr(pl_err_text(), text))
+        fail_msg("\"%s\" is not in: %s", text, pl_err_text());
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    struct pl_parameters *set = &build.parameters;
+    list();
+    set->scenarios[0].move_ppm = -PL_PPM;
+    assert_refused("scenarios[0]: V9 move_ppm");
+    list();
+    set->scenarios[1].weight.at[PL_TIER_ALERT] = PL_PPM + 1;
+    assert_refused("scenarios[1]: V10 weight alert");
+    list();
+    set->scenarios[1].weight.at[PL_TIER_MAINTENANCE] = 800001;
+    assert_refused("V6 weight");
+    list();
+    set->scenario_count = 0;
+    assert_refused("option.scenarios");
+    list();
+    set->instruments[call].confidence_ppm = 1;
+    assert_refused("its scenarios are all");
+    list();
+    set->instruments[call].option.volatility = eth;
+    assert_refused("not listed as a volatility");
+    list();
+    build_haircuts(&build, eth, build_flat(840001), build_flat(0)); /* and 0.8 * 0.2 */
+    assert_refused("V3 instrument ETH haircut_long");
+    list();
+    price();
+    static struct pl_parameters next;
+    next = *set;
+    next.epoch++;
+    assert_int_equal(pl_parameters_follow(set, &next, &build.names), PL_OK);
+    next.instruments[call].option.strike_ticks++;
+    assert_int_equal(pl_parameters_follow(set, &next, &build.names), PL_REJECT_CONFLICT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(long_and_short),      cmocka_unit_test(covered),
+        cmocka_unit_test(roundings),           cmocka_unit_test(bad_mark),
+        cmocka_unit_test(open_cover),          cmocka_unit_test(open_linear),
+        cmocka_unit_test(unpriced_linear),     cmocka_unit_test(bounds_round_outward),
+        cmocka_unit_test(underlying_moves),    cmocka_unit_test(sale_and_volatility),
+        cmocka_unit_test(refusals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
