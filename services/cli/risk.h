@@ -30,6 +30,9 @@
  *                      maintenance excess with this price alone 1 % up or down; worst first
  *   worst_term         {term, of, excess_usd} of the maintenance tier
  *   worst_dependency   the dependency whose failure is charged, or null
+ *   netting            requirement_usd of maintenance, gross_requirement_usd: the sum of what each leg
+ *                      asks for by itself, efficiency_ppm: what the account is spared of that
+ *                      (rounded down; null where nothing is asked for); null in doubt
  *   tail               null without --scenarios: scenarios, confidence_ppm, rank, pfe_usd, es_usd,
  *                      deviation_usd, distance_sigma (excess / deviation), below, worst {scenario,
  *                      loss_usd, excess_usd}: the one with the lowest maintenance excess

@@ -273,6 +273,37 @@ static enum pl_err add_tail(struct figures *figures, json_t *document)
     return PL_OK;
 }
 
+/* ---- netting -------------------------------------------------------------------------------- */
+
+/* Requirement of maintenance: 10^6 E - A. */
+static pl_i128 requirement_of(const struct pl_verdict *verdict)
+{
+    return verdict->equity_vu.low * PL_PPM - verdict->excess[PL_TIER_MAINTENANCE].low;
+}
+
+/* What each leg would ask for by itself, against what they ask for together. Requirements are convex and
+ * homogeneous but for brackets, which are of one leg each: together they never ask for more. */
+static void add_netting(const struct figures *figures, json_t *document)
+{
+    const struct venue *venue = figures->moment->venue;
+    pl_i128 gross = 0, net = requirement_of(&figures->verdict);
+    bool is_known = figures->verdict.certainty == PL_CERTAIN && figures->verdict.doubt_count == 0;
+    for (uint32_t i = 0; is_known && i < figures->portfolio.leg_count; i++) {
+        const struct pl_portfolio alone = { .legs = &figures->legs[i], .leg_count = 1 };
+        struct pl_verdict verdict;
+        pl_verdict_of(venue->market, venue->names, &alone, &verdict);
+        gross += requirement_of(&verdict);
+    }
+    json_t *netting = json_null();
+    if (is_known)
+        netting = json_pack("{s:o, s:o, s:o}", "requirement_usd", explain_decimal(net, 18),
+                            "gross_requirement_usd", explain_decimal(gross, 18), "efficiency_ppm",
+                            gross > 0 ? json_integer((json_int_t)pl_div_floor(
+                                            (gross - net) * PL_PPM, gross))
+                                      : json_null());
+    json_object_set_new(document, "netting", netting);
+}
+
 /* ---- the document --------------------------------------------------------------------------- */
 
 json_t *risk_moment(const struct moment *moment)
@@ -335,6 +366,7 @@ enum pl_err risk_account(const struct moment *moment, const struct pl_id *accoun
     add_prices(&figures, made);
     add_distances(&figures, made);
     add_terms(&figures, made);
+    add_netting(&figures, made);
     err = add_tail(&figures, made);
     if (err)
         json_decref(made);

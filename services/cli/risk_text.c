@@ -147,6 +147,11 @@ void risk_print_account(FILE *file, const json_t *document)
                 number(row, "excess_up_usd"), number(row, "excess_down_usd"));
     print_term(file, "worst term", json_object_get(document, "worst_term"));
     print_term(file, "dependency", json_object_get(document, "worst_dependency"));
+    const json_t *netting = json_object_get(document, "netting");
+    if (json_is_integer(json_object_get(netting, "efficiency_ppm")))
+        fprintf(file, "netting     %s USD are required, %s leg by leg: %s %% are spared\n",
+                number(netting, "requirement_usd"), number(netting, "gross_requirement_usd"),
+                percent(whole(netting, "efficiency_ppm"), false));
     print_tail(file, json_object_get(document, "tail"));
 }
 

@@ -148,6 +148,10 @@ static void check_account(void)
     is_usd(at(document, "prices", 0), "excess_up_usd", 5200 + 192);
     assert_string_equal(word(json_object_get(document, "worst_term"), "of"), "COIN0");
     is_usd(json_object_get(document, "worst_term"), "excess_usd", -4800);
+    const json_t *netting = json_object_get(document, "netting");
+    is_usd(netting, "requirement_usd", 4800); /* the debt asks for nothing, and is no hedge */
+    is_usd(netting, "gross_requirement_usd", 4800);
+    assert_int_equal(number(netting, "efficiency_ppm"), 0);
     const json_t *tail = json_object_get(document, "tail");
     assert_int_equal(number(tail, "rank"), 2); /* 1.002 of 3 scenarios, up */
     is_usd(tail, "pfe_usd", 2400);

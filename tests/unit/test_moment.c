@@ -35,6 +35,17 @@ static const char *word(const json_t *object, const char *field)
     return text ? text : "(none)";
 }
 
+static pl_i128 vu(const json_t *object, const char *field)
+{
+    struct pl_amount amount;
+    pl_i128 value = 0;
+    const char *text = word(object, field);
+    assert_int_equal(decimal_parse(text, strlen(text), &amount), PL_OK);
+    assert_int_equal(pl_rescale_wide(amount.mantissa, amount.exponent, 12, PL_ROUND_FLOOR, &value),
+                     PL_OK);
+    return value;
+}
+
 static struct audit_log_options options_of(uint64_t seed)
 {
     return (struct audit_log_options){ .seed = seed, .partition_count = PARTITIONS,
@@ -142,6 +153,12 @@ static void check_risk(const struct moment *moment, const struct pl_id *account)
     assert_true(json_equal(json_object_get(document, "verdict"),
                            json_object_get(json_object_get(same, "before"), "verdict")));
     assert_int_equal(json_array_size(json_object_get(document, "distances")), 6);
+    const json_t *netting = json_object_get(document, "netting");
+    const json_t *efficiency = json_object_get(netting, "efficiency_ppm");
+    if (json_is_integer(efficiency)) {
+        assert_in_range(json_integer_value(efficiency), 0, PL_PPM);
+        assert_true(vu(netting, "requirement_usd") <= vu(netting, "gross_requirement_usd"));
+    }
     json_decref(document);
     json_decref(same);
 }
@@ -189,16 +206,6 @@ static void check_book(const struct audit_log *log, const struct bundle *bundle)
 
 /* ---- the waterfall --------------------------------------------------------------------------- */
 
-static pl_i128 vu(const json_t *object, const char *field)
-{
-    struct pl_amount amount;
-    pl_i128 value = 0;
-    const char *text = word(object, field);
-    assert_int_equal(decimal_parse(text, strlen(text), &amount), PL_OK);
-    assert_int_equal(pl_rescale_wide(amount.mantissa, amount.exponent, 12, PL_ROUND_FLOOR, &value),
-                     PL_OK);
-    return value;
-}
 
 static pl_i128 sum_of(const json_t *rows, const char *field)
 {
