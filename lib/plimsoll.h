@@ -888,7 +888,7 @@ struct pl_sale {
  * what they give up (cheapest.c); then it is trimmed likewise. Where that finds no sale the liquidity order
  * is gone through. Whatever the objective, cost_bound_vu says what any sale that reaches must cost
  * (certificate.c): a proof by weak duality, good to about one lot where legs are independent. It is 0 where
- * inputs are in doubt.
+ * inputs are in doubt, or an option is held.
  */
 void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
                   const struct pl_portfolio *portfolio, struct pl_sale *sale);
