@@ -340,7 +340,7 @@ static bool is_linear(const struct pl_plan *plan)
         if (plan->market->parameters->instruments[plan->before->legs[i].instrument].kind >
             PL_INSTRUMENT_FUTURE)
             return false;
-    return plan->is_certain;
+    return plan->is_certain && !plan->has_more; /* what does not fit might be cheaper */
 }
 
 pl_i128 pl_plan_cost_bound(const struct pl_plan *plan, pl_i128 cost_vu)
