@@ -1,33 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Validity of a parameter set (RISK 1.8): what is proved about evaluation and sales (G3, G9) holds
- * under these rules only, so a set that breaks one is refused whole and the old one stays.
+ * under these rules only, so a set that breaks one is pl_refused whole and the old one stays.
  */
 #include "lib/base/assert.h"
 #include "lib/exposure/lookthrough.h"
-#include "lib/exposure/terms.h"
-
-enum { COEFFICIENTS_PPM_MAX = 1 << 23 };
+#include "lib/exposure/parameters.h"
 
 /* From the least demanding tier to the most. */
 static const enum pl_tier tiers[PL_TIER_COUNT] = {PL_TIER_MAINTENANCE, PL_TIER_END, PL_TIER_INITIAL,
                                                   PL_TIER_ALERT};
-static const char *const tier_names[PL_TIER_COUNT] = {
+const char *const pl_tier_names[PL_TIER_COUNT] = {
     [PL_TIER_ALERT] = "alert",
     [PL_TIER_INITIAL] = "initial",
     [PL_TIER_END] = "end",
     [PL_TIER_MAINTENANCE] = "maintenance",
 };
 
-struct checked {
-    const struct pl_parameters *parameters;
-    const struct pl_instrument *instrument;
-    const char *id;
-};
-
 /* Puts "V6 instrument ETH field name" in front of a refusal; rule and name may be "". */
-static enum pl_err refused(enum pl_err err, const struct checked *checked, const char *rule,
-                           const char *field, const char *name)
+enum pl_err pl_refused(enum pl_err err, const struct pl_checked *checked, const char *rule,
+                       const char *field, const char *name)
 {
     if (!err)
         return PL_OK;
@@ -47,12 +39,7 @@ static int64_t larger(int64_t a, int64_t b)
 
 /* ---- ranges and ids ------------------------------------------------------------------------- */
 
-struct range {
-    const char *field;
-    int64_t value, low, high;
-};
-
-static enum pl_err check_range(int64_t value, int64_t low, int64_t high)
+enum pl_err pl_check_range(int64_t value, int64_t low, int64_t high)
 {
     if (value >= low && value <= high)
         return PL_OK;
@@ -64,13 +51,13 @@ static enum pl_err check_range(int64_t value, int64_t low, int64_t high)
 }
 
 /* Nested by size: for haircuts the values themselves count, for loads their magnitudes. */
-static enum pl_err check_nested(const struct pl_tier_ppm *ppm, bool is_magnitude)
+enum pl_err pl_check_nested(const struct pl_tier_ppm *ppm, bool is_magnitude)
 {
     for (int t = 1; t < PL_TIER_COUNT; t++) {
         int64_t below = ppm->at[tiers[t - 1]], above = ppm->at[tiers[t]];
         if (is_magnitude ? size_of(above) < size_of(below) : above < below)
             return pl_err_set(PL_REJECT_PARAMETERS, "%s %lld is below %s %lld",
-                              tier_names[tiers[t]], (long long)above, tier_names[tiers[t - 1]],
+                              pl_tier_names[tiers[t]], (long long)above, pl_tier_names[tiers[t - 1]],
                               (long long)below);
     }
     return PL_OK;
@@ -108,11 +95,11 @@ static enum pl_err check_depth(const struct pl_instrument *instrument)
     return PL_OK;
 }
 
-static enum pl_err check_instrument_ranges(const struct checked *checked)
+static enum pl_err check_instrument_ranges(const struct pl_checked *checked)
 {
     const struct pl_instrument *instrument = checked->instrument;
     const struct pl_price_rules *rules = &instrument->price_rules;
-    const struct range ranges[] = {
+    const struct pl_range ranges[] = {
         {"kind", instrument->kind, PL_INSTRUMENT_SPOT, PL_INSTRUMENT_VOLATILITY},
         {"factors", instrument->load_count, 0, PL_LOADS_MAX},
         {"brackets", instrument->bracket_count, 0, PL_BRACKETS_MAX},
@@ -132,40 +119,40 @@ static enum pl_err check_instrument_ranges(const struct checked *checked)
         {"price_rules.bad_mark_high_ppm", rules->bad_mark_high_ppm, PL_PPM, INT32_MAX},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
-        enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);
+        enum pl_err err = pl_check_range(ranges[i].value, ranges[i].low, ranges[i].high);
         if (err)
-            return refused(err, checked, "", ranges[i].field, "");
+            return pl_refused(err, checked, "", ranges[i].field, "");
     }
     enum pl_err depth = check_depth(instrument);
     if (depth)
-        return refused(depth, checked, "", "depth", "");
+        return pl_refused(depth, checked, "", "depth", "");
     for (uint32_t i = 0; i < instrument->confirmation_count; i++) {
         const struct pl_confirmations *credit = &instrument->confirmations[i];
-        enum pl_err err = check_range(credit->weight_ppm, 1, PL_PPM);
+        enum pl_err err = pl_check_range(credit->weight_ppm, 1, PL_PPM);
         if (!err && (credit->blocks == 0 || credit->lots_max <= 0))
             err = pl_err_set(PL_REJECT_PARAMETERS, "blocks and lots_max are above 0");
         if (err)
-            return refused(err, checked, "", "confirmations", "");
+            return pl_refused(err, checked, "", "confirmations", "");
     }
     if (!pl_id_is_none(&instrument->bridge) && pl_id_is_none(&instrument->chain))
-        return refused(pl_err_set(PL_REJECT_PARAMETERS, "there is no chain that it ends on"), checked,
+        return pl_refused(pl_err_set(PL_REJECT_PARAMETERS, "there is no chain that it ends on"), checked,
                        "", "bridge", "");
     enum pl_err err = check_ids(rules->sources, sizeof rules->sources[0], rules->source_count);
-    return refused(err, checked, "", "price_rules.sources", "");
+    return pl_refused(err, checked, "", "price_rules.sources", "");
 }
 
 /* Factors and dependencies are named by index: each known, none twice. */
-static enum pl_err check_references(const struct checked *checked)
+static enum pl_err check_references(const struct pl_checked *checked)
 {
     const struct pl_instrument *instrument = checked->instrument;
     uint64_t seen = 0;
     for (uint32_t k = 0; k < instrument->load_count; k++) {
         uint32_t factor = instrument->loads[k].factor;
         if (factor >= checked->parameters->factor_count)
-            return refused(pl_err_set(PL_REJECT_PARAMETERS, "unknown factor %u", factor), checked,
+            return pl_refused(pl_err_set(PL_REJECT_PARAMETERS, "unknown factor %u", factor), checked,
                            "", "factors", "");
         if (seen >> factor & 1)
-            return refused(pl_err_set(PL_REJECT_PARAMETERS, "%s is there twice",
+            return pl_refused(pl_err_set(PL_REJECT_PARAMETERS, "%s is there twice",
                                       checked->parameters->factors[factor].text),
                            checked, "", "factors", "");
         seen |= (uint64_t)1 << factor;
@@ -174,10 +161,10 @@ static enum pl_err check_references(const struct checked *checked)
     for (uint32_t k = 0; k < instrument->loss_count; k++) {
         uint32_t dependency = instrument->losses[k].dependency;
         if (dependency >= checked->parameters->dependency_count)
-            return refused(pl_err_set(PL_REJECT_PARAMETERS, "unknown dependency %u", dependency),
+            return pl_refused(pl_err_set(PL_REJECT_PARAMETERS, "unknown dependency %u", dependency),
                            checked, "", "dependencies", "");
         if (seen >> dependency & 1)
-            return refused(pl_err_set(PL_REJECT_PARAMETERS, "%s is there twice",
+            return pl_refused(pl_err_set(PL_REJECT_PARAMETERS, "%s is there twice",
                                       checked->parameters->dependencies[dependency].text),
                            checked, "", "dependencies", "");
         seen |= (uint64_t)1 << dependency;
@@ -186,36 +173,36 @@ static enum pl_err check_references(const struct checked *checked)
 }
 
 /* A negative loss would make the requirement concave. */
-static enum pl_err check_losses(const struct checked *checked)
+static enum pl_err check_losses(const struct pl_checked *checked)
 {
     const struct pl_instrument *instrument = checked->instrument;
     for (uint32_t k = 0; k < instrument->loss_count; k++) {
         const struct pl_loss *loss = &instrument->losses[k];
         const char *name = checked->parameters->dependencies[loss->dependency].text;
         for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
-            enum pl_err err = check_range(loss->loss.at[tier], 0, INT32_MAX);
+            enum pl_err err = pl_check_range(loss->loss.at[tier], 0, INT32_MAX);
             if (err)
-                return refused(err, checked, "", "dependency", name);
+                return pl_refused(err, checked, "", "dependency", name);
         }
         /* As stated: paths of more weight must not hide it. */
-        enum pl_err err = check_nested(&loss->loss, false);
+        enum pl_err err = pl_check_nested(&loss->loss, false);
         if (err)
-            return refused(err, checked, "V6", "dependency", name);
+            return pl_refused(err, checked, "V6", "dependency", name);
     }
     return PL_OK;
 }
 
 /* ---- rules V1, V2, V3, V7 ------------------------------------------------------------------- */
 
-static enum pl_err check_v1(const struct checked *checked)
+static enum pl_err check_v1(const struct pl_checked *checked)
 {
     const struct pl_instrument *instrument = checked->instrument;
     for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
         int64_t sum = (int64_t)instrument->haircut_long.at[tier] +
                       instrument->haircut_short.at[tier];
         if (sum < 0)
-            return refused(pl_err_set(PL_REJECT_PARAMETERS,
-                                      "%s %d and haircut_short %d are below 0", tier_names[tier],
+            return pl_refused(pl_err_set(PL_REJECT_PARAMETERS,
+                                      "%s %d and haircut_short %d are below 0", pl_tier_names[tier],
                                       instrument->haircut_long.at[tier],
                                       instrument->haircut_short.at[tier]),
                            checked, "V1", "haircut_long", "");
@@ -234,19 +221,19 @@ static enum pl_err check_bracket(const struct pl_bracket *bracket, const struct 
     for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
         int32_t least = last ? last->rate.at[tier] : 0;
         if (bracket->rate.at[tier] < least)
-            return pl_err_set(PL_REJECT_PARAMETERS, "rate %s %d is below %d", tier_names[tier],
+            return pl_err_set(PL_REJECT_PARAMETERS, "rate %s %d is below %d", pl_tier_names[tier],
                               bracket->rate.at[tier], least);
     }
     return PL_OK;
 }
 
-static enum pl_err check_v2(const struct checked *checked)
+static enum pl_err check_v2(const struct pl_checked *checked)
 {
     const struct pl_bracket *brackets = checked->instrument->brackets;
     for (uint32_t b = 0; b < checked->instrument->bracket_count; b++) {
         enum pl_err err = check_bracket(&brackets[b], b > 0 ? &brackets[b - 1] : NULL);
         if (err)
-            return refused(pl_err_note(err, "bracket %u", b), checked, "V2", "brackets", "");
+            return pl_refused(pl_err_note(err, "bracket %u", b), checked, "V2", "brackets", "");
     }
     return PL_OK;
 }
@@ -275,12 +262,12 @@ static int64_t charges_of(const struct pl_instrument *instrument, enum pl_tier t
 }
 
 /* What the scenarios may ask of what takes part in them. */
-static int64_t scenario_charge_of(const struct checked *checked, enum pl_tier tier)
+static int64_t scenario_charge_of(const struct pl_checked *checked, enum pl_tier tier)
 {
     return checked->instrument->has_scenarios ? pl_scenario_load(checked->parameters, tier) : 0;
 }
 
-static enum pl_err check_v3(const struct checked *checked)
+static enum pl_err check_v3(const struct pl_checked *checked)
 {
     const struct pl_instrument *instrument = checked->instrument;
     if (instrument->kind != PL_INSTRUMENT_SPOT)
@@ -289,11 +276,11 @@ static enum pl_err check_v3(const struct checked *checked)
         int64_t sum = highest_haircut(instrument, tier) + charges_of(instrument, tier) +
                       scenario_charge_of(checked, tier);
         if (sum > PL_PPM)
-            return refused(
+            return pl_refused(
                 pl_err_set(PL_REJECT_PARAMETERS,
                            "%s: with factors, dependencies, brackets, scenarios and confidence %lld "
                            "is above 1000000",
-                           tier_names[tier], (long long)sum),
+                           pl_tier_names[tier], (long long)sum),
                 checked, "V3",
                 highest_haircut(instrument, tier) > instrument->haircut_long.at[tier]
                     ? "haircut_model.cap_ppm" : "haircut_long", "");
@@ -301,12 +288,12 @@ static enum pl_err check_v3(const struct checked *checked)
     return PL_OK;
 }
 
-static enum pl_err check_v7(const struct checked *checked)
+static enum pl_err check_v7(const struct pl_checked *checked)
 {
     const struct pl_instrument *instrument = checked->instrument;
     uint64_t decimals = (uint64_t)instrument->lot_decimals + instrument->tick_decimals;
     if (decimals > PL_DECIMALS_MAX)
-        return refused(pl_err_set(PL_REJECT_PARAMETERS, "%u and tick_decimals %u are above %d",
+        return pl_refused(pl_err_set(PL_REJECT_PARAMETERS, "%u and tick_decimals %u are above %d",
                                   instrument->lot_decimals, instrument->tick_decimals,
                                   PL_DECIMALS_MAX),
                        checked, "V7", "lot_decimals", "");
@@ -315,36 +302,36 @@ static enum pl_err check_v7(const struct checked *checked)
                                     highest_haircut(instrument, tier)),
                              size_of(instrument->haircut_short.at[tier])) +
                       charges_of(instrument, tier) + scenario_charge_of(checked, tier);
-        if (sum > COEFFICIENTS_PPM_MAX)
-            return refused(pl_err_set(PL_REJECT_PARAMETERS, "sum %lld is above %d", (long long)sum,
-                                      COEFFICIENTS_PPM_MAX),
-                           checked, "V7", "coefficients", tier_names[tier]);
+        if (sum > PL_COEFFICIENTS_PPM_MAX)
+            return pl_refused(pl_err_set(PL_REJECT_PARAMETERS, "sum %lld is above %d", (long long)sum,
+                                      PL_COEFFICIENTS_PPM_MAX),
+                           checked, "V7", "coefficients", pl_tier_names[tier]);
     }
     return PL_OK;
 }
 
 /* ---- rule V6 -------------------------------------------------------------------------------- */
 
-static enum pl_err check_v6(const struct checked *checked)
+static enum pl_err check_v6(const struct pl_checked *checked)
 {
     const struct pl_instrument *instrument = checked->instrument;
-    enum pl_err err = refused(check_nested(&instrument->haircut_long, false), checked, "V6",
+    enum pl_err err = pl_refused(pl_check_nested(&instrument->haircut_long, false), checked, "V6",
                               "haircut_long", "");
     if (!err)
-        err = refused(check_nested(&instrument->haircut_short, false), checked, "V6",
+        err = pl_refused(pl_check_nested(&instrument->haircut_short, false), checked, "V6",
                       "haircut_short", "");
     for (uint32_t k = 0; k < instrument->load_count && !err; k++)
-        err = refused(check_nested(&instrument->loads[k].load, true), checked, "V6", "factor",
+        err = pl_refused(pl_check_nested(&instrument->loads[k].load, true), checked, "V6", "factor",
                       checked->parameters->factors[instrument->loads[k].factor].text);
     for (uint32_t b = 0; b < instrument->bracket_count && !err; b++) {
-        err = check_nested(&instrument->brackets[b].rate, false);
+        err = pl_check_nested(&instrument->brackets[b].rate, false);
         if (err)
-            err = refused(pl_err_note(err, "bracket %u rate", b), checked, "V6", "brackets", "");
+            err = pl_refused(pl_err_note(err, "bracket %u rate", b), checked, "V6", "brackets", "");
     }
     return err;
 }
 
-static bool is_zero(const struct pl_tier_ppm *ppm)
+bool pl_is_zero(const struct pl_tier_ppm *ppm)
 {
     for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++)
         if (ppm->at[tier] != 0)
@@ -368,18 +355,18 @@ struct first_loads {
     const char *id[PL_FACTORS_MAX];
 };
 
-static enum pl_err check_proportional(const struct checked *checked, struct first_loads *firsts)
+static enum pl_err check_proportional(const struct pl_checked *checked, struct first_loads *firsts)
 {
     for (uint32_t k = 0; k < checked->instrument->load_count; k++) {
         const struct pl_load *load = &checked->instrument->loads[k];
-        if (is_zero(&load->load))
+        if (pl_is_zero(&load->load))
             continue;
         if (!firsts->load[load->factor]) {
             firsts->load[load->factor] = &load->load;
             firsts->id[load->factor] = checked->id;
         }
         if (!are_proportional(&load->load, firsts->load[load->factor]))
-            return refused(
+            return pl_refused(
                 pl_err_set(PL_REJECT_PARAMETERS, "tiers are not proportional to those of %s",
                            firsts->id[load->factor]),
                 checked, "V6", "factor", checked->parameters->factors[load->factor].text);
@@ -387,421 +374,12 @@ static enum pl_err check_proportional(const struct checked *checked, struct firs
     return PL_OK;
 }
 
-/* ---- haircut models ------------------------------------------------------------------------- */
-
-static enum pl_err check_model_ranges(const struct checked *checked)
-{
-    const struct pl_haircut_model *model = &checked->instrument->haircut_model;
-    const int64_t volume_least = model->venue_usd > 0 || model->reference_usd > 0;
-    const struct range ranges[] = {
-        {"haircut_model.multiple", model->multiple.at[PL_TIER_MAINTENANCE], 0, INT32_MAX},
-        {"haircut_model.horizon", model->horizon.at[PL_TIER_MAINTENANCE], 1, INT32_MAX},
-        {"haircut_model.venue_usd", model->venue_usd, 0, INT64_MAX},
-        {"haircut_model.reference_usd", model->reference_usd, 0, INT64_MAX},
-        {"haircut_model.daily_volume_usd", model->daily_volume_usd, volume_least, INT64_MAX},
-        {"haircut_model.participation_ppm", model->participation_ppm, model->venue_usd > 0,
-         PL_PPM},
-        {"haircut_model.impact_ppm", model->impact_ppm, model->reference_usd > 0, 100 * PL_PPM},
-        {"haircut_model.half_spread_ppm", model->half_spread_ppm, 0, PL_PPM},
-        {"haircut_model.buffer_ppm", model->buffer_ppm, 0, PL_PPM},
-        {"haircut_model.stress_volatility_ppm", model->stress_volatility_ppm, 0, INT32_MAX},
-        {"haircut_model.floor_volatility_ppm", model->floor_volatility_ppm, 0, INT32_MAX},
-        {"haircut_model.addition_ppm", model->addition_ppm, 0, PL_PPM},
-        {"haircut_model.cap_ppm", model->cap_ppm, 1, PL_PPM},
-    };
-    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
-        enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);
-        if (err)
-            return refused(err, checked, "", ranges[i].field, "");
-    }
-    return PL_OK;
-}
-
-static enum pl_err check_model_policy(const struct checked *checked)
-{
-    const struct pl_policy *policy = &checked->parameters->policy;
-    const struct range ranges[] = {
-        {"haircut_rise_ppm_per_hour", policy->haircut_rise_ppm_per_hour, 1, INT32_MAX},
-        {"haircut_hold_ms", policy->haircut_hold_ms, 0, INT64_MAX},
-        {"haircut_fall_ppm_per_day", policy->haircut_fall_ppm_per_day, 1, INT32_MAX},
-        {"haircut_interval_ms", policy->haircut_interval_ms, 1, INT64_MAX},
-    };
-    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
-        enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);
-        if (err)
-            return refused(err, checked, "", "haircut_model needs policy default",
-                           ranges[i].field);
-    }
-    return PL_OK;
-}
-
-/* What was derived lies between base and cap, so does what it is on its way to. */
-static enum pl_err check_derived(const struct checked *checked)
-{
-    const struct pl_instrument *instrument = checked->instrument;
-    const struct pl_haircut *haircut = &instrument->haircut;
-    if (!instrument->haircut_model.is_present || checked->parameters->base_epoch == 0)
-        return refused(pl_err_set(PL_REJECT_PARAMETERS, "only an effective set, which names its "
-                                  "base_epoch, has it, and only beside a haircut_model"),
-                       checked, "", "haircut", "");
-    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
-        const int64_t base = haircut->base.at[tier];
-        const int64_t cap = larger(base, instrument->haircut_model.cap_ppm);
-        const struct pl_haircut_move *move = &haircut->moves[tier];
-        enum pl_err err = check_range(instrument->haircut_long.at[tier], base, cap);
-        if (!err)
-            err = check_range(haircut->target.at[tier], base, cap);
-        if (!err && move->since_ms != 0)
-            err = check_range(move->from_ppm, base, cap);
-        if (err)
-            return refused(err, checked, "", "haircut", tier_names[tier]);
-    }
-    for (int i = 0; i < PL_HAIRCUT_SPANS; i++) {
-        const struct pl_haircut_window *window = &haircut->windows[i];
-        enum pl_err err = check_range(window->low_ppm, -COEFFICIENTS_PPM_MAX, window->high_ppm);
-        if (!err)
-            err = check_range(window->before_low_ppm, -COEFFICIENTS_PPM_MAX,
-                              window->before_high_ppm);
-        if (err)
-            return refused(err, checked, "", "haircut windows", "");
-    }
-    return refused(check_nested(&haircut->base, false), checked, "V6", "haircut.base_haircut", "");
-}
-
-static enum pl_err check_haircut_model(const struct checked *checked)
-{
-    const struct pl_haircut_model *model = &checked->instrument->haircut_model;
-    enum pl_err err = PL_OK;
-    if (model->is_present)
-        err = check_model_ranges(checked);
-    if (!err && model->is_present)
-        err = check_model_policy(checked);
-    if (!err && model->is_present)
-        err = refused(check_nested(&model->multiple, false), checked, "V6",
-                      "haircut_model.multiple", "");
-    if (!err && model->is_present)
-        err = refused(check_nested(&model->horizon, false), checked, "V6",
-                      "haircut_model.horizon", "");
-    if (!err && checked->instrument->haircut.is_present)
-        err = check_derived(checked);
-    return err;
-}
-
-/* ---- pegs ----------------------------------------------------------------------------------- */
-
-static enum pl_err check_peg_ranges(const struct checked *checked)
-{
-    const struct pl_peg *peg = &checked->instrument->peg;
-    const struct range ranges[] = {
-        {"peg.markets", peg->market_count, peg->market_count > 0 ? 2 : 0, PL_PEG_MARKETS_MAX},
-        {"peg.cap_ratio", peg->cap_ratio_e12, peg->cap_growth_ppm != 0, PL_PEG_RATIO_E12_MAX},
-        {"peg.cap_since_ms", peg->cap_since_ms, 0, INT64_MAX},
-        {"peg.cap_growth_ppm_per_year", peg->cap_growth_ppm, 0, 10 * PL_PPM},
-        {"peg.floor_ppm", peg->floor_ppm, 0, PL_PPM},
-    };
-    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
-        enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);
-        if (err)
-            return refused(err, checked, "", ranges[i].field, "");
-    }
-    for (uint32_t i = 0; i < peg->market_count; i++) {
-        enum pl_err err = check_range(peg->markets[i].window_ms, 1, 86400000);
-        if (err)
-            return refused(err, checked, "", "peg.markets.window_ms", "");
-    }
-    return PL_OK;
-}
-
-/* One source is believed alone, and it is the same: its print would be two inputs of the median. */
-static bool have_one_voice(const struct pl_instrument *a, const struct pl_instrument *b)
-{
-    const struct pl_price_rules *x = &a->price_rules, *y = &b->price_rules;
-    if (x->quorum > 1 || y->quorum > 1)
-        return false;
-    for (uint32_t i = 0; i < x->source_count; i++)
-        for (uint32_t k = 0; k < y->source_count; k++)
-            if (pl_id_equal(&x->sources[i], &y->sources[k]))
-                return true;
-    return false;
-}
-
-static enum pl_err check_peg(const struct checked *checked)
-{
-    const struct pl_instrument *instruments = checked->parameters->instruments;
-    const struct pl_peg *peg = &checked->instrument->peg;
-    uint32_t inputs[PL_PEG_MARKETS_MAX + 2] = {peg->base, peg->redemption};
-    enum pl_err err = check_peg_ranges(checked);
-    if (err)
-        return err;
-    for (uint32_t i = 0; i < peg->market_count; i++)
-        inputs[i + 2] = peg->markets[i].instrument;
-    for (uint32_t i = 0; i < peg->market_count + 2; i++) {
-        if (inputs[i] >= PL_INSTRUMENTS_MAX || !instruments[inputs[i]].is_listed)
-            err = pl_err_set(PL_REJECT_PARAMETERS, "instrument %u is not listed", inputs[i]);
-        else if (instruments[inputs[i]].peg.is_present)
-            err = pl_err_set(PL_REJECT_PARAMETERS, "an instrument it names is pegged itself");
-        else if (i > 0 && inputs[i] == inputs[0])
-            err = pl_err_set(PL_REJECT_PARAMETERS, "the underlying is no input of the ratio");
-        else if (i > 1 && inputs[i] == inputs[1])
-            err = pl_err_set(PL_REJECT_PARAMETERS, "the redemption is a ratio and no market");
-        for (uint32_t k = 1; !err && i > 0 && k < i; k++)
-            if (have_one_voice(&instruments[inputs[i]], &instruments[inputs[k]]))
-                err = pl_err_set(PL_REJECT_PARAMETERS, "one price source alone speaks for two of "
-                                 "the inputs: raise a quorum or take other sources");
-        if (err)
-            return refused(err, checked, "", "peg", "");
-    }
-    return PL_OK;
-}
-
-static enum pl_err check_pegs(const struct pl_parameters *parameters, const struct pl_names *names)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
-        const struct pl_instrument *instrument = &parameters->instruments[i];
-        if (!instrument->is_listed || !instrument->peg.is_present)
-            continue;
-        enum pl_err err = check_peg(&(struct checked){parameters, instrument, names->ids[i].text});
-        if (!err && ++count > PL_PEGS_MAX)
-            err = pl_err_set(PL_REJECT_PARAMETERS, "more than %d instruments are pegged",
-                             PL_PEGS_MAX);
-        if (err)
-            return err;
-    }
-    return PL_OK;
-}
-
-/* ---- options -------------------------------------------------------------------------------- */
-
-static bool is_linear(const struct pl_instrument *instrument)
-{
-    return instrument->is_listed && instrument->kind <= PL_INSTRUMENT_FUTURE;
-}
-
-static enum pl_err check_scenario(const struct pl_option_scenario *scenario)
-{
-    if (scenario->move_ppm <= -PL_PPM || scenario->move_ppm > 8 * PL_PPM)
-        return pl_err_set(PL_REJECT_PARAMETERS, "V9 move_ppm %d is outside %d..%d",
-                          scenario->move_ppm, 1 - PL_PPM, 8 * PL_PPM);
-    enum pl_err err = check_range(scenario->layer, PL_LAYER_UP, PL_LAYER_DOWN);
-    if (err)
-        return pl_err_note(err, "layer");
-    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
-        err = check_range(scenario->weight.at[tier], 0, PL_PPM);
-        if (err)
-            return pl_err_note(err, "V10 weight %s", tier_names[tier]);
-    }
-    err = check_nested(&scenario->weight, false);
-    return err ? pl_err_note(err, "V6 weight") : PL_OK;
-}
-
-static enum pl_err check_scenarios(const struct pl_parameters *parameters)
-{
-    enum pl_err err = check_range(parameters->scenario_count, 0, PL_OPTION_SCENARIOS_MAX);
-    for (uint32_t s = 0; s < parameters->scenario_count && !err; s++) {
-        err = check_scenario(&parameters->scenarios[s]);
-        if (err)
-            err = pl_err_note(err, "scenarios[%u]", s);
-    }
-    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT && !err; tier++) {
-        err = check_range(parameters->short_minimum.at[tier], 0, PL_PPM);
-        if (err)
-            err = pl_err_note(err, "short_option_minimum %s", tier_names[tier]);
-    }
-    if (err)
-        return err;
-    err = check_nested(&parameters->short_minimum, false);
-    return err ? pl_err_note(err, "V6 short_option_minimum") : PL_OK;
-}
-
-/* Everything that a leg may be charged besides its scenarios. */
-static bool has_other_charges(const struct pl_instrument *instrument)
-{
-    return !is_zero(&instrument->haircut_long) || !is_zero(&instrument->haircut_short) ||
-           instrument->load_count > 0 || instrument->bracket_count > 0 ||
-           instrument->loss_count > 0 || instrument->confidence_ppm != 0 ||
-           instrument->haircut_model.is_present || !pl_id_is_none(&instrument->chain);
-}
-
-static enum pl_err check_option(const struct checked *checked)
-{
-    const struct pl_parameters *parameters = checked->parameters;
-    const struct pl_instrument *instrument = checked->instrument;
-    const struct pl_option_terms *terms = &instrument->option;
-    const struct range ranges[] = {
-        {"option.type", terms->type, PL_OPTION_CALL, PL_OPTION_PUT},
-        {"option.strike_ticks", terms->strike_ticks, 1, INT64_C(1) << 60},
-        {"option.expiry_ms", terms->expiry_ms, 1, INT64_MAX},
-        {"option.scenarios", parameters->scenario_count, 1, PL_OPTION_SCENARIOS_MAX},
-    };
-    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
-        enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);
-        if (err)
-            return refused(err, checked, "", ranges[i].field, "");
-    }
-    const struct pl_instrument *underlying = &parameters->instruments[terms->underlying];
-    const struct pl_instrument *volatility = &parameters->instruments[terms->volatility];
-    if (!is_linear(underlying))
-        return refused(pl_err_set(PL_REJECT_PARAMETERS, "is not listed, or itself derived"), checked,
-                       "", "option.underlying", "");
-    if (!volatility->is_listed || volatility->kind != PL_INSTRUMENT_VOLATILITY)
-        return refused(pl_err_set(PL_REJECT_PARAMETERS, "is not listed as a volatility"), checked,
-                       "", "option.volatility", "");
-    if (instrument->lot_decimals + underlying->tick_decimals > PL_DECIMALS_MAX)
-        return refused(pl_err_set(PL_REJECT_PARAMETERS, "%u and tick_decimals %u of the underlying "
-                                  "are above %d", instrument->lot_decimals,
-                                  underlying->tick_decimals, PL_DECIMALS_MAX),
-                       checked, "V7", "lot_decimals", "");
-    if (has_other_charges(instrument))
-        return refused(pl_err_set(PL_REJECT_PARAMETERS, "has no haircut, factor, bracket, dependency, "
-                                  "confidence, haircut_model or chain: its scenarios are all"),
-                       checked, "", "option", "");
-    return PL_OK;
-}
-
-static enum pl_err check_participation(const struct checked *checked)
-{
-    const struct pl_instrument *instrument = checked->instrument;
-    if (instrument->kind == PL_INSTRUMENT_OPTION)
-        return check_option(checked);
-    if (instrument->option.type != 0)
-        return refused(pl_err_set(PL_REJECT_PARAMETERS, "only an option has it"), checked, "",
-                       "option", "");
-    if (instrument->has_scenarios &&
-        (!is_linear(instrument) ||
-         !is_linear(&checked->parameters->instruments[instrument->scenario_underlying])))
-        return refused(pl_err_set(PL_REJECT_PARAMETERS, "is not listed, or one of the two is no spot, "
-                                  "perp or future"),
-                       checked, "", "scenario_underlying", "");
-    return PL_OK;
-}
-
-/* Place of an underlying among the groups, which are in the order of ids; UINT32_MAX: too many. */
-static uint32_t group_of(struct pl_parameters *parameters, const struct pl_names *names,
-                         uint32_t underlying)
-{
-    uint32_t place = parameters->group_count;
-    for (uint32_t k = 0; k < parameters->group_count; k++)
-        if (parameters->groups[k] == underlying)
-            return k;
-    if (place == PL_OPTION_GROUPS_MAX)
-        return UINT32_MAX;
-    parameters->group_count++;
-    for (; place > 0 && pl_id_compare(&names->ids[underlying],
-                                      &names->ids[parameters->groups[place - 1]]) < 0; place--)
-        parameters->groups[place] = parameters->groups[place - 1];
-    parameters->groups[place] = underlying;
-    return place;
-}
-
-/* Groups first, since each new one moves others; then everybody's place. */
-static enum pl_err place_options(struct pl_parameters *parameters, const struct pl_names *names)
-{
-    parameters->group_count = parameters->option_count = 0;
-    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
-        struct pl_instrument *instrument = &parameters->instruments[i];
-        instrument->group = instrument->option_slot = 0;
-        if (!instrument->is_listed || !instrument->has_scenarios)
-            continue;
-        if (group_of(parameters, names, instrument->scenario_underlying) == UINT32_MAX)
-            return pl_err_set(PL_REJECT_PARAMETERS, "more than %d underlyings have scenarios",
-                              PL_OPTION_GROUPS_MAX);
-        if (instrument->kind != PL_INSTRUMENT_OPTION)
-            continue;
-        if (parameters->option_count == PL_OPTIONS_MAX)
-            return pl_err_set(PL_REJECT_PARAMETERS, "more than %d options", PL_OPTIONS_MAX);
-        instrument->option_slot = parameters->option_count++;
-    }
-    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
-        struct pl_instrument *instrument = &parameters->instruments[i];
-        if (instrument->is_listed && instrument->has_scenarios)
-            instrument->group = 1 + group_of(parameters, names, instrument->scenario_underlying);
-    }
-    return PL_OK;
-}
-
-/* ---- contracts ------------------------------------------------------------------------------ */
-
-/* A call repays what the plan counts on: the buyer's bonus is within the sale's discount. */
-static enum pl_err check_bonus(const struct checked *checked, const struct pl_contract *contract)
-{
-    const struct pl_instrument *instrument = checked->instrument;
-    const bool is_morpho = contract->rule == PL_CONTRACT_MORPHO;
-    const int64_t bonus = is_morpho ? pl_call_morpho_bonus_ppm(instrument) : instrument->bonus_ppm;
-    if (is_morpho && instrument->bonus_ppm != 0)
-        return refused(pl_err_set(PL_REJECT_PARAMETERS, "%d is said of a contract that derives it",
-                                  instrument->bonus_ppm), checked, "", "bonus_ppm", "");
-    const int32_t discount = instrument->depth_count > 0 ? instrument->depth[0].discount_ppm
-                                                         : instrument->sale_discount_ppm;
-    if ((PL_PPM - discount) * (PL_PPM + bonus) > (int64_t)PL_PPM * PL_PPM)
-        return refused(pl_err_set(PL_REJECT_PARAMETERS, "%d does not cover the contract's bonus "
-                                  "%lld", discount, (long long)bonus),
-                       checked, "", "sale_discount_ppm", "");
-    return PL_OK;
-}
-
-static enum pl_err check_asset(const struct checked *checked)
-{
-    const struct pl_instrument *instrument = checked->instrument;
-    if (instrument->contract == 0)
-        return PL_OK;
-    if (instrument->contract > checked->parameters->contract_count)
-        return refused(pl_err_set(PL_REJECT_PARAMETERS, "unknown contract %u",
-                                  instrument->contract),
-                       checked, "", "contract", "");
-    const struct pl_contract *contract = &checked->parameters->contracts[instrument->contract - 1];
-    if (instrument->kind != PL_INSTRUMENT_SPOT)
-        return refused(pl_err_set(PL_REJECT_PARAMETERS, "it is not spot, so no contract holds it"),
-                       checked, "", "contract", contract->id.text);
-    if (!pl_id_is_none(&instrument->chain) && !pl_id_equal(&instrument->chain, &contract->chain))
-        return refused(pl_err_set(PL_REJECT_PARAMETERS, "it is on %s, the contract is on %s",
-                                  instrument->chain.text, contract->chain.text),
-                       checked, "", "contract", contract->id.text);
-    enum pl_err err = check_range(instrument->bonus_ppm, 0, PL_PPM);
-    return err ? refused(err, checked, "", "bonus_ppm", "") : check_bonus(checked, contract);
-}
-
-static enum pl_err check_contract(const struct pl_parameters *parameters, uint32_t i)
-{
-    const struct pl_contract *contract = &parameters->contracts[i];
-    const bool is_aave = contract->rule == PL_CONTRACT_AAVE_V3;
-    const struct range ranges[] = {
-        {"rule", contract->rule, PL_CONTRACT_AAVE_V3, PL_CONTRACT_MORPHO},
-        {"close_factor_ppm", contract->close_factor_ppm, is_aave, is_aave ? PL_PPM : 0},
-        {"full_below_ppm", contract->full_below_ppm, 0, is_aave ? PL_PPM : 0},
-        {"small_usd", contract->small_usd, 0, is_aave ? PL_CONTRACT_SMALL_USD_MAX : 0},
-    };
-    if (pl_id_is_none(&contract->id) || pl_id_is_none(&contract->chain))
-        return pl_err_set(PL_REJECT_PARAMETERS, "contracts: entry %u has no id or no chain", i);
-    for (uint32_t j = 0; j < i; j++)
-        if (pl_id_equal(&contract->id, &parameters->contracts[j].id) &&
-            pl_id_equal(&contract->chain, &parameters->contracts[j].chain))
-            return pl_err_set(PL_REJECT_PARAMETERS, "contract %s is there twice",
-                              contract->id.text);
-    for (size_t k = 0; k < sizeof ranges / sizeof ranges[0]; k++) {
-        enum pl_err err = check_range(ranges[k].value, ranges[k].low, ranges[k].high);
-        if (err)
-            return pl_err_note(err, "contract %s %s", contract->id.text, ranges[k].field);
-    }
-    return PL_OK;
-}
-
-static enum pl_err check_contracts(const struct pl_parameters *parameters)
-{
-    enum pl_err err = check_range(parameters->contract_count, 0, PL_CONTRACTS_MAX);
-    if (err)
-        return pl_err_note(err, "contracts");
-    for (uint32_t i = 0; !err && i < parameters->contract_count; i++)
-        err = check_contract(parameters, i);
-    return err;
-}
-
 /* ---- the set -------------------------------------------------------------------------------- */
 
 static enum pl_err check_set(const struct pl_parameters *parameters)
 {
     const struct pl_policy *policy = &parameters->policy;
-    const struct range ranges[] = {
+    const struct pl_range ranges[] = {
         {"factors", parameters->factor_count, 0, PL_FACTORS_MAX},
         {"dependencies", parameters->dependency_count, 0, PL_DEPENDENCIES_MAX},
         {"sources", parameters->source_count, 0, PL_SOURCES_MAX},
@@ -819,7 +397,7 @@ static enum pl_err check_set(const struct pl_parameters *parameters)
         {"policy default bad_debt_dust_usd", policy->bad_debt_dust_usd, 0, PL_DUST_USD_MAX},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
-        enum pl_err err = check_range(ranges[i].value, ranges[i].low, ranges[i].high);
+        enum pl_err err = pl_check_range(ranges[i].value, ranges[i].low, ranges[i].high);
         if (err)
             return pl_err_note(err, "%s", ranges[i].field);
     }
@@ -835,21 +413,21 @@ static enum pl_err check_set(const struct pl_parameters *parameters)
                     parameters->source_count);
     if (err)
         return pl_err_note(err, "sources");
-    err = check_contracts(parameters);
-    return err ? err : check_scenarios(parameters);
+    err = pl_check_contracts(parameters);
+    return err ? err : pl_check_scenarios(parameters);
 }
 
 static enum pl_err check_exposure(const struct pl_edge *edge)
 {
-    enum pl_err err = check_range(edge->coverage_ppm, 0, PL_PPM);
+    enum pl_err err = pl_check_range(edge->coverage_ppm, 0, PL_PPM);
     if (err)
         return pl_err_note(err, "coverage_ppm");
     for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
-        err = check_range(edge->loss.at[tier], 0, PL_PPM);
+        err = pl_check_range(edge->loss.at[tier], 0, PL_PPM);
         if (err)
-            return pl_err_note(err, "loss %s", tier_names[tier]);
+            return pl_err_note(err, "loss %s", pl_tier_names[tier]);
     }
-    err = check_nested(&edge->loss, false);
+    err = pl_check_nested(&edge->loss, false);
     return err ? pl_err_note(err, "V6 loss") : PL_OK;
 }
 
@@ -877,7 +455,7 @@ static enum pl_err check_exposures(const struct pl_parameters *parameters,
 }
 
 /* As stated: what may be looked at before losses are known. */
-static enum pl_err check_statements(const struct checked *checked)
+static enum pl_err check_statements(const struct pl_checked *checked)
 {
     enum pl_err err = check_instrument_ranges(checked);
     if (!err)
@@ -885,11 +463,11 @@ static enum pl_err check_statements(const struct checked *checked)
     if (!err)
         err = check_losses(checked);
     if (!err)
-        err = check_haircut_model(checked);
-    return err ? err : check_participation(checked);
+        err = pl_check_haircut_model(checked);
+    return err ? err : pl_check_participation(checked);
 }
 
-static enum pl_err check_rules(const struct checked *checked, struct first_loads *firsts)
+static enum pl_err check_rules(const struct pl_checked *checked, struct first_loads *firsts)
 {
     enum pl_err err = check_v1(checked);
     if (!err)
@@ -903,7 +481,7 @@ static enum pl_err check_rules(const struct checked *checked, struct first_loads
     if (!err)
         err = check_v7(checked);
     if (!err) /* by V3 a haircut is at most all of it */
-        err = check_asset(checked);
+        err = pl_check_asset(checked);
     return err;
 }
 
@@ -915,7 +493,7 @@ static enum pl_err check_all_statements(const struct pl_parameters *parameters,
         if (!parameters->instruments[i].is_listed)
             continue;
         pl_assert(i < names->count);
-        struct checked checked = {.parameters = parameters,
+        struct pl_checked checked = {.parameters = parameters,
                                   .instrument = &parameters->instruments[i],
                                   .id = names->ids[i].text};
         enum pl_err err = check_statements(&checked);
@@ -937,7 +515,7 @@ static enum pl_err check_all_rules(const struct pl_parameters *parameters,
     for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
         if (!parameters->instruments[i].is_listed)
             continue;
-        struct checked checked = {.parameters = parameters,
+        struct pl_checked checked = {.parameters = parameters,
                                   .instrument = &parameters->instruments[i],
                                   .id = names->ids[i].text};
         enum pl_err err = check_rules(&checked, &firsts);
@@ -982,7 +560,7 @@ enum pl_err pl_parameters_finish(struct pl_parameters *parameters, const struct 
     if (!err)
         err = check_exposures(parameters, names);
     if (!err)
-        err = check_pegs(parameters, names);
+        err = pl_check_pegs(parameters, names);
     if (!err)
         err = pl_lookthrough(parameters, names);
     if (!err)
@@ -996,7 +574,7 @@ enum pl_err pl_parameters_finish(struct pl_parameters *parameters, const struct 
             instrument->multiplier = (int64_t)pl_pow10(PL_DECIMALS_MAX - instrument->lot_decimals -
                                                        instrument->tick_decimals);
     }
-    err = place_options(parameters, names);
+    err = pl_place_options(parameters, names);
     return err ? err : rank_sales(parameters, names);
 }
 

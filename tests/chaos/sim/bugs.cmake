@@ -282,9 +282,9 @@ sim_bug(older_base lib/exposure/parameters.c "I12" 1000
   [==[    if (next->epoch == 0)]==])
 
 # A derived haircut is believed whatever it is.
-sim_bug(beyond_cap lib/exposure/parameters.c "I12" 1000
-  [==[        enum pl_err err = check_range(instrument->haircut_long.at[tier], base, cap);]==]
-  [==[        enum pl_err err = check_range(cap, base, cap);]==])
+sim_bug(beyond_cap lib/exposure/parameters_kinds.c "I12" 1000
+  [==[        enum pl_err err = pl_check_range(instrument->haircut_long.at[tier], base, cap);]==]
+  [==[        enum pl_err err = pl_check_range(cap, base, cap);]==])
 
 # Revisions of one episode share their ids.
 sim_bug(repeated_id services/liquidation/decide.c "I2,I3,V" 500
