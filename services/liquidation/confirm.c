@@ -89,3 +89,21 @@ bool confirm_verdict(const struct ledger *ledger, const struct venue *venue,
     }
     return true;
 }
+
+enum pl_err confirm_sale(const struct ledger *ledger, const struct venue *venue,
+                         const struct pl_decision *decision)
+{
+    struct pl_leg legs[PL_LEGS_MAX];
+    struct pl_portfolio portfolio;
+    char planned[PL_I128_TEXT_BYTES], plain[PL_I128_TEXT_BYTES];
+    pl_effective_portfolio(ledger->book, decision->index, &decision->state, venue->market, legs,
+                           &portfolio);
+    pl_i128 left = plain_excess(venue->market, &portfolio, PL_TIER_END);
+    if (left == decision->sale.end_after && decision->sale.reaches == (left >= 0))
+        return PL_OK;
+    pl_i128_print(decision->sale.end_after, planned);
+    pl_i128_print(left, plain);
+    return pl_err_set(PL_FATAL_DIVERGED, "the sale of account %s was planned to leave an end excess of "
+                      "%s and leaves %s (10^-18 USD): nothing of this step is published",
+                      pl_book_at(ledger->book, decision->index)->id.text, planned, plain);
+}

@@ -31,4 +31,10 @@ bool confirm_verdict(const struct ledger *ledger, const struct venue *venue,
 enum { CONFIRM_TURNS = 8 };
 unsigned confirm_tiers(const struct pl_decision *decision, uint64_t sequence);
 
+/* Whether the account, with all that is in flight and this decision's sale executed at their limits, is
+ * left by the plain evaluator with the end excess that the plan promised (G9). Asked of every sale before it
+ * is staged: orders, what is pending of them and the plan are three ways to say the same. FATAL_DIVERGED. */
+enum pl_err confirm_sale(const struct ledger *ledger, const struct venue *venue,
+                         const struct pl_decision *decision);
+
 #endif

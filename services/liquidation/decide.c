@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "lib/base/assert.h"
-#include "services/liquidation/core.h"
+#include "services/liquidation/confirm.h"
 
 const struct pl_coordinate *journal_coordinate(const struct pl_journal *journal,
                                                enum pl_topic topic)
@@ -148,7 +148,10 @@ static enum pl_err stage(const struct ledger *ledger, struct venue *venue,
     uint32_t first = staging->output_count;
     enum pl_err err = PL_OK;
     for (uint32_t i = 0; !err && i < count; i++) {
-        err = encode_outputs(ledger, venue, changed[i], staging);
+        if (changed[i]->has_sale)
+            err = confirm_sale(ledger, venue, changed[i]);
+        if (!err)
+            err = encode_outputs(ledger, venue, changed[i], staging);
         if (!err)
             stage_state(changed[i], staging);
     }

@@ -197,6 +197,10 @@ sim_bug(needless_extension lib/exposure/plan.c "V" 500
   [==[    return item->units < least ? least : item->units;]==]
   [==[    return item->units < item->units_max ? item->units + 1 : item->units;]==])
 
+# An order is for more than its plan: nothing of it gets out.
+sim_bug(more_than_planned lib/exposure/decide.c "I,V" 500
+  [==[        .ordered_lots = leg->lots,]==] [==[        .ordered_lots = leg->lots + 1,]==])
+
 # An order flatters its plan.
 sim_bug(flattered_gap lib/exposure/plan.c "V" 500
   [==[        sale->gap_ppm = (int32_t)pl_div_ceil(]==] [==[        sale->gap_ppm = (int32_t)pl_div_floor(]==])
