@@ -288,6 +288,7 @@ enum pl_sale_objective { PL_SALE_LIQUIDITY_ORDER, PL_SALE_LEAST_COST };
 
 struct pl_policy {
     enum pl_sale_objective sale_objective;
+    bool close_hopeless;         /* where nothing reaches, sell also what does not help            */
     uint32_t liquidity_order[PL_INSTRUMENTS_MAX]; /* instrument indexes                            */
     uint32_t liquidity_count;
     int64_t order_valid_ms, order_overdue_ms, revision_pause_ms, restricted_hold_ms;
@@ -873,7 +874,7 @@ struct pl_sale {
  * when the order alone cannot reach it the pro-rata unwinding does, if complete unwinding reaches it
  * (RISK S4). Then every leg is trimmed by bisection until no leg can be cut by one lot. The excess is
  * concave in the quantities, hence each bisection is exact. If nothing reaches the target all that
- * may be sold and helps is sold and is_bankrupt says so, unless sellable legs found no room among
+ * may be sold and helps is sold (with close_hopeless what does not help, too) and is_bankrupt says so, unless sellable legs found no room among
  * PL_SALE_LEGS_MAX: they are for the next revision. An account out of range gets an empty sale that
  * neither reaches nor is bankrupt.
  *

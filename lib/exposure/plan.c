@@ -478,6 +478,14 @@ static pl_i128 search_pairs(struct pl_plan *plan)
     return found >= 0 ? found : excess_between(plan, &stood, &stood, 0, 1);
 }
 
+/* Everything, whatever it brings: what is left may only lose. */
+static pl_i128 close_all(struct pl_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->item_count; i++)
+        pl_plan_set(plan, &plan->items[i], plan->items[i].units_max);
+    return pl_plan_excess(plan);
+}
+
 static pl_i128 search(struct pl_plan *plan, pl_i128 excess)
 {
     if (plan->market->parameters->policy.sale_objective == PL_SALE_LEAST_COST)
@@ -496,7 +504,9 @@ static pl_i128 search(struct pl_plan *plan, pl_i128 excess)
         if (excess < 0) /* hedges in a proportion of their own */
             excess = search_pairs(plan);
     }
-    return excess >= 0 ? fit(plan, trim(plan)) : excess;
+    if (excess >= 0)
+        return fit(plan, trim(plan));
+    return plan->market->parameters->policy.close_hopeless ? close_all(plan) : excess;
 }
 
 /* ---- result --------------------------------------------------------------------------------- */

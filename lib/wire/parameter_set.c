@@ -779,6 +779,7 @@ static enum pl_err read_policy(const struct pl_place *place,
         err = pl_field_time(place, PL_SCALAR(from, halt_ramp_ms), &policy->halt_ramp_ms);
     if (!err)
         err = read_objective(place, from, policy);
+    policy->close_hopeless = from->has_close_hopeless && from->close_hopeless;
     policy->call_interval_ms_min = policy->grace_ms = policy->bad_debt_dust_usd = 0;
     if (!err && from->has_call_interval_ms_min)
         err = pl_field_time(place, PL_SCALAR(from, call_interval_ms_min),

@@ -21,7 +21,7 @@ enum { MARKS_PER_WORLD = 4, PORTFOLIOS_PER_MARKS = 10, COMBINATIONS_MAX = 4000 }
 static struct world world;
 static struct model_box box;
 static struct {
-    uint64_t plans, reaching, bankrupt, several, uncertain, first, exact, extended, sliced;
+    uint64_t plans, reaching, bankrupt, several, uncertain, first, exact, extended, sliced, closed;
     uint64_t evaluations, evaluations_max;
 } met;
 
@@ -113,7 +113,12 @@ static void check_existence(const struct pl_sale *sale)
         fail_with(sale, "selling everything reaches, the plan does not");
     if (!sale->reaches && !sale->is_bankrupt)
         fail_with(sale, "nothing reaches, but it is not called bankrupt");
-    if (!sale->reaches && sale->end_after < sale->end_before)
+    if (world.parameters.policy.close_hopeless && !sale->reaches) {
+        for (uint32_t i = 0; i < sale->leg_count; i++)
+            if (sale->leg_count != count || sale->legs[i].lots <= 0)
+                fail_with(sale, "nothing suffices, and it is not closed");
+        met.closed++;
+    } else if (!sale->reaches && sale->end_after < sale->end_before)
         fail_with(sale, "a sale that does not reach makes things worse");
 }
 
@@ -315,6 +320,7 @@ static void sales_are_legal_exact_and_smallest(void **state)
             .venues = w % 7 < 3 ? (int)(w % 7) : 0,
         };
         world_begin(&world, seed + w);
+        world.parameters.policy.close_hopeless = w % 4 == 3;
         if (w % 3 == 1)
             world.parameters.policy.sale_objective = PL_SALE_LEAST_COST;
         for (int i = 0; i < MARKS_PER_WORLD * PORTFOLIOS_PER_MARKS; i++) {
@@ -337,9 +343,10 @@ static void sales_are_legal_exact_and_smallest(void **state)
            met.evaluations / met.plans, met.evaluations_max);
     assert_true(met.reaching > met.plans / 4 && met.several > met.plans / 20);
     assert_true(met.bankrupt > met.plans / 50 && met.uncertain > met.plans / 20);
-    printf("extended=%" PRIu64 " sliced=%" PRIu64 "\n", met.extended, met.sliced);
+    printf("extended=%" PRIu64 " sliced=%" PRIu64 " closed=%" PRIu64 "\n", met.extended, met.sliced,
+           met.closed);
     assert_true(met.first > met.plans / 50 && met.exact > met.plans / 50);
-    assert_true(met.extended > 0 && met.sliced > 0);
+    assert_true(met.extended > 0 && met.sliced > 0 && met.closed > 0);
 }
 
 /* Counts of one search that tries everything. */

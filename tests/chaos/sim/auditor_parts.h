@@ -204,6 +204,7 @@ struct set {
     int64_t order_valid_ms, order_overdue_ms, revision_pause_ms, restricted_hold_ms;
     int64_t hysteresis, watermark_age_ms_max, halt_ramp_ms, call_interval_ms_min, grace_ms;
     int64_t bad_debt_dust_usd;
+    bool closes_hopeless;
     int scenario_count;
     struct scenario scenarios[AUDITOR_SCENARIOS_MAX];
     struct tiers short_minimum, scenario_load; /* load: the largest weight times move */

@@ -119,7 +119,8 @@ enum absence auditor_judge_absence(const struct scene *scene, const struct accou
     bool has_places = state->pending_count + leg_count <= PL_PENDING_MAX;
     if (!has_places)
         return ABSENCE_NO_PLACE;
-    if (leg_count > 0 && (!is_hopeless || some_lot_helps(scene, account, state)))
+    if (leg_count > 0 && (!is_hopeless || scene->set->closes_hopeless ||
+                          some_lot_helps(scene, account, state)))
         return ABSENCE_WRONG;
     if (is_hopeless && auditor_is_below(account->verdict, PL_TIER_MAINTENANCE))
         state->state = PL_STATE_BANKRUPT;
@@ -389,6 +390,26 @@ static bool is_sliced(const struct scene *scene, const struct account *account,
     return is_found;
 }
 
+/* Every leg that may be sold has an order for all that may be sold of it at once. */
+static bool is_all_sold(const struct scene *scene, const struct account *account,
+                        const struct state *state, const struct decision *decision)
+{
+    bool is_all = true;
+    auditor_fill(scene, account, state, scene->trial);
+    for (int i = 0; is_all && i < scene->trial->leg_count; i++) {
+        const struct leg *leg = &scene->trial->legs[i];
+        int64_t limit = 0, lots = auditor_saleable(scene->trial, leg, &limit);
+        if (lots == 0)
+            continue;
+        lots = auditor_slice(scene->trial, leg->instrument, leg->lots > 0, lots);
+        is_all = false;
+        for (int k = 0; k < decision->order_count; k++)
+            is_all |= auditor_name(scene->names, decision->orders[k]->instrument) ==
+                          leg->instrument && decision->orders[k]->lots == (uint64_t)lots;
+    }
+    return is_all;
+}
+
 /* All orders together reach the end tier, or nothing does. */
 static bool check_reach(const struct scene *scene, const struct account *account,
                         const struct state *state, const struct decision *decision,
@@ -415,6 +436,11 @@ static bool check_reach(const struct scene *scene, const struct account *account
         return auditor_find(scene->finding, V_SMALLEST,
                             "account %s: order %s and its plan do not "
                             "reach the end tier, but selling everything does",
+                            account->id, first->order_id);
+    if (has_room && is_bankrupt && scene->set->closes_hopeless &&
+        !is_all_sold(scene, account, state, decision))
+        return auditor_find(scene->finding, V_ORDER,
+                            "account %s: nothing suffices, and order %s and its plan do not close it",
                             account->id, first->order_id);
     if (has_room && is_hopeless && !is_bankrupt)
         return auditor_find(scene->finding, V_ORDER,

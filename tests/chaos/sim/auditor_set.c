@@ -433,6 +433,7 @@ static bool read_policy(const struct reader *reader, const Plimsoll__V1__Paramet
     set->call_interval_ms_min = policy->call_interval_ms_min;
     set->grace_ms = policy->grace_ms;
     set->bad_debt_dust_usd = policy->bad_debt_dust_usd;
+    set->closes_hopeless = policy->close_hopeless;
     for (size_t i = 0; i < policy->n_liquidity_order; i++) {
         if (!auditor_is_id(policy->liquidity_order[i]))
             return false;

@@ -197,6 +197,11 @@ sim_bug(needless_extension lib/exposure/plan.c "V" 500
   [==[    return item->units < least ? least : item->units;]==]
   [==[    return item->units < item->units_max ? item->units + 1 : item->units;]==])
 
+# A hopeless account is not closed where the policy says so.
+sim_bug(left_open lib/exposure/plan.c "V" 1000
+  [==[policy.close_hopeless ? close_all(plan) : excess;]==]
+  [==[policy.close_hopeless && false ? close_all(plan) : excess;]==])
+
 # An order is for more than its plan: nothing of it gets out.
 sim_bug(more_than_planned lib/exposure/decide.c "I,V" 500
   [==[        .ordered_lots = leg->lots,]==] [==[        .ordered_lots = leg->lots + 1,]==])

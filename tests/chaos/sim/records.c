@@ -385,6 +385,8 @@ static void fill_policy(struct set_message *to, const struct set_choice *choice)
     if (choice->has_factor)
         PUT(policy, objective,
             PLIMSOLL__V1__PARAMETER_SET__POLICY__OBJECTIVE__OBJECTIVE_LEAST_COST);
+    if (choice->has_losses)
+        PUT(policy, close_hopeless, true);
     if (choice->dust_usd > 0)
         PUT(policy, bad_debt_dust_usd, choice->dust_usd);
     PUT(policy, haircut_rise_ppm_per_hour, 10000);
