@@ -288,6 +288,9 @@ enum pl_sale_objective { PL_SALE_LIQUIDITY_ORDER, PL_SALE_LEAST_COST };
 
 struct pl_policy {
     enum pl_sale_objective sale_objective;
+    int32_t close_factor_ppm;    /* 0..PPM: the part of a leg that an order takes at most, rounded up to a
+                                    step; 0: all                                                   */
+    int64_t close_full_below_usd; /* >= 0: a leg worth less may be taken whole                     */
     bool close_hopeless;         /* where nothing reaches, sell also what does not help            */
     uint32_t liquidity_order[PL_INSTRUMENTS_MAX]; /* instrument indexes                            */
     uint32_t liquidity_count;
@@ -878,7 +881,8 @@ struct pl_sale {
  * PL_SALE_LEGS_MAX: they are for the next revision. An account out of range gets an empty sale that
  * neither reaches nor is bankrupt.
  *
- * Venues. A leg is sold in multiples of lot_step, never more than slice_usd_max at once: what more is needed
+ * Venues. A leg is sold in multiples of lot_step, never more than slice_usd_max or the policy's close factor
+ * of it at once: what more is needed
  * is the next revision's, and nobody is called bankrupt while more than the slices would suffice. A leg
  * worth less than min_notional_usd cannot be sold; an order for less than that is made larger, and one that
  * would leave less takes all. The limit is that of the rung of the depth ladder that holds the whole order,

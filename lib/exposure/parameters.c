@@ -394,6 +394,8 @@ static enum pl_err check_set(const struct pl_parameters *parameters)
         {"policy default halt_ramp_ms", policy->halt_ramp_ms, 0, INT64_MAX},
         {"policy default call_interval_ms_min", policy->call_interval_ms_min, 0, INT64_MAX},
         {"policy default grace_ms", policy->grace_ms, 0, INT64_MAX},
+        {"policy default close_factor_ppm", policy->close_factor_ppm, 0, PL_PPM},
+        {"policy default close_full_below_usd", policy->close_full_below_usd, 0, INT64_MAX},
         {"policy default bad_debt_dust_usd", policy->bad_debt_dust_usd, 0, PL_DUST_USD_MAX},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {

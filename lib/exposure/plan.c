@@ -162,19 +162,26 @@ static bool fill_rungs(const struct pl_quote *quote, const struct pl_instrument 
     return true;
 }
 
+/* No more than so many at once, though never less than the venue takes. */
+static void cap(struct pl_item *item, pl_i128 units)
+{
+    units = pl_max(units, item->units_notional > 1 ? item->units_notional : 1);
+    item->units_max = (int64_t)pl_min(units, item->units_max);
+}
+
 /* How much at once, and how little. False when the venue takes nothing so small. */
-static bool fill_sizes(const struct pl_instrument *instrument, int64_t lots, struct pl_item *item)
+static bool fill_sizes(const struct pl_policy *policy, const struct pl_instrument *instrument,
+                       int64_t lots, struct pl_item *item)
 {
     item->units_whole = item->units_max = lots / item->unit_lots;
     item->units_notional = units_for(item, instrument->min_notional_usd, true);
     if (item->units_whole == 0 || item->units_whole < item->units_notional)
         return false;
-    if (instrument->slice_usd_max > 0) {
-        int64_t slice = units_for(item, instrument->slice_usd_max, false);
-        int64_t least = item->units_notional > 1 ? item->units_notional : 1;
-        slice = slice > least ? slice : least;
-        item->units_max = slice < item->units_max ? slice : item->units_max;
-    }
+    if (instrument->slice_usd_max > 0)
+        cap(item, units_for(item, instrument->slice_usd_max, false));
+    if (policy->close_factor_ppm > 0 &&
+        item->units_whole >= units_for(item, policy->close_full_below_usd, true))
+        cap(item, pl_div_ceil((pl_i128)item->units_whole * policy->close_factor_ppm, PL_PPM));
     return true;
 }
 
@@ -196,7 +203,8 @@ static bool item_of(const struct pl_market *market, const struct pl_leg *leg, st
     item->multiplier = item->unit_lots * instrument->multiplier;
     item->mark_vu = (pl_i128)(item->side == PL_SIDE_SELL ? quote->lot_vu : quote->short_lot_vu) *
                     item->unit_lots;
-    if (!fill_rungs(quote, instrument, item) || !fill_sizes(instrument, lots, item))
+    if (!fill_rungs(quote, instrument, item) ||
+        !fill_sizes(&market->parameters->policy, instrument, lots, item))
         return false;
     item->limit_ticks = item->rung_ticks[0];
     item->limit_vu = limit_of_rung(item, 0);

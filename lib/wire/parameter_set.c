@@ -786,6 +786,13 @@ static enum pl_err read_policy(const struct pl_place *place,
                             &policy->call_interval_ms_min);
     if (!err && from->has_grace_ms)
         err = pl_field_time(place, PL_SCALAR(from, grace_ms), &policy->grace_ms);
+    policy->close_factor_ppm = 0;
+    policy->close_full_below_usd = 0;
+    if (!err)
+        err = read_ppm_or_none(place, PL_SCALAR(from, close_factor_ppm), &policy->close_factor_ppm);
+    if (!err)
+        err = read_i64_or_none(place, PL_SCALAR(from, close_full_below_usd),
+                               &policy->close_full_below_usd);
     if (!err)
         err = read_i64_or_none(place, PL_SCALAR(from, bad_debt_dust_usd),
                                &policy->bad_debt_dust_usd);

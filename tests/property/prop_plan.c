@@ -321,6 +321,10 @@ static void sales_are_legal_exact_and_smallest(void **state)
         };
         world_begin(&world, seed + w);
         world.parameters.policy.close_hopeless = w % 4 == 3;
+        if (world.options.venues > 1 && w % 2 == 0) {
+            world.parameters.policy.close_factor_ppm = 500000;
+            world.parameters.policy.close_full_below_usd = world_between(&world, 0, 100000);
+        }
         if (w % 3 == 1)
             world.parameters.policy.sale_objective = PL_SALE_LEAST_COST;
         for (int i = 0; i < MARKS_PER_WORLD * PORTFOLIOS_PER_MARKS; i++) {

@@ -261,6 +261,13 @@ static const char *sale_leg_fault(const struct pl_market *market,
         compare_usd(market, sold->instrument, sold->lots, rules->slice_usd_max) > 0 &&
         compare_usd(market, sold->instrument, sold->lots - step, rules->min_notional_usd) >= 0)
         return fault(text, "instrument %u: more than a slice", sold->instrument);
+    const struct pl_policy *policy = &market->parameters->policy;
+    if (policy->close_factor_ppm > 0 && sold->lots > step &&
+        compare_usd(market, sold->instrument, size, policy->close_full_below_usd) >= 0 &&
+        (pl_i128)(sold->lots / step - 1) * PL_PPM >=
+            (pl_i128)(size / step) * policy->close_factor_ppm &&
+        compare_usd(market, sold->instrument, sold->lots - step, rules->min_notional_usd) >= 0)
+        return fault(text, "instrument %u: more than the close factor", sold->instrument);
     /* Extended: one step less is too little for the venue, or would leave it too little. */
     int64_t left = size - (sold->lots - step);
     bool is_least = compare_usd(market, sold->instrument, sold->lots - step,

@@ -198,6 +198,8 @@ BREAK(revision_pause, policy()->revision_pause_ms = -1)
 BREAK(restricted_hold, policy()->restricted_hold_ms = -1)
 BREAK(call_interval, policy()->call_interval_ms_min = -1)
 BREAK(grace, policy()->grace_ms = -1)
+BREAK(close_factor, policy()->close_factor_ppm = PL_PPM + 1)
+BREAK(close_full, policy()->close_full_below_usd = -1)
 BREAK(lot_step, row(eth)->lot_step = PL_LOT_STEP_MAX + 1)
 BREAK(min_notional, row(eth)->min_notional_usd = -1)
 BREAK(slice, row(eth)->slice_usd_max = -1)
@@ -287,6 +289,8 @@ static void each_rule_refuses_by_name(void **state)
         {restricted_hold, "policy default restricted_hold_ms: -1 is below 0"},
         {call_interval, "policy default call_interval_ms_min: -1 is below 0"},
         {grace, "policy default grace_ms: -1 is below 0"},
+        {close_factor, "policy default close_factor_ppm: 1000001 is outside 0..1000000"},
+        {close_full, "policy default close_full_below_usd: -1 is below 0"},
         {lot_step, "instrument ETH lot_step: 1000001 is outside 0..1000000"},
         {min_notional, "instrument ETH min_notional_usd: -1 is outside 0..1000000"},
         {slice, "instrument ETH slice_usd_max: -1 is below 0"},

@@ -273,15 +273,25 @@ int64_t auditor_slice(const struct portfolio *portfolio, int instrument, bool is
                       int64_t whole)
 {
     const struct rules *rules = auditor_rules_of(portfolio->set, instrument);
+    const struct set *set = portfolio->set;
     int64_t steps = 0, most = whole / rules->step;
-    if (rules->slice_usd == 0)
-        return whole;
-    /* The most steps that are worth no more than the slice, or the least that the venue takes. */
-    for (int64_t size = INT64_C(1) << 62; size > 0; size /= 2)
+    /* The most steps that are worth no more than the slice. */
+    for (int64_t size = INT64_C(1) << 62; rules->slice_usd > 0 && size > 0; size /= 2)
         if (size <= most - steps &&
             compare_usd(portfolio, instrument, is_sell, (steps + size) * rules->step,
                         rules->slice_usd) <= 0)
             steps += size;
+    if (rules->slice_usd == 0)
+        steps = most;
+    if (set->close_factor > 0 &&
+        compare_usd(portfolio, instrument, is_sell, whole, set->close_full_usd) >= 0) {
+        mpz_set_si(scratch.part, most);
+        mpz_mul_si(scratch.part, scratch.part, set->close_factor);
+        mpz_cdiv_q_ui(scratch.part, scratch.part, PL_PPM);
+        if (mpz_cmp_si(scratch.part, steps) < 0)
+            steps = mpz_get_si(scratch.part);
+    }
+    /* Or the least that the venue takes. */
     if (steps == 0)
         steps = 1;
     while (steps < most && auditor_is_small(portfolio, instrument, is_sell, steps * rules->step))

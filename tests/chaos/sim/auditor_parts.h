@@ -205,6 +205,7 @@ struct set {
     int64_t hysteresis, watermark_age_ms_max, halt_ramp_ms, call_interval_ms_min, grace_ms;
     int64_t bad_debt_dust_usd;
     bool closes_hopeless;
+    int64_t close_factor, close_full_usd;
     int scenario_count;
     struct scenario scenarios[AUDITOR_SCENARIOS_MAX];
     struct tiers short_minimum, scenario_load; /* load: the largest weight times move */

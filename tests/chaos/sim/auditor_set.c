@@ -434,6 +434,10 @@ static bool read_policy(const struct reader *reader, const Plimsoll__V1__Paramet
     set->grace_ms = policy->grace_ms;
     set->bad_debt_dust_usd = policy->bad_debt_dust_usd;
     set->closes_hopeless = policy->close_hopeless;
+    set->close_factor = policy->close_factor_ppm;
+    set->close_full_usd = policy->close_full_below_usd;
+    if (set->close_factor < 0 || set->close_factor > PL_PPM || set->close_full_usd < 0)
+        return false;
     for (size_t i = 0; i < policy->n_liquidity_order; i++) {
         if (!auditor_is_id(policy->liquidity_order[i]))
             return false;

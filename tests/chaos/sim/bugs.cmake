@@ -189,13 +189,19 @@ sim_bug(dear_cure lib/exposure/cure.c "V alert" 1000
 sim_bug(shallow_limit lib/exposure/plan.c "V" 500
   [==[    while (units > item->rung_units[rung])]==] [==[    while (false && units > item->rung_units[rung])]==])
 sim_bug(no_slice lib/exposure/plan.c "V" 500
-  [==[        item->units_max = slice < item->units_max ? slice : item->units_max;]==] "")
+  [==[        cap(item, units_for(item, instrument->slice_usd_max, false));]==]
+  [==[        cap(item, item->units_max);]==])
 sim_bug(odd_lots lib/exposure/plan.c "V" 500
   [==[    item->unit_lots = instrument->lot_step > 0 ? instrument->lot_step : 1;]==]
   [==[    item->unit_lots = 1;]==])
 sim_bug(needless_extension lib/exposure/plan.c "V" 500
   [==[    return item->units < least ? least : item->units;]==]
   [==[    return item->units < item->units_max ? item->units + 1 : item->units;]==])
+
+# More of a leg is taken at once than the close factor allows.
+sim_bug(close_too_much lib/exposure/plan.c "V" 1000
+  [==[        cap(item, pl_div_ceil((pl_i128)item->units_whole * policy->close_factor_ppm, PL_PPM));]==]
+  [==[        cap(item, item->units_whole);]==])
 
 # A hopeless account is not closed where the policy says so.
 sim_bug(left_open lib/exposure/plan.c "V" 1000

@@ -387,6 +387,10 @@ static void fill_policy(struct set_message *to, const struct set_choice *choice)
             PLIMSOLL__V1__PARAMETER_SET__POLICY__OBJECTIVE__OBJECTIVE_LEAST_COST);
     if (choice->has_losses)
         PUT(policy, close_hopeless, true);
+    if (choice->settles_by_time) {
+        PUT(policy, close_factor_ppm, 400001);
+        PUT(policy, close_full_below_usd, 5000);
+    }
     if (choice->dust_usd > 0)
         PUT(policy, bad_debt_dust_usd, choice->dust_usd);
     PUT(policy, haircut_rise_ppm_per_hour, 10000);
