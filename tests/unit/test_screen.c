@@ -17,7 +17,7 @@
 #include "tests/support/build.h"
 #include "tests/support/world.h"
 
-enum { ACCOUNTS = 24, WORLDS = 160, STEPS = 60, STATES = 6, KINDS = 7, LEGS = 10 };
+enum { ACCOUNTS = 24, WORLDS = 160, STEPS = 60, STATES = 6, KINDS = PL_ALERT_BAD_DEBT + 1, LEGS = 10 };
 
 static struct world world;
 static struct pl_book *book;

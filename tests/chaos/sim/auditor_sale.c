@@ -251,16 +251,16 @@ static bool check_leg(const struct scene *scene, const struct account *account,
                             order->instrument);
     if (most > 0)
         limit = auditor_limit(scene->portfolio, instrument, leg->lots > 0, (int64_t)order->lots);
-    if (order->lots % (uint64_t)rules->step != 0 ||
-        order->lots > (uint64_t)auditor_slice(scene->portfolio, instrument, leg->lots > 0, most))
-        return auditor_find(finding, V_ORDER,
-                            "account %s order %s: %" PRIu64 " lots of %s are no steps or more than a "
-                            "slice", id, order_id, order->lots, order->instrument);
     if (order->lots == 0 || order->lots > (uint64_t)most)
         return auditor_find(finding, V_PENDING,
                             "account %s order %s: %" PRIu64 " lots of %s, of which"
                             " %" PRId64 " may be sold after what is pending",
                             id, order_id, order->lots, order->instrument, most);
+    if (order->lots % (uint64_t)rules->step != 0 ||
+        order->lots > (uint64_t)auditor_slice(scene->portfolio, instrument, leg->lots > 0, most))
+        return auditor_find(finding, V_ORDER,
+                            "account %s order %s: %" PRIu64 " lots of %s are no steps or more than a "
+                            "slice", id, order_id, order->lots, order->instrument);
     if (!order->limit_price || order->limit_price->mantissa != limit ||
         order->limit_price->exponent != -(int)rules->tick_decimals ||
         order->lot_decimals != rules->lot_decimals)
@@ -482,12 +482,13 @@ bool auditor_check_sale(const struct scene *scene, struct account *account,
             execute(scene, decision->orders[i], (int64_t)decision->orders[i]->lots);
         bool is_bankrupt = decision->orders[0]->reason ==
                            PLIMSOLL__V1__FORCED_SALE_ORDER__REASON__REASON_BANKRUPT;
-        is_right = !auditor_upper(scene->portfolio, PL_TIER_END, after) ||
-                   (check_reach(scene, account, state, decision, after) &&
-                    check_cost(scene, account, decision, mpz_sgn(after) >= 0));
+        bool is_known = auditor_upper(scene->portfolio, PL_TIER_END, after);
+        is_right = !is_known || check_reach(scene, account, state, decision, after);
         for (int i = 0; is_right && i < decision->order_count; i++)
             is_right = check_proof(scene, account, state, decision->orders[i], is_bankrupt, before,
                                    after);
+        is_right = is_right && (!is_known || check_cost(scene, account, decision,
+                                                        mpz_sgn(after) >= 0));
     }
     mpz_clears(before, after, NULL);
     account->ordered_version = account->holdings->version;
