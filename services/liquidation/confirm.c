@@ -2,6 +2,8 @@
 /* Fast against plain (confirm.h). */
 #include "services/liquidation/confirm.h"
 
+#include <string.h>
+
 unsigned confirm_tiers(const struct pl_decision *decision, uint64_t sequence)
 {
     const struct pl_account_state *state = &decision->state;
@@ -90,14 +92,40 @@ bool confirm_verdict(const struct ledger *ledger, const struct venue *venue,
     return true;
 }
 
+/* Executes what the decision has put in flight, at its limits: whatever the holdings say of orders of such
+ * ids, this is what was decided now. */
+static void execute_sale(const struct venue *venue, const struct pl_decision *decision,
+                         struct pl_leg *legs, struct pl_portfolio *portfolio)
+{
+    const struct pl_account_state *state = &decision->state;
+    for (uint32_t i = state->pending_count - decision->sale.leg_count; i < state->pending_count; i++) {
+        const struct pl_pending *pending = &state->pending[i];
+        const struct pl_instrument *instrument =
+            &venue->market->parameters->instruments[pending->instrument];
+        const int sign = pending->side == PL_SIDE_SELL ? 1 : -1;
+        const pl_i128 value = sign * (pl_i128)pending->limit_ticks * instrument->multiplier *
+                              pending->ordered_lots;
+        for (uint32_t k = 0; k < portfolio->leg_count; k++)
+            if (legs[k].instrument == pending->instrument) {
+                legs[k].lots -= sign * pending->ordered_lots;
+                legs[k].final_lots -= sign * pending->ordered_lots;
+            }
+        portfolio->cash_vu += value;
+        portfolio->final_cash_vu += value;
+    }
+}
+
 enum pl_err confirm_sale(const struct ledger *ledger, const struct venue *venue,
                          const struct pl_decision *decision)
 {
     struct pl_leg legs[PL_LEGS_MAX];
     struct pl_portfolio portfolio;
     char planned[PL_I128_TEXT_BYTES], plain[PL_I128_TEXT_BYTES];
-    pl_effective_portfolio(ledger->book, decision->index, &decision->state, venue->market, legs,
-                           &portfolio);
+    look(ledger, venue, decision, legs, &portfolio);
+    if (portfolio.legs != legs)
+        memcpy(legs, portfolio.legs, portfolio.leg_count * sizeof(legs[0]));
+    portfolio.legs = legs;
+    execute_sale(venue, decision, legs, &portfolio);
     pl_i128 left = plain_excess(venue->market, &portfolio, PL_TIER_END);
     if (left == decision->sale.end_after && decision->sale.reaches == (left >= 0))
         return PL_OK;
