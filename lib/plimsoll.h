@@ -65,6 +65,8 @@ enum {
     PL_TOLD_MAX = 5,           /* states that alerts tell of               */
     PL_LOT_STEP_MAX = 1000000, /* so that the value of one at a tick fits   */
     PL_DUST_USD_MAX = 1000000, /* more than this is no dust                */
+    PL_BRAKE_WINDOW_MS_MAX = 86400000,
+    PL_BRAKE_DEPTH_PPM_MAX = 1000000000, /* a thousand times the depth     */
     PL_CURES_MAX = 3,          /* cures that an alert names                */
     PL_CONTRACTS_MAX = 64,     /* smart contracts of a set                 */
     PL_ORDER_ID_BYTES = 16,
@@ -301,6 +303,8 @@ struct pl_policy {
     int64_t call_interval_ms_min; /* between two alerts of entering one state; 0: all are told     */
     int64_t grace_ms;            /* of a margin call; 0: calls have no deadline                    */
     int64_t bad_debt_dust_usd;   /* 0..PL_DUST_USD_MAX: what a bad debt does not wait for          */
+    int64_t brake_window_ms;     /* 0..PL_BRAKE_WINDOW_MS_MAX; 0: no brake                         */
+    int32_t brake_depth_ppm;     /* 1..PL_BRAKE_DEPTH_PPM_MAX where there is a window, else 0      */
     /* 0 where no instrument has a haircut model. */
     int32_t haircut_rise_ppm_per_hour, haircut_fall_ppm_per_day;
     int64_t haircut_hold_ms, haircut_interval_ms;
@@ -455,6 +459,7 @@ struct pl_market {
     struct pl_quote quotes[PL_INSTRUMENTS_MAX];
     uint64_t changed_mask;       /* bit (index mod 64) of each quote that differs from the last one */
     bool parameters_changed;
+    const int64_t *left_lots;    /* what the brake leaves, by instrument; borrowed. NULL: no brake */
 
     /* Private to lib/exposure: laid out by pl_market_update when the parameters change. */
     uint64_t epoch;
@@ -572,6 +577,7 @@ struct pl_account_state {
                                     without grace                                                  */
     int64_t due_ms;              /* when the call's grace ends; 0: no call, or told that it did    */
     pl_i128 bad_debt_vu;         /* as it was told; 0: not bankrupt, or not told                   */
+    int64_t braked_ms;           /* since when its sale waits for the brake; 0: it does not        */
     uint64_t version;
     uint32_t doubt_count, pending_count, told_count;
     struct pl_told told[PL_TOLD_MAX]; /* the last alert of each state, newest last: what readers
@@ -632,6 +638,12 @@ const struct pl_applied *pl_book_applied(const struct pl_book *book, uint32_t in
 /* The decided state; the default one for an account that has none. Copied out. */
 void pl_book_state(const struct pl_book *book, uint32_t index, struct pl_account_state *state);
 bool pl_book_has_state(const struct pl_book *book, uint32_t index);
+/* What the partition has used of the brake's window, and what was last said of it (`digest` of that
+ * record); pl_book_states_digest covers it. */
+const struct pl_budget *pl_book_budget(const struct pl_book *book);
+void pl_book_set_budget(struct pl_book *book, const struct pl_budget *budget,
+                        struct pl_digest digest);
+struct pl_digest pl_book_budget_digest(const struct pl_book *book);
 /* The stored states, to walk over: their number, the account's row of each, and each, borrowed until
  * the book changes; of `pending` there is only what pending_count counts. Their order may change. */
 uint32_t pl_book_state_count(const struct pl_book *book);
@@ -639,7 +651,7 @@ uint32_t pl_book_state_row(const struct pl_book *book, uint32_t at);
 const struct pl_account_state *pl_book_state_view(const struct pl_book *book, uint32_t at);
 /* Exclusive or of the digests of all holdings: equal books, equal digests, in any order. */
 struct pl_digest pl_book_digest(const struct pl_book *book);
-/* Likewise of the digests of all stored states; and the digest of one, zero where none is stored. */
+/* Likewise of the digests of all stored states and of the budget; and the digest of one, zero where none is stored. */
 struct pl_digest pl_book_states_digest(const struct pl_book *book);
 struct pl_digest pl_book_state_digest(const struct pl_book *book, uint32_t index);
 /* Bytes of the block in use, for sizing. */
@@ -855,6 +867,7 @@ struct pl_sale_leg {
 struct pl_sale {
     bool reaches;                /* end_after >= 0                                                 */
     bool is_bankrupt;            /* even everything sold at its limit leaves the end tier below 0  */
+    bool is_braked;              /* it does not reach, and the brake held some of it back          */
     uint32_t leg_count;
     struct pl_sale_leg legs[PL_SALE_LEGS_MAX]; /* in liquidity order                               */
     pl_i128 end_before, end_after, maintenance_before;
@@ -899,11 +912,49 @@ struct pl_sale {
 void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
                   const struct pl_portfolio *portfolio, struct pl_sale *sale);
 
+/*
+ * Brake. Of each leg no more than market->left_lots is sold or bought back, rounded down to a step, and
+ * nothing where that is less than the venue takes. is_braked says that the sale does not reach its target
+ * and that the brake held back some of it; is_bankrupt then speaks of all that may be sold, braked or not.
+ */
+
 /* Excess of `tier` after executing `legs` of a sale at their limits (upper bound when uncertain). */
 [[nodiscard]] bool pl_sale_excess(const struct pl_market *market,
                                   const struct pl_portfolio *portfolio, enum pl_tier tier,
                                   const struct pl_sale_leg *legs, uint32_t leg_count,
                                   pl_i128 *excess);
+
+/* ==== the brake (lib/exposure/brake.c) ======================================================= */
+
+/*
+ * A budget over all forced sales of an instrument, so that they do not make the next ones: in each window
+ * of brake_window_ms, counted from 1970, the accounts of a partition may sell and buy back together
+ *
+ *   floor(d * brake_depth_ppm * 10^6 / (partitions * v))   lots
+ *
+ * where d is the last usd_max of the instrument's depth ladder, in whole USD, and v the value of a lot
+ * at its mark in VU (of an option as it is owed); at least what its venue takes in one order, or nobody would ever be sold. An
+ * instrument without a ladder has no budget. What an order asks for is taken from the budget when it is
+ * decided, filled or not. Partitions share nothing, so each has its part.
+ */
+struct pl_budget {
+    int64_t window_start_ms;     /* of the window that was used; a later window begins with nothing used */
+    int64_t used_lots[PL_INSTRUMENTS_MAX]; /* >= 0, by instrument                                  */
+};
+
+/* Start of the window that `now_ms` lies in; the policy has one. */
+int64_t pl_brake_window(const struct pl_policy *policy, int64_t now_ms);
+/* What was used of the window of market->now_ms: nothing, unless `last` is of the same one. */
+void pl_budget_begin(const struct pl_market *market, const struct pl_budget *last,
+                     struct pl_budget *budget);
+/* What is left of each listed instrument, >= 0; INT64_MAX where it has no budget, 0 where it has one and
+ * no LIVE mark or is worth nothing. */
+void pl_budget_left(const struct pl_market *market, int32_t partition_count,
+                    const struct pl_budget *budget, int64_t left_lots[PL_INSTRUMENTS_MAX]);
+bool pl_budget_allows(const int64_t left_lots[PL_INSTRUMENTS_MAX], const struct pl_sale *sale);
+/* Takes an allowed sale from the budget. True if any of its instruments has one. */
+bool pl_budget_take(const struct pl_sale *sale, struct pl_budget *budget,
+                    int64_t left_lots[PL_INSTRUMENTS_MAX]);
 
 /* ==== calls of contracts (lib/exposure/call.c) =============================================== */
 
@@ -983,6 +1034,7 @@ struct pl_decision {
     uint32_t index;              /* row in the book                                                */
     bool has_changed;            /* the state differs from the committed one: publish it           */
     uint32_t rank;               /* for the caller: place among the step's decisions               */
+    int64_t waits_since_ms;      /* for the brake, as of the last decision; 0: it does not         */
     bool has_sale;
     struct pl_account_state state; /* next; order ids of a new sale's pending entries are zero and
                                       filled by whoever names orders                               */

@@ -63,7 +63,8 @@ struct pl_book {
     uint32_t leg_count, applied_count;           /* of all accounts                               */
     uint32_t unit_count, unit_end, units_live;   /* room; used so far, with free blocks; without  */
     uint32_t free[BLOCK_UNITS_MAX + 1];          /* by size: unit of the first free block, plus 1 */
-    struct pl_digest digest, states_digest;
+    struct pl_digest digest, states_digest, budget_digest;
+    struct pl_budget budget;
 };
 
 /* Units that hold all contents the limits allow, and one eighth so that squeezing is rare. */
@@ -413,6 +414,20 @@ bool pl_book_has_state(const struct pl_book *book, uint32_t index)
     return book->accounts[index].state_index != UINT32_MAX;
 }
 
+const struct pl_budget *pl_book_budget(const struct pl_book *book)
+{
+    return &book->budget;
+}
+
+void pl_book_set_budget(struct pl_book *book, const struct pl_budget *budget,
+                        struct pl_digest digest)
+{
+    book->budget = *budget;
+    pl_digest_xor(&book->states_digest, book->budget_digest);
+    pl_digest_xor(&book->states_digest, digest);
+    book->budget_digest = digest;
+}
+
 /* ---- reading -------------------------------------------------------------------------------- */
 
 uint32_t pl_book_count(const struct pl_book *book)
@@ -450,6 +465,11 @@ struct pl_digest pl_book_state_digest(const struct pl_book *book, uint32_t index
 {
     uint32_t at = pl_book_at(book, index)->state_index;
     return at == UINT32_MAX ? (struct pl_digest){0} : book->states[at].digest;
+}
+
+struct pl_digest pl_book_budget_digest(const struct pl_book *book)
+{
+    return book->budget_digest;
 }
 
 size_t pl_book_used_bytes(const struct pl_book *book)

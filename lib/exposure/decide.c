@@ -342,7 +342,7 @@ static void move(const struct pl_market *market, const struct pl_account *accoun
     if (left < PL_STATE_LIQUIDATING && state->state >= PL_STATE_LIQUIDATING) state->episode++;
     if (state->state < PL_STATE_LIQUIDATING) {
         state->revision = 0;
-        state->revision_after_ms = 0;
+        state->revision_after_ms = state->braked_ms = 0;
     }
 }
 
@@ -379,6 +379,19 @@ static void add_pending(const struct pl_market *market, const struct pl_sale_leg
     };
 }
 
+/* What the brake holds back waits for the next window, and has since the first one. */
+static void brake(const struct pl_market *market, bool is_braked, struct pl_account_state *state)
+{
+    const struct pl_policy *policy = &market->parameters->policy;
+    if (!is_braked) {
+        state->braked_ms = 0;
+        return;
+    }
+    if (state->braked_ms == 0) state->braked_ms = market->now_ms;
+    state->revision_after_ms =
+        later(pl_brake_window(policy, market->now_ms), policy->brake_window_ms);
+}
+
 /*
  * Plans for what is left after all that is pending, and takes the plan if there are places for it.
  * An account that is above maintenance is not bankrupt, even if the end tier is beyond its means.
@@ -389,14 +402,16 @@ static void sell(const struct pl_market *market, const struct pl_names *names,
     struct pl_account_state *state = &decision->state;
     struct pl_sale *sale = &decision->sale;
     pl_plan_sale(market, names, portfolio, sale);
-    if (sale->leg_count > PL_PENDING_MAX - state->pending_count) return;
+    bool has_room = sale->leg_count <= PL_PENDING_MAX - state->pending_count;
+    brake(market, sale->is_braked || (!has_room && market->left_lots), state);
+    if (!has_room) return;
     if (sale->is_bankrupt && decision->verdict.excess[PL_TIER_MAINTENANCE].high < 0)
         state->state = PL_STATE_BANKRUPT;
     if (sale->leg_count == 0) return;
     decision->has_sale = true;
     state->revision++;
-    state->revision_after_ms =
-        later(market->now_ms, market->parameters->policy.revision_pause_ms);
+    int64_t pause_ms = later(market->now_ms, market->parameters->policy.revision_pause_ms);
+    if (pause_ms > state->revision_after_ms) state->revision_after_ms = pause_ms;
     for (uint32_t i = 0; i < sale->leg_count; i++)
         add_pending(market, &sale->legs[i], state);
 }
@@ -424,7 +439,7 @@ static void find_bad_debt(const struct pl_market *market, struct pl_decision *de
     struct pl_account_state *state = &decision->state;
     const struct pl_sale *sale = &decision->sale;
     const struct pl_bounds *equity = &decision->verdict.equity_vu;
-    bool is_planned = state->state == PL_STATE_BANKRUPT && sale->is_bankrupt &&
+    bool is_planned = state->state == PL_STATE_BANKRUPT && sale->is_bankrupt && !sale->is_braked &&
                       (decision->has_sale || sale->leg_count == 0);
     if (is_planned && state->bad_debt_vu == 0 && equity->high < 0 && is_dust(market, state))
         state->bad_debt_vu = -equity->high;
@@ -561,7 +576,7 @@ static bool states_are_equal(const struct pl_account_state *a, const struct pl_a
                     a->whole_since_ms == b->whole_since_ms &&
                     a->revision_after_ms == b->revision_after_ms &&
                     a->called_ms == b->called_ms && a->due_ms == b->due_ms &&
-                    a->bad_debt_vu == b->bad_debt_vu &&
+                    a->bad_debt_vu == b->bad_debt_vu && a->braked_ms == b->braked_ms &&
                     a->told_count == b->told_count && a->doubt_count == b->doubt_count &&
                     a->pending_count == b->pending_count;
     for (uint32_t i = 0; is_equal && i < a->told_count; i++)
@@ -584,11 +599,12 @@ static void begin(uint32_t index, const struct pl_account_state *prior,
     decision->index = index;
     decision->has_changed = decision->has_sale = false;
     decision->rank = decision->alert_count = decision->cure_count = 0;
+    decision->waits_since_ms = prior->braked_ms;
     memcpy(&decision->state, prior,
            offsetof(struct pl_account_state, pending) +
                prior->pending_count * sizeof prior->pending[0]);
     struct pl_sale *sale = &decision->sale;
-    sale->reaches = sale->is_bankrupt = false;
+    sale->reaches = sale->is_bankrupt = sale->is_braked = false;
     sale->leg_count = sale->evaluation_count = 0;
     sale->end_before = sale->end_after = sale->maintenance_before = 0;
     sale->cost_vu = sale->cost_bound_vu = sale->gap_ppm = 0;

@@ -397,6 +397,9 @@ static enum pl_err check_set(const struct pl_parameters *parameters)
         {"policy default close_factor_ppm", policy->close_factor_ppm, 0, PL_PPM},
         {"policy default close_full_below_usd", policy->close_full_below_usd, 0, INT64_MAX},
         {"policy default bad_debt_dust_usd", policy->bad_debt_dust_usd, 0, PL_DUST_USD_MAX},
+        {"policy default brake_window_ms", policy->brake_window_ms, 0, PL_BRAKE_WINDOW_MS_MAX},
+        {"policy default brake_depth_ppm", policy->brake_depth_ppm, policy->brake_window_ms > 0,
+         policy->brake_window_ms > 0 ? PL_BRAKE_DEPTH_PPM_MAX : 0},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
         enum pl_err err = pl_check_range(ranges[i].value, ranges[i].low, ranges[i].high);

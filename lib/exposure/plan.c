@@ -185,6 +185,18 @@ static bool fill_sizes(const struct pl_policy *policy, const struct pl_instrumen
     return true;
 }
 
+/* No more than the brake leaves. Nothing is an item too: it is for another window. */
+static void brake(const struct pl_market *market, struct pl_plan *plan, struct pl_item *item)
+{
+    if (!market->left_lots)
+        return;
+    int64_t units = market->left_lots[item->instrument] / item->unit_lots;
+    if (units >= item->units_max)
+        return;
+    item->units_max = units < item->units_notional ? 0 : units;
+    plan->is_braked = true;
+}
+
 /* G4: only a leg with a live mark, of which only what is final. */
 static bool item_of(const struct pl_market *market, const struct pl_leg *leg, struct pl_item *item)
 {
@@ -238,12 +250,13 @@ static void plan_init(struct pl_plan *plan, const struct pl_market *market,
     memcpy(plan->legs, portfolio->legs, portfolio->leg_count * sizeof plan->legs[0]);
     plan->is_certain = pl_portfolio_is_certain(market, portfolio);
     plan->item_count = 0;
-    plan->has_more = plan->is_sliced = false;
+    plan->has_more = plan->is_sliced = plan->is_braked = false;
     plan->evaluation_count = 0;
     for (uint32_t i = 0; i < portfolio->leg_count; i++) {
         struct pl_item item = {.leg = i};
         if (!item_of(market, &portfolio->legs[i], &item))
             continue;
+        brake(market, plan, &item);
         plan->is_sliced |= item.units_max < item.units_whole;
         insert_item(plan, &item);
     }
@@ -486,6 +499,20 @@ static pl_i128 search_pairs(struct pl_plan *plan)
     return found >= 0 ? found : excess_between(plan, &stood, &stood, 0, 1);
 }
 
+/* Whether all of every leg, in more than one revision, would reach what slices and brake do not. */
+static bool is_slice_enough(struct pl_plan *plan)
+{
+    const struct pl_point stood = pl_plan_point(plan);
+    if (!plan->is_sliced)
+        return false;
+    for (uint32_t i = 0; i < plan->item_count; i++)
+        pl_plan_set(plan, &plan->items[i], plan->items[i].units_whole);
+    bool is_enough = pl_plan_excess(plan) >= 0;
+    for (uint32_t i = 0; i < plan->item_count; i++)
+        pl_plan_set(plan, &plan->items[i], stood.units[i]);
+    return is_enough;
+}
+
 /* Everything, whatever it brings: what is left may only lose. */
 static pl_i128 close_all(struct pl_plan *plan)
 {
@@ -514,7 +541,8 @@ static pl_i128 search(struct pl_plan *plan, pl_i128 excess)
     }
     if (excess >= 0)
         return fit(plan, trim(plan));
-    return plan->market->parameters->policy.close_hopeless ? close_all(plan) : excess;
+    bool is_hopeless = !is_slice_enough(plan);
+    return is_hopeless && plan->market->parameters->policy.close_hopeless ? close_all(plan) : excess;
 }
 
 /* ---- result --------------------------------------------------------------------------------- */
@@ -552,20 +580,6 @@ static void write_cost(const struct pl_plan *plan, struct pl_sale *sale)
                                              sale->cost_vu);
 }
 
-/* Whether all of every leg, in more than one revision, would reach what the slices do not. */
-static bool is_slice_enough(struct pl_plan *plan)
-{
-    const struct pl_point stood = pl_plan_point(plan);
-    if (!plan->is_sliced)
-        return false;
-    for (uint32_t i = 0; i < plan->item_count; i++)
-        pl_plan_set(plan, &plan->items[i], plan->items[i].units_whole);
-    bool is_enough = pl_plan_excess(plan) >= 0;
-    for (uint32_t i = 0; i < plan->item_count; i++)
-        pl_plan_set(plan, &plan->items[i], stood.units[i]);
-    return is_enough;
-}
-
 void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
                   const struct pl_portfolio *portfolio, struct pl_sale *sale)
 {
@@ -581,6 +595,7 @@ void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
     if (sale->end_before < 0)
         sale->end_after = search(&plan, sale->end_before);
     sale->reaches = sale->end_after >= 0;
+    sale->is_braked = !sale->reaches && plan.is_braked;
     sale->is_bankrupt = !sale->reaches && !plan.has_more && !is_slice_enough(&plan);
     write_legs(&plan, sale);
     if (sale->reaches)

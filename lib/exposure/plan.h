@@ -37,7 +37,8 @@ struct pl_plan {
     bool is_certain;
     uint32_t item_count;
     bool has_more;                          /* sellable legs that do not fit */
-    bool is_sliced;                         /* units_max is below units_whole somewhere */
+    bool is_sliced;                         /* units_max is below units_whole somewhere, */
+    bool is_braked;                         /* by the brake */
     struct pl_item items[PL_SALE_LEGS_MAX]; /* by rank */
     uint32_t evaluation_count;
 };

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/base/assert.h"
+#include "lib/base/sort.h"
 #include "lib/wire/fields.h"
 #include "lib/wire/wire.h"
 
@@ -142,6 +143,8 @@ static enum pl_err read_calls(const Plimsoll__V1__AccountState *from,
         err = pl_field_time(NULL, PL_SCALAR(from, called_ms), &state->called_ms);
     if (!err && from->has_due_ms)
         err = pl_field_time(NULL, PL_SCALAR(from, due_ms), &state->due_ms);
+    if (!err && from->has_braked_ms)
+        err = pl_field_time(NULL, PL_SCALAR(from, braked_ms), &state->braked_ms);
     if (!err && from->bad_debt)
         err = read_bad_debt(from->bad_debt, &state->bad_debt_vu);
     for (uint32_t i = 0; !err && i < state->told_count; i++) {
@@ -228,6 +231,8 @@ static void build_calls(struct pl_wire *wire, const struct pl_account_state *sta
         PL_PUT(to, called_ms, state->called_ms);
     if (state->due_ms > 0)
         PL_PUT(to, due_ms, state->due_ms);
+    if (state->braked_ms > 0)
+        PL_PUT(to, braked_ms, state->braked_ms);
     if (state->bad_debt_vu > 0)
         to->bad_debt = pl_build_amount(wire, state->bad_debt_vu, BAD_DEBT_EXPONENT);
     to->told = pl_wire_take(wire, state->told_count * sizeof(*to->told));
@@ -263,5 +268,74 @@ enum pl_err pl_wire_state_encode(struct pl_wire *wire, const struct pl_names *na
         to.pending[to.n_pending++] = build_pending(wire, names, &state->pending[i]);
     PL_PUT(&to, version, state->version);
     build_calls(wire, state, &to);
+    return pl_wire_pack(wire, PL_TOPIC_ACCOUNTS, &to.base, value);
+}
+
+/* ---- the brake's budgets ---- */
+
+bool pl_wire_is_budget(struct pl_bytes_view key)
+{
+    static const char reserved[] = PL_BUDGET_KEY;
+    return key.data && key.size_bytes == sizeof(reserved) - 1 &&
+           memcmp(key.data, reserved, sizeof(reserved) - 1) == 0;
+}
+
+enum pl_err pl_wire_budget_decode(struct pl_wire *wire, struct pl_names *names,
+                                  struct pl_bytes_view value, struct pl_budget *budget)
+{
+    enum pl_err err = PL_OK;
+    const Plimsoll__V1__AccountState *from = pl_wire_unpack(&wire->decode, PL_TOPIC_ACCOUNTS, value,
+                                                            &err);
+    if (!from)
+        return err;
+    const struct pl_place whole = {NULL, "budget", -1};
+    const Plimsoll__V1__AccountState__Budget *stated = from->budget;
+    if (!stated)
+        return pl_field_missing(NULL, "budget");
+    if (from->account || from->has_state || from->n_pending)
+        return pl_err_set(PL_REJECT_CONFLICT, "the record under the reserved key has a budget and "
+                                              "nothing else");
+    *budget = (struct pl_budget){0};
+    err = pl_field_time(&whole, PL_SCALAR(stated, window_start_ms), &budget->window_start_ms);
+    for (size_t i = 0; !err && i < stated->n_uses; i++) {
+        const struct pl_place place = {&whole, "uses", (int)i};
+        uint32_t instrument = 0;
+        err = read_instrument(&place, stated->uses[i]->instrument, names, &instrument);
+        if (!err && budget->used_lots[instrument] != 0)
+            err = pl_field_fail(PL_REJECT_CONFLICT, &place, "instrument", ": it is named twice");
+        if (!err)
+            err = pl_field_i64(&place, PL_SCALAR(stated->uses[i], lots), 1, INT64_MAX,
+                               &budget->used_lots[instrument]);
+    }
+    return err;
+}
+
+static int by_id(const void *left, const void *right, const void *context)
+{
+    const struct pl_names *names = context;
+    return pl_id_compare(&names->ids[*(const uint32_t *)left], &names->ids[*(const uint32_t *)right]);
+}
+
+enum pl_err pl_wire_budget_encode(struct pl_wire *wire, const struct pl_names *names,
+                                  const struct pl_budget *budget, struct pl_bytes_view *value)
+{
+    Plimsoll__V1__AccountState to = PLIMSOLL__V1__ACCOUNT_STATE__INIT;
+    Plimsoll__V1__AccountState__Budget stated = PLIMSOLL__V1__ACCOUNT_STATE__BUDGET__INIT;
+    static uint32_t used[PL_INSTRUMENTS_MAX]; /* 16 KB of scratch */
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++)
+        if (budget->used_lots[i] > 0)
+            used[count++] = i;
+    pl_sort(used, count, sizeof used[0], by_id, names);
+    PL_PUT(&stated, window_start_ms, budget->window_start_ms);
+    stated.uses = pl_wire_take(wire, count * sizeof(*stated.uses));
+    for (uint32_t i = 0; i < count; i++) {
+        Plimsoll__V1__AccountState__Budget__Use *use = pl_wire_take(wire, sizeof(*use));
+        plimsoll__v1__account_state__budget__use__init(use);
+        use->instrument = pl_build_id(&names->ids[used[i]]);
+        PL_PUT(use, lots, budget->used_lots[used[i]]);
+        stated.uses[stated.n_uses++] = use;
+    }
+    to.budget = &stated;
     return pl_wire_pack(wire, PL_TOPIC_ACCOUNTS, &to.base, value);
 }

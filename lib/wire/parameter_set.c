@@ -797,6 +797,10 @@ static enum pl_err read_policy(const struct pl_place *place,
         err = read_i64_or_none(place, PL_SCALAR(from, bad_debt_dust_usd),
                                &policy->bad_debt_dust_usd);
     if (!err)
+        err = read_i64_or_none(place, PL_SCALAR(from, brake_window_ms), &policy->brake_window_ms);
+    if (!err)
+        err = read_ppm_or_none(place, PL_SCALAR(from, brake_depth_ppm), &policy->brake_depth_ppm);
+    if (!err)
         err = read_ppm_or_none(place, PL_SCALAR(from, haircut_rise_ppm_per_hour),
                                &policy->haircut_rise_ppm_per_hour);
     if (!err)

@@ -211,6 +211,14 @@ enum pl_err pl_wire_state_decode(struct pl_wire *wire, struct pl_names *names,
                                  struct pl_bytes_view key, struct pl_bytes_view value,
                                  struct pl_account_state *state);
 
+/* account_state.c too: what was used of the brake's budgets stands on the same topic, under its own key. */
+#define PL_BUDGET_KEY "~budget"
+bool pl_wire_is_budget(struct pl_bytes_view key);
+enum pl_err pl_wire_budget_encode(struct pl_wire *wire, const struct pl_names *names,
+                                  const struct pl_budget *budget, struct pl_bytes_view *value);
+enum pl_err pl_wire_budget_decode(struct pl_wire *wire, struct pl_names *names,
+                                  struct pl_bytes_view value, struct pl_budget *budget);
+
 /* journal_entry.c */
 enum { PL_HASH_BYTES = 32, PL_VECTOR_MAX = 8, PL_SLOT_BYTES_MAX = 64 };
 enum pl_journal_kind { PL_JOURNAL_STEP = 1, PL_JOURNAL_HEARTBEAT, PL_JOURNAL_READINESS };

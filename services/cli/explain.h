@@ -78,6 +78,9 @@ struct explain_halt {
     struct pl_control control;
 };
 
+/* An order, as published. */
+struct explain_sold { struct pl_id instrument; int64_t lots; };
+
 /* Borrowed from whoever rebuilt it. */
 struct explain_scene {
     struct pl_id account;
@@ -88,6 +91,8 @@ struct explain_scene {
     struct explain_halt halts[2]; /* of everything, of this account */
     const struct pl_record_holdings *record; /* the account's, as published; NULL: not at hand */
     uint64_t sale_sequence;      /* of the last entry that sold of the account; 0: none */
+    const struct explain_sold *sold; /* its orders */
+    uint32_t sold_count;
     const json_t *plan;          /* that one's, if it is an earlier one; NULL: not at hand */
     const json_t *history, *alerts; /* NULL: none */
     const struct pl_goal *goal;  /* as in the question */
@@ -132,7 +137,7 @@ enum pl_err explain_ask(const struct cli_source *source, const struct explain_qu
 
 /* explain_answer.c */
 enum explain_reason { EXPLAIN_SOLD, EXPLAIN_HEALTHY, EXPLAIN_UNCERTAIN, EXPLAIN_OUT_OF_RANGE,
-                      EXPLAIN_HOLDINGS, EXPLAIN_HALTED, EXPLAIN_OVERDUE, EXPLAIN_PAUSE,
+                      EXPLAIN_HOLDINGS, EXPLAIN_HALTED, EXPLAIN_OVERDUE, EXPLAIN_PAUSE, EXPLAIN_BRAKED,
                       EXPLAIN_PENDING, EXPLAIN_NOTHING_TO_SELL, EXPLAIN_NO_ROOM,
                       EXPLAIN_NOT_DECIDING, EXPLAIN_NO_PARAMETERS, EXPLAIN_UNKNOWN,
                       EXPLAIN_REASON_COUNT };

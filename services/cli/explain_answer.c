@@ -16,7 +16,8 @@ const char *explain_reason_word(enum explain_reason reason)
         [EXPLAIN_SOLD] = "sold", [EXPLAIN_HEALTHY] = "healthy", [EXPLAIN_UNCERTAIN] = "uncertain",
         [EXPLAIN_OUT_OF_RANGE] = "out_of_range", [EXPLAIN_HOLDINGS] = "holdings",
         [EXPLAIN_HALTED] = "halted", [EXPLAIN_OVERDUE] = "order_overdue",
-        [EXPLAIN_PAUSE] = "revision_pause", [EXPLAIN_PENDING] = "orders_pending",
+        [EXPLAIN_PAUSE] = "revision_pause", [EXPLAIN_BRAKED] = "brake",
+        [EXPLAIN_PENDING] = "orders_pending",
         [EXPLAIN_NOTHING_TO_SELL] = "nothing_to_sell", [EXPLAIN_NO_ROOM] = "no_room",
         [EXPLAIN_NOT_DECIDING] = "not_deciding", [EXPLAIN_NO_PARAMETERS] = "no_parameters",
         [EXPLAIN_UNKNOWN] = "unknown" };
@@ -134,7 +135,7 @@ static enum explain_reason held_back(const struct explain_view *view)
     if (has_overdue(&view->state))
         return EXPLAIN_OVERDUE;
     if (view->scene->entry->clock_ms < view->state.revision_after_ms)
-        return EXPLAIN_PAUSE;
+        return view->state.braked_ms > 0 ? EXPLAIN_BRAKED : EXPLAIN_PAUSE;
     pl_plan_sale(view->scene->venue->market, view->scene->venue->names, &view->portfolio, &sale);
     return sale.leg_count == 0 ? EXPLAIN_NOTHING_TO_SELL : EXPLAIN_NO_ROOM;
 }
@@ -230,6 +231,7 @@ static void say_sold(struct sentence *sentence, const struct explain_view *view)
     const struct pl_account_state *state = &view->state;
     const struct pl_sale *sale = &view->decision.sale;
     bool is_below_line = sale->maintenance_before < 0;
+    char time[WHEN_TIME_BYTES];
     say(sentence, ": ");
     say_bounds(sentence, is_below_line ? "maintenance" : "end",
                &view->decision.verdict.excess[is_below_line ? PL_TIER_MAINTENANCE : PL_TIER_END]);
@@ -241,6 +243,9 @@ static void say_sold(struct sentence *sentence, const struct explain_view *view)
     }
     if (sale->is_bankrupt)
         say(sentence, "; all that may be sold does not reach the end tier's line");
+    if (sale->is_braked)
+        say(sentence, "; the brake holds back the rest until %s",
+            when_print_time(state->revision_after_ms, time));
 }
 
 static void say_held_back(struct sentence *sentence, const struct explain_view *view,
@@ -261,6 +266,10 @@ static void say_held_back(struct sentence *sentence, const struct explain_view *
     case EXPLAIN_PAUSE:
         say(sentence, " because after revision %u the next one waits until %s",
             view->state.revision, when_print_time(view->state.revision_after_ms, time));
+        break;
+    case EXPLAIN_BRAKED:
+        say(sentence, " because others have used what the brake lets pass, and it waits until %s",
+            when_print_time(view->state.revision_after_ms, time));
         break;
     case EXPLAIN_PENDING:
         say(sentence, " because orders for the deficit are pending");

@@ -149,6 +149,29 @@ int64_t explain_reserved_lots(const struct pl_pending *pending)
     return whole > pending->applied_lots ? whole - pending->applied_lots : 0;
 }
 
+/* What the brake left to the account when it was its turn: at least what it then sold, and where that is
+ * less than it asked for, no more. */
+static void brake(const struct explain_scene *scene, struct explain_view *view)
+{
+    static int64_t left_lots[PL_INSTRUMENTS_MAX];
+    struct pl_market *market = scene->venue->market;
+    if (!view->decision.has_sale || scene->venue->parameters->policy.brake_window_ms == 0)
+        return;
+    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++)
+        left_lots[i] = market->parameters->instruments[i].depth_count > 0 ? 0 : INT64_MAX;
+    for (uint32_t i = 0; i < scene->sold_count && scene->sale_sequence == scene->entry->sequence; i++) {
+        uint32_t instrument = 0;
+        if (pl_names_find(scene->venue->names, &scene->sold[i].instrument, &instrument) &&
+            left_lots[instrument] != INT64_MAX)
+            left_lots[instrument] = scene->sold[i].lots;
+    }
+    if (pl_budget_allows(left_lots, &view->decision.sale))
+        return;
+    market->left_lots = left_lots;
+    ledger_decide_account(scene->ledger, scene->venue, view->row, &view->decision);
+    market->left_lots = NULL;
+}
+
 bool explain_look(const struct explain_scene *scene, struct explain_view *view)
 {
     const struct ledger *ledger = scene->ledger;
@@ -161,6 +184,7 @@ bool explain_look(const struct explain_scene *scene, struct explain_view *view)
     view->account = pl_book_at(ledger->book, view->row);
     pl_book_state(ledger->book, view->row, &view->committed);
     ledger_decide_account(ledger, scene->venue, view->row, &view->decision);
+    brake(scene, view);
     view->state = view->has_decided ? view->decision.state : view->committed;
     /* What the verdict was about: what is planned now is not sold yet. */
     static struct pl_account_state before;
@@ -228,7 +252,7 @@ static json_t *state_facts(const struct explain_view *view)
     int64_t hold_ms = view->scene->venue->parameters->policy.restricted_hold_ms;
     bool is_whole = state->whole_since_ms >= 0;
     return json_pack(
-        "{s:s, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "state",
+        "{s:s, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "state",
         explain_state_name(state->state), "left", explain_state_name(view->committed.state),
         "since_ms", time_or_null(state->since_ms), "episode", (json_int_t)state->episode,
         "revision", (json_int_t)state->revision, "version", (json_int_t)state->version,
@@ -238,7 +262,8 @@ static json_t *state_facts(const struct explain_view *view)
         "revision_after_ms", time_or_null(state->revision_after_ms), "doubts",
         explain_doubts(view->scene->venue->names, state->doubts, state->doubt_count), "called_ms",
         time_or_null(state->called_ms), "due_ms", time_or_null(state->due_ms), "bad_debt_usd",
-        state->bad_debt_vu > 0 ? explain_decimal(state->bad_debt_vu, 12) : json_null());
+        state->bad_debt_vu > 0 ? explain_decimal(state->bad_debt_vu, 12) : json_null(), "braked_ms",
+        time_or_null(state->braked_ms));
 }
 
 /* ---- holdings ------------------------------------------------------------------------------- */
@@ -583,7 +608,7 @@ static json_t *threshold_facts(const struct explain_view *view)
     for (uint32_t i = 0; i < view->account->leg_count; i++)
         if (venue->parameters->instruments[view->legs[i].instrument].is_listed)
             json_array_append_new(instruments, instrument_facts(venue, view->legs[i].instrument));
-    return json_pack(
+    json_t *facts = json_pack(
         "{s:I, s:{s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:I, s:I}, s:o}", "epoch",
         (json_int_t)venue->parameters->epoch, "policy", "order_valid_ms",
         (json_int_t)policy->order_valid_ms, "order_overdue_ms",
@@ -594,6 +619,12 @@ static json_t *threshold_facts(const struct explain_view *view)
         (json_int_t)policy->watermark_age_ms_max, "call_interval_ms_min",
         (json_int_t)policy->call_interval_ms_min, "grace_ms", (json_int_t)policy->grace_ms,
         "bad_debt_dust_usd", (json_int_t)policy->bad_debt_dust_usd, "instruments", instruments);
+    if (policy->brake_window_ms > 0) {
+        json_t *said = json_object_get(facts, "policy");
+        json_object_set_new(said, "brake_window_ms", json_integer(policy->brake_window_ms));
+        json_object_set_new(said, "brake_depth_ppm", json_integer(policy->brake_depth_ppm));
+    }
+    return facts;
 }
 
 /* ---- orders in flight ------------------------------------------------------------------------ */

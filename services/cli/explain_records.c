@@ -26,6 +26,8 @@ struct inquiry {
     bool has_entry;
     struct pl_journal entry;
     int64_t journal_offset;
+    struct explain_sold sold[PL_SALE_LEGS_MAX];
+    uint32_t sold_count;
     uint64_t sale_sequence; /* of the last entry that sold; 0: none */
     struct explain_halt halts[2];
     bool has_record;
@@ -146,8 +148,19 @@ static enum pl_err see_holdings(struct inquiry *inquiry, const struct pl_record 
 static enum pl_err see_order(struct inquiry *inquiry, const struct pl_record *record)
 {
     uint64_t sequence = 0;
-    if (was_published(inquiry, record, &sequence) && sequence > inquiry->sale_sequence)
-        inquiry->sale_sequence = sequence;
+    struct pl_order order;
+    if (!was_published(inquiry, record, &sequence) || sequence < inquiry->sale_sequence)
+        return PL_OK;
+    if (sequence > inquiry->sale_sequence)
+        inquiry->sold_count = 0;
+    inquiry->sale_sequence = sequence;
+    enum pl_err err = pl_wire_order_decode(&inquiry->wire, record->key, record->value, &order);
+    if (err)
+        return pl_err_note(err, "orders partition %d offset %lld", (int)record->partition,
+                           (long long)record->offset);
+    if (inquiry->sold_count < PL_SALE_LEGS_MAX)
+        inquiry->sold[inquiry->sold_count++] =
+            (struct explain_sold){ .instrument = order.instrument, .lots = order.lots };
     return PL_OK;
 }
 
@@ -256,7 +269,8 @@ static struct explain_scene scene_of(const struct inquiry *inquiry, struct repla
         .journal_offset = inquiry->journal_offset, .venue = replay_venue(replay),
         .ledger = replay_ledger(replay), .halts = { inquiry->halts[0], inquiry->halts[1] },
         .record = inquiry->has_record ? &inquiry->record : NULL,
-        .sale_sequence = inquiry->sale_sequence, .history = inquiry->history,
+        .sale_sequence = inquiry->sale_sequence, .sold = inquiry->sold,
+        .sold_count = inquiry->sold_count, .history = inquiry->history,
         .alerts = inquiry->alerts };
 }
 

@@ -142,6 +142,8 @@ static void print_state(FILE *file, const json_t *document)
     if (whole(state, "revision_after_ms") > whole(json_object_get(document, "journal"), "clock_ms"))
         fprintf(file, "            no further revision before %s\n",
                 when(state, "revision_after_ms"));
+    if (json_is_integer(json_object_get(state, "braked_ms")))
+        fprintf(file, "            waits for the brake since %s\n", when(state, "braked_ms"));
     if (json_is_integer(json_object_get(state, "whole_since_ms")))
         fprintf(file, "            initial margin whole since %s, restricted until %s\n",
                 when(state, "whole_since_ms"), when(state, "restricted_until_ms"));
@@ -388,6 +390,9 @@ static void print_thresholds(FILE *file, const json_t *thresholds)
                 span(policy, "call_interval_ms_min"));
     if (whole(policy, "grace_ms") > 0)
         fprintf(file, "%15sa margin call expires after %s\n", "", span(policy, "grace_ms"));
+    if (whole(policy, "brake_window_ms") > 0)
+        fprintf(file, "%15sthe brake lets %s %% of an instrument's depth pass in %s\n", "",
+                percent(whole(policy, "brake_depth_ppm")), span(policy, "brake_window_ms"));
     if (whole(policy, "bad_debt_dust_usd") > 0)
         fprintf(file, "%15sa bad debt does not wait for what is worth at most %lld USD\n", "",
                 whole(policy, "bad_debt_dust_usd"));

@@ -518,6 +518,8 @@ static enum pl_err confirm_changed(struct replay *replay)
     static struct pl_decision decision; /* 6 KB of scratch */
     enum pl_err err = PL_OK;
     for (uint32_t i = 0; !err && i < replay->workspace.staging.state_count; i++) {
+        if (replay->workspace.staging.states[i].budget)
+            continue;
         ledger_decide_account(&replay->workspace.ledger, &replay->workspace.venue,
                               replay->workspace.staging.states[i].index, &decision);
         err = confirm(replay, &decision);

@@ -142,6 +142,8 @@ static enum pl_err see_state(void *context, const struct pl_record *record)
 {
     struct report *report = context;
     json_t *state = NULL;
+    if (pl_wire_is_budget(record->key))
+        return PL_OK;
     enum pl_err err = pl_json_decode(PL_TOPIC_ACCOUNTS, record->value, &state);
     if (!err)
         json_object_set_new(report->states, text_of(state, "account"), state);

@@ -21,10 +21,11 @@ static struct sizes sizes_of(uint32_t accounts_max)
     struct sizes sizes = {.book = ledger_book_limits(accounts_max)};
     sizes.book_bytes = pl_book_bytes(&sizes.book);
     sizes.stage_bytes = (sizeof(struct pl_decision) + sizeof(void *) + 64) * (accounts + 2) +
+                        sizeof(struct pl_budget) + 64 +
                         (sizeof(struct pl_header) * headers + PL_JOURNAL_TEXT_BYTES + 64) * letters;
     sizes.letter_bytes = (sizeof(struct pl_header) * PL_HEADERS_MAX + PL_ERR_TEXT_BYTES_MAX + 64) *
                          letters;
-    sizes.outputs = accounts * OUTPUTS_PER_ACCOUNT_MAX + letters;
+    sizes.outputs = accounts * OUTPUTS_PER_ACCOUNT_MAX + 1 + letters;
     return sizes;
 }
 
@@ -35,7 +36,7 @@ static size_t total_bytes(const struct sizes *sizes)
            sizeof(struct pl_wire) + sizeof(struct pl_names) + 2 * sizeof(struct pl_parameters) +
            (sizeof(struct pl_mark) + sizeof(struct pl_option_grid)) * PL_INSTRUMENTS_MAX +
            sizeof(struct pl_market) +
-           sizeof(struct output) * sizes->outputs + sizeof(struct staged_state) * accounts +
+           sizeof(struct output) * sizes->outputs + sizeof(struct staged_state) * (accounts + 1) +
            sizeof(struct dead_letter) * WORKSPACE_LETTERS_MAX + 2 * sizeof(uint32_t) * accounts +
            64 * PARTS_MAX;
 }
@@ -66,9 +67,9 @@ static void carve_ledger(struct workspace *workspace, const struct sizes *sizes,
     ledger->dead = pl_arena_take(arena, sizeof(*ledger->dead) * ledger->dead_capacity, 64);
     *staging = (struct staging){.arena = &workspace->stage,
                                 .output_capacity = (uint32_t)sizes->outputs,
-                                .state_capacity = accounts};
+                                .state_capacity = accounts + 1};
     staging->outputs = pl_arena_take(arena, sizeof(*staging->outputs) * sizes->outputs, 64);
-    staging->states = pl_arena_take(arena, sizeof(*staging->states) * accounts, 64);
+    staging->states = pl_arena_take(arena, sizeof(*staging->states) * (accounts + 1), 64);
     pl_arena_init(&workspace->stage, pl_arena_take(arena, sizes->stage_bytes, 64),
                   sizes->stage_bytes);
     pl_arena_init(&workspace->letters, pl_arena_take(arena, sizes->letter_bytes, 64),

@@ -205,8 +205,8 @@ static enum pl_err apply_execution(struct ledger *ledger, struct venue *venue,
     return PL_OK;
 }
 
-static enum pl_err apply_state(struct ledger *ledger, struct venue *venue,
-                               const struct pl_record *record)
+static enum pl_err set_state(struct ledger *ledger, struct venue *venue,
+                             const struct pl_record *record)
 {
     static struct pl_account_state state;
     struct pl_id account;
@@ -216,9 +216,26 @@ static enum pl_err apply_state(struct ledger *ledger, struct venue *venue,
         err = pl_wire_state_decode(venue->wire, venue->names, record->key, record->value, &state);
     if (!err)
         err = pl_book_account(ledger->book, &account, &index);
+    return err ? err
+               : pl_book_set_state(ledger->book, index, &state,
+                                   pl_wire_digest(record->key, record->value));
+}
+
+static enum pl_err set_budget(struct ledger *ledger, struct venue *venue,
+                              const struct pl_record *record)
+{
+    static struct pl_budget budget; /* 32 KB of scratch */
+    enum pl_err err = pl_wire_budget_decode(venue->wire, venue->names, record->value, &budget);
     if (!err)
-        err = pl_book_set_state(ledger->book, index, &state,
-                                pl_wire_digest(record->key, record->value));
+        pl_book_set_budget(ledger->book, &budget, pl_wire_digest(record->key, record->value));
+    return err;
+}
+
+static enum pl_err apply_state(struct ledger *ledger, struct venue *venue,
+                               const struct pl_record *record)
+{
+    enum pl_err err = pl_wire_is_budget(record->key) ? set_budget(ledger, venue, record)
+                                                     : set_state(ledger, venue, record);
     if (err)
         return pl_err_note(PL_FATAL_DIVERGED, "accounts partition %d offset %lld, written by this "
                            "service, cannot be restored", (int)record->partition,

@@ -129,7 +129,8 @@ struct output {
 };
 
 struct staged_state {
-    uint32_t index;
+    uint32_t index;           /* row; of what is below, UINT32_MAX                              */
+    const struct pl_budget *budget; /* what the brake has let pass, in place of a state; else NULL */
     struct pl_account_state state;
     struct pl_digest digest;  /* of the output that says so */
     struct pl_verdict verdict;
@@ -154,13 +155,15 @@ typedef void decided_unchanged(void *context, const struct pl_decision *decision
 
 /*
  * Decides the accounts in `rows`, which come in order of account id, after venue_update: orders, alerts
- * and a state for each that changed, largest expected loss first. FATAL_SYSTEM when a value does not
+ * and a state for each that changed, largest expected loss first; who waits for the brake before all
+ * others. Then what was used of the brake's budgets, if anything was. FATAL_SYSTEM when a value does not
  * fit.
  */
 enum pl_err ledger_decide(const struct ledger *ledger, struct venue *venue, const uint32_t *rows,
                           uint32_t row_count, const struct writer *writer, struct staging *staging,
                           decided_unchanged *unchanged, void *context);
-/* One account, without staging anything: for ledger_decide, the self-audit and explain. */
+/* One account, without staging anything: for ledger_decide, the self-audit and explain. Its sale is what
+ * it would be if nobody else sold, unless the market says what the brake leaves. */
 void ledger_decide_account(const struct ledger *ledger, struct venue *venue, uint32_t row,
                            struct pl_decision *decision);
 /* The dead letters that are due, in the order of topic, partition and offset. */

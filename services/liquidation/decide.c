@@ -2,7 +2,7 @@
 /*
  * Venue and ledger to outputs: steps 4 to 6 of the event's path without their I/O (core.h). Accounts
  * are decided one by one, in order of id; those that changed become orders, alerts and a state each,
- * largest expected loss first (G9). The bytes are a function of venue, ledger and clock (G2).
+ * largest expected loss first (G9), as far as the brake lets them. The bytes are a function of venue, ledger and clock (G2).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -69,10 +69,16 @@ void ledger_decide_account(const struct ledger *ledger, struct venue *venue, uin
         name_orders(venue->names, account, &decision->state);
 }
 
-static int by_expected_loss(const void *left, const void *right)
+/* Who waits for the brake comes first, longest first, so that nobody waits for ever; then the largest
+ * expected loss. */
+static int by_urgency(const void *left, const void *right)
 {
     const struct pl_decision *a = *(const struct pl_decision *const *)left;
     const struct pl_decision *b = *(const struct pl_decision *const *)right;
+    int64_t waits_a = a->has_sale && a->waits_since_ms > 0 ? a->waits_since_ms : INT64_MAX;
+    int64_t waits_b = b->has_sale && b->waits_since_ms > 0 ? b->waits_since_ms : INT64_MAX;
+    if (waits_a != waits_b)
+        return waits_a < waits_b ? -1 : 1;
     pl_i128 loss_a = a->has_sale ? a->sale.maintenance_before : 0;
     pl_i128 loss_b = b->has_sale ? b->sale.maintenance_before : 0;
     if (loss_a != loss_b)
@@ -141,8 +147,27 @@ static void stage_state(const struct pl_decision *decision, struct staging *stag
         .digest = pl_wire_digest(record->key, record->value) };
 }
 
+/* What is left of the brake's window, said after all that was taken of it. */
+static enum pl_err stage_budget(const struct ledger *ledger, struct venue *venue,
+                                const struct pl_budget *budget, struct staging *staging)
+{
+    static const char reserved[] = PL_BUDGET_KEY;
+    struct output *output =
+        add_output(staging, PL_TOPIC_ACCOUNTS, ledger->number,
+                   (struct pl_bytes_view){ (const uint8_t *)reserved, sizeof(reserved) - 1 });
+    enum pl_err err = pl_wire_budget_encode(venue->wire, venue->names, budget, &output->value);
+    if (err)
+        return pl_err_note(PL_FATAL_SYSTEM, "what was used of the brake's budgets");
+    pl_assert(staging->state_count < staging->state_capacity);
+    staging->states[staging->state_count++] = (struct staged_state){
+        .index = UINT32_MAX, .budget = budget,
+        .digest = pl_wire_digest(output->key, output->value) };
+    return PL_OK;
+}
+
 static enum pl_err stage(const struct ledger *ledger, struct venue *venue,
-                         struct pl_decision **changed, uint32_t count, const struct writer *writer,
+                         struct pl_decision **changed, uint32_t count,
+                         const struct pl_budget *budget, const struct writer *writer,
                          struct staging *staging)
 {
     uint32_t first = staging->output_count;
@@ -155,6 +180,8 @@ static enum pl_err stage(const struct ledger *ledger, struct venue *venue,
         if (!err)
             stage_state(changed[i], staging);
     }
+    if (!err && budget)
+        err = stage_budget(ledger, venue, budget, staging);
     const struct pl_header *header =
         count > 0 ? journal_header(writer, ledger->number, staging->arena) : NULL;
     for (uint32_t i = first; i < staging->output_count; i++) {
@@ -164,12 +191,11 @@ static enum pl_err stage(const struct ledger *ledger, struct venue *venue,
     return err;
 }
 
-enum pl_err ledger_decide(const struct ledger *ledger, struct venue *venue, const uint32_t *rows,
-                          uint32_t row_count, const struct writer *writer, struct staging *staging,
-                          decided_unchanged *unchanged, void *context)
+/* Accounts one by one, as if each were alone. The number of those that changed. */
+static uint32_t decide_rows(const struct ledger *ledger, struct venue *venue, const uint32_t *rows,
+                            uint32_t row_count, struct pl_arena *arena,
+                            struct pl_decision **changed, decided_unchanged *unchanged, void *context)
 {
-    struct pl_arena *arena = staging->arena;
-    struct pl_decision **changed = pl_arena_take(arena, sizeof(*changed) * row_count + 1, 16);
     uint32_t changed_count = 0;
     struct pl_decision *decision = NULL; /* kept where the account changed, else used again */
     for (uint32_t i = 0; i < row_count; i++) {
@@ -185,8 +211,53 @@ enum pl_err ledger_decide(const struct ledger *ledger, struct venue *venue, cons
             unchanged(context, decision);
         }
     }
-    qsort(changed, changed_count, sizeof(*changed), by_expected_loss);
-    return stage(ledger, venue, changed, changed_count, writer, staging);
+    return changed_count;
+}
+
+/*
+ * Sales in the order of urgency, each as far as the brake's budgets go: who asks for more than is left is
+ * decided again with that. What was used, where anything was that has a budget; else NULL.
+ */
+static const struct pl_budget *brake(const struct ledger *ledger, struct venue *venue,
+                                     struct pl_decision **changed, uint32_t count,
+                                     struct pl_arena *arena)
+{
+    static int64_t left_lots[PL_INSTRUMENTS_MAX]; /* 32 KB of scratch */
+    struct pl_budget *budget = NULL;
+    bool has_used = false;
+    for (uint32_t i = 0; i < count && venue->parameters->policy.brake_window_ms > 0; i++) {
+        struct pl_decision *decision = changed[i];
+        if (!decision->has_sale)
+            continue;
+        if (!budget) {
+            budget = pl_arena_take(arena, sizeof(*budget), 8);
+            pl_assert(budget);
+            pl_budget_begin(venue->market, pl_book_budget(ledger->book), budget);
+            pl_budget_left(venue->market, ledger->partition_count, budget, left_lots);
+        }
+        if (!pl_budget_allows(left_lots, &decision->sale)) {
+            const uint32_t rank = decision->rank;
+            venue->market->left_lots = left_lots;
+            ledger_decide_account(ledger, venue, decision->index, decision);
+            venue->market->left_lots = NULL;
+            decision->rank = rank;
+            pl_assert(decision->has_changed); /* it waits, or sells something else */
+        }
+        has_used |= decision->has_sale && pl_budget_take(&decision->sale, budget, left_lots);
+    }
+    return has_used ? budget : NULL;
+}
+
+enum pl_err ledger_decide(const struct ledger *ledger, struct venue *venue, const uint32_t *rows,
+                          uint32_t row_count, const struct writer *writer, struct staging *staging,
+                          decided_unchanged *unchanged, void *context)
+{
+    struct pl_arena *arena = staging->arena;
+    struct pl_decision **changed = pl_arena_take(arena, sizeof(*changed) * row_count + 1, 16);
+    uint32_t count = decide_rows(ledger, venue, rows, row_count, arena, changed, unchanged, context);
+    qsort(changed, count, sizeof(*changed), by_urgency);
+    const struct pl_budget *budget = brake(ledger, venue, changed, count, arena);
+    return stage(ledger, venue, changed, count, budget, writer, staging);
 }
 
 /* ---- dead letters ---------------------------------------------------------------------------- */
@@ -242,7 +313,8 @@ struct pl_digest ledger_settled_digest(const struct ledger *ledger,
 {
     struct pl_digest digest = pl_book_states_digest(ledger->book);
     for (uint32_t i = 0; i < count; i++) {
-        pl_digest_xor(&digest, pl_book_state_digest(ledger->book, states[i].index));
+        pl_digest_xor(&digest, states[i].budget ? pl_book_budget_digest(ledger->book)
+                                                : pl_book_state_digest(ledger->book, states[i].index));
         pl_digest_xor(&digest, states[i].digest);
     }
     return digest;
@@ -251,6 +323,10 @@ struct pl_digest ledger_settled_digest(const struct ledger *ledger,
 enum pl_err ledger_settle(struct ledger *ledger, const struct staged_state *states, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
+        if (states[i].budget) {
+            pl_book_set_budget(ledger->book, states[i].budget, states[i].digest);
+            continue;
+        }
         enum pl_err err = pl_book_set_state(ledger->book, states[i].index, &states[i].state,
                                             states[i].digest);
         if (err)

@@ -560,6 +560,9 @@ static enum pl_err settle(struct liquidation *service, struct partition *partiti
     if (err)
         return err;
     for (uint32_t i = 0; i < partition->staged_count; i++) {
+        if (states[i].budget)
+            continue;
+        pl_metric_add(PL_METRIC_BRAKED, states[i].state.braked_ms > 0);
         const struct pl_exposure exposure =
             exposure_of(service, partition, states[i].index, &states[i].state, &states[i].verdict,
                         &states[i].ratios);

@@ -16,6 +16,8 @@ const struct pl_metric_row liquidation_metrics[PL_METRIC_COUNT] = {
     [PL_METRIC_ABORTS] = { "plimsoll_transactions_aborted_total", PL_METRIC_COUNTER,
                            PL_METRIC_PLAIN, "Transactions aborted; normal at a rebalance.", NULL,
                            NULL },
+    [PL_METRIC_BRAKED] = { "plimsoll_sales_braked_total", PL_METRIC_COUNTER, PL_METRIC_PLAIN,
+                           "Account states published whose sale waits for the brake.", NULL, NULL },
     [PL_METRIC_REPORTS_UNMATCHED] = { "plimsoll_reports_unmatched_total", PL_METRIC_COUNTER,
                                       PL_METRIC_PLAIN,
                                       "Execution reports of orders that are not pending.", NULL,

@@ -7,7 +7,7 @@
  *                            ▲                                            ▲          │
  *                            └──────── plimsoll simulate-fills ─ executions ◄────────┘
  *
- * Orders are compared with the closed form of lenders.c. G1, G4, G5, G6, G7, G8.
+ * Orders are compared with the closed form of lenders.c. The brake. G1, G4, G5, G6, G7, G8.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -150,6 +150,80 @@ static void test_sold_filled_and_cured(void **state)
     pipeline_run(&world.pipeline, &status, (const char *const[]){ "report", NULL });
     assert_int_equal(status, 0);
     assert_int_equal(pipeline_count(&world.pipeline, PL_TOPIC_DEADLETTER), 0);
+    pipeline_audit(&world.pipeline);
+    pipeline_close(&world.pipeline);
+}
+
+/* ---- the brake -------------------------------------------------------------------------------- */
+
+/* What `plimsoll explain` says of any account that the brake holds back at the moment. */
+static bool some_brake_is_explained(struct world *world)
+{
+    char account[32];
+    for (unsigned i = 0; i < ACCOUNTS; i++) {
+        const char *told = pipeline_run(&world->pipeline, NULL, (const char *const[]){
+            "explain", lenders_account(0, i, account), NULL });
+        if (strstr(told, "the brake holds back the rest") || strstr(told, "what the brake lets pass"))
+            return true;
+    }
+    return false;
+}
+
+/* Of a partition in a window, with the order itself. */
+static int64_t lots_beside(unsigned count, const struct pl_order *order, int64_t window_ms)
+{
+    int64_t lots = 0;
+    for (unsigned i = 0; i < count; i++)
+        if (orders[i].created_ms / window_ms == order->created_ms / window_ms &&
+            pl_account_partition(&orders[i].account, PARTITIONS) ==
+                pl_account_partition(&order->account, PARTITIONS))
+            lots += orders[i].lots;
+    return lots;
+}
+
+/* 13 accounts want 130,000 USD of one coin sold, and a partition may sell 10,000 a second: 5 coins at 2,000.
+ * No window has more, everybody waits his turn and has it, and whoever asks is told why. */
+static void test_the_brake_spreads_a_crash(void **state)
+{
+    enum { DEPTH_USD = 40000, WINDOW_MS = 1000, BUDGET_LOTS = 500000000 };
+    struct world world = { 0 };
+    char account[32];
+    unsigned count = 0, last = 0;
+    (void)state;
+    if (!open_world(&world, "brake", 1))
+        skip();
+    lenders_braked_parameters(&world.pipeline, 1, DEPTH_USD, WINDOW_MS);
+    start_liquidation(&world, first_start);
+    pipeline_start_fills(&world.pipeline, NULL);
+    lenders_positions(&world.pipeline, 0, ACCOUNTS, FIRST_DEBT_USD, STEP_USD);
+    sleep(2);
+    pipeline_price(&world.pipeline, "COIN0", AFTER_USD, 0);
+    pipeline_wait_orders(&world.pipeline, orders, ORDERS_MAX, 4, 30);
+    assert_true(some_brake_is_explained(&world));
+    do {
+        last = count;
+        sleep(2 * WINDOW_MS / 1000 + 1);
+        count = pipeline_orders(&world.pipeline, orders, ORDERS_MAX);
+    } while (count != last);
+    assert_true(count > expected_count());
+    for (unsigned i = 0; i < count; i++)
+        assert_true(lots_beside(count, &orders[i], WINDOW_MS) <= BUDGET_LOTS);
+    for (unsigned i = 0; i < ACCOUNTS; i++) {
+        int64_t expected = lenders_expected_lots(AFTER_USD, FIRST_DEBT_USD + (int64_t)i * STEP_USD);
+        int64_t sold = 0;
+        lenders_account(0, i, account);
+        for (unsigned k = 0; k < count; k++)
+            sold += strcmp(orders[k].account.text, account) == 0 ? orders[k].lots : 0;
+        json_t *newest = newest_state(&world.pipeline, account);
+        /* Filled at its limit or better, each order leaves no more to the next ones than it has to. */
+        assert_int_equal(sold > 0, expected > 0);
+        assert_true(sold <= expected + (int64_t)orders_of(count, account));
+        assert_null(json_object_get(newest, "braked_ms"));
+        if (newest)
+            assert_string_not_equal(json_string_value(json_object_get(newest, "state")),
+                                    "STATE_LIQUIDATING");
+        json_decref(newest);
+    }
     pipeline_audit(&world.pipeline);
     pipeline_close(&world.pipeline);
 }
@@ -397,6 +471,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sold_filled_and_cured),
+        cmocka_unit_test(test_the_brake_spreads_a_crash),
         cmocka_unit_test(test_halt_stops_orders_and_resume_releases_them),
         cmocka_unit_test(test_redis_changes_nothing),
         cmocka_unit_test(test_bad_records_go_to_dead_letter_and_nothing_stops),

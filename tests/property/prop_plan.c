@@ -22,6 +22,7 @@ static struct world world;
 static struct model_box box;
 static struct {
     uint64_t plans, reaching, bankrupt, several, uncertain, first, exact, extended, sliced, closed;
+    uint64_t braked;
     uint64_t evaluations, evaluations_max;
 } met;
 
@@ -94,6 +95,15 @@ static void check_smallest(const struct pl_sale *sale)
     }
 }
 
+/* The brake leaves less of some leg than may be sold of it. */
+static bool is_bound(const struct pl_sale_leg *whole, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (world.market.left_lots[whole[i].instrument] < whole[i].lots)
+            return true;
+    return false;
+}
+
 /* Selling all that may be sold is a sale; when it reaches, so must the plan, and when nothing is
  * reached the account is bankrupt (RISK S4). A plan has room for PL_SALE_LEGS_MAX legs. */
 static void check_existence(const struct pl_sale *sale)
@@ -109,12 +119,22 @@ static void check_existence(const struct pl_sale *sale)
         met.sliced++; /* more is for the next one */
         return;
     }
+    if (world.market.left_lots && unwinding_reaches && !sale->reaches) {
+        if (!sale->is_braked || !is_bound(whole, count))
+            fail_with(sale, "it does not reach, and the brake has not held it back");
+        if (sale->end_after < sale->end_before)
+            fail_with(sale, "a sale that is held back makes things worse");
+        met.braked++;
+        return;
+    }
+    if (sale->is_braked && (sale->reaches || !is_bound(whole, count)))
+        fail_with(sale, "the brake has not held it back");
     if (unwinding_reaches && !sale->reaches)
         fail_with(sale, "selling everything reaches, the plan does not");
     if (!sale->reaches && !sale->is_bankrupt)
         fail_with(sale, "nothing reaches, but it is not called bankrupt");
     if (world.parameters.policy.close_hopeless && !sale->reaches) {
-        for (uint32_t i = 0; i < sale->leg_count; i++)
+        for (uint32_t i = 0; i < sale->leg_count && !world.market.left_lots; i++)
             if (sale->leg_count != count || sale->legs[i].lots <= 0)
                 fail_with(sale, "nothing suffices, and it is not closed");
         met.closed++;
@@ -221,7 +241,7 @@ static void check_plan(void)
     check_partial_fills(&sale);
     if (sale.reaches)
         check_cost(&sale);
-    if (world_chance(&world, 4) &&
+    if (world_chance(&world, 4) && !world.market.left_lots &&
         world.parameters.policy.sale_objective == PL_SALE_LIQUIDITY_ORDER && world.options.venues == 0)
         check_first(&sale);
     met.plans++;
@@ -253,6 +273,20 @@ static void sink_to_zero(const struct pl_sale_leg *whole, uint32_t count)
     pl_i128 shift = excess_after(PL_TIER_END, sold, sold_count) / PL_PPM;
     world.portfolio.cash_vu -= shift;
     world.portfolio.final_cash_vu -= shift;
+}
+
+/* Between nothing and all of each leg. */
+static void brake(void)
+{
+    static int64_t left_lots[PL_INSTRUMENTS_MAX];
+    static struct pl_sale_leg whole[PL_LEGS_MAX];
+    uint32_t count = model_unwind(&world.market, &world.portfolio, whole);
+    for (uint32_t i = 0; i < count; i++)
+        left_lots[whole[i].instrument] = world_chance(&world, 4) ? 0
+                                         : world_chance(&world, 4)
+                                             ? INT64_MAX
+                                             : world_between(&world, 0, whole[i].lots);
+    world.market.left_lots = left_lots;
 }
 
 static bool has_dust(void)
@@ -336,8 +370,11 @@ static void sales_are_legal_exact_and_smallest(void **state)
             if (!world.portfolio.leg_count || !is_ordinary())
                 continue;
             sink();
+            if (w % 6 == 5)
+                brake();
             if (is_ordinary() && excess_after(PL_TIER_END, NULL, 0) < PL_EXCESS_UNBOUNDED)
                 check_plan();
+            world.market.left_lots = NULL;
         }
     }
     printf("plans=%" PRIu64 " reaching=%" PRIu64 " several=%" PRIu64 " bankrupt=%" PRIu64
@@ -347,10 +384,10 @@ static void sales_are_legal_exact_and_smallest(void **state)
            met.evaluations / met.plans, met.evaluations_max);
     assert_true(met.reaching > met.plans / 4 && met.several > met.plans / 20);
     assert_true(met.bankrupt > met.plans / 50 && met.uncertain > met.plans / 20);
-    printf("extended=%" PRIu64 " sliced=%" PRIu64 " closed=%" PRIu64 "\n", met.extended, met.sliced,
-           met.closed);
+    printf("extended=%" PRIu64 " sliced=%" PRIu64 " closed=%" PRIu64 " braked=%" PRIu64 "\n",
+           met.extended, met.sliced, met.closed, met.braked);
     assert_true(met.first > met.plans / 50 && met.exact > met.plans / 50);
-    assert_true(met.extended > 0 && met.sliced > 0 && met.closed > 0);
+    assert_true(met.extended > 0 && met.sliced > 0 && met.closed > 0 && met.braked > 0);
 }
 
 /* Counts of one search that tries everything. */

@@ -300,7 +300,8 @@ static int print_instrument(const struct world *world, char *text, size_t size_b
                     "\"f%u\",\"load\":{\"alert\":100000,\"initial\":80000,\"end\":60000,"
                     "\"maintenance\":40000}}],\"brackets\":[{\"threshold_usd\":50000,\"rate\":"
                     "{\"alert\":40000,\"initial\":30000,\"end\":20000,\"maintenance\":10000}}],"
-                    "\"confidence_ppm\":2000,\"sale_discount_ppm\":20000,\"price_rules\":"
+                    "\"confidence_ppm\":2000,\"sale_discount_ppm\":20000,"
+                    "\"depth\":[{\"usd_max\":20000,\"discount_ppm\":20000}],\"price_rules\":"
                     "{\"sources\":[\"a\"],\"quorum\":1,\"age_ms_max\":%d,\"band_ppm\":900000,"
                     "\"bad_mark_low_ppm\":0,\"bad_mark_high_ppm\":1500000}}", coin ? "," : "", name,
                     is_perp(world, coin) ? "KIND_PERP" : "KIND_SPOT", LOT_DECIMALS, TICK_DECIMALS, coin % 2, MARK_AGE_MS_MAX);
@@ -310,17 +311,20 @@ static json_t *parameter_set(struct world *world)
 {
     static char text[1 << 16];
     char name[16];
+    const bool is_braked = world->epoch % 2 == 1;
     int used = snprintf(text, sizeof(text),
                         "{\"epoch\":%llu,\"factors\":[{\"factor\":\"f0\"},{\"factor\":\"f1\"}],"
                         "\"sources\":[{\"source\":\"venue\",\"settlement\":\"SETTLEMENT_APPLIED\"}],"
                         "\"policies\":[{\"policy\":\"default\",\"order_valid_ms\":%lld,"
                         "\"order_overdue_ms\":%lld,\"revision_pause_ms\":%lld,"
                         "\"restricted_hold_ms\":%lld,\"alert_hysteresis_ppm\":%llu,"
-                        "\"watermark_age_ms_max\":%d,\"liquidity_order\":[",
+                        "\"watermark_age_ms_max\":%d,\"brake_window_ms\":%lld,"
+                        "\"brake_depth_ppm\":%d,\"liquidity_order\":[",
                         (unsigned long long)world->epoch, (long long)world->options->step_ms * 4,
                         (long long)world->options->step_ms * 3, (long long)world->options->step_ms,
                         (long long)world->options->step_ms * 5,
-                        (unsigned long long)(5000 + world->epoch % 7 * 1000), WATERMARK_AGE_MS_MAX);
+                        (unsigned long long)(5000 + world->epoch % 7 * 1000), WATERMARK_AGE_MS_MAX,
+                        is_braked ? (long long)world->options->step_ms * 3 : 0, is_braked ? 500000 : 0);
     for (unsigned i = 0; i < world->options->coin_count; i++)
         if (!is_perp(world, i))
             used += snprintf(text + used, sizeof(text) - (size_t)used, "%s\"%s\"", i ? "," : "",

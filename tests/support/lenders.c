@@ -22,40 +22,52 @@ const char *lenders_account(unsigned group, unsigned i, char name[32])
     return name;
 }
 
-static int put_instrument(int used, const char *name, const char *haircut)
+static int put_instrument(int used, const char *name, const char *haircut, int64_t depth_usd)
 {
+    char depth[64] = "";
+    if (depth_usd > 0)
+        snprintf(depth, sizeof(depth), "\"depth\":[{\"usd_max\":%lld,\"discount_ppm\":10000}],",
+                 (long long)depth_usd);
     return snprintf(text + used, sizeof(text) - (size_t)used,
                     "{\"instrument\":\"%s\",\"kind\":\"KIND_SPOT\",\"lot_decimals\":8,"
                     "\"tick_decimals\":4,\"haircut_long\":%s,\"haircut_short\":{\"alert\":0,"
                     "\"initial\":0,\"end\":0,\"maintenance\":0},\"confidence_ppm\":0,"
-                    "\"sale_discount_ppm\":10000,\"price_rules\":{\"sources\":[\"a\",\"b\",\"c\"],"
+                    "\"sale_discount_ppm\":10000,%s\"price_rules\":{\"sources\":[\"a\",\"b\",\"c\"],"
                     "\"quorum\":2,\"age_ms_max\":3600000,\"band_ppm\":900000,"
-                    "\"bad_mark_low_ppm\":0,\"bad_mark_high_ppm\":1500000}}", name, haircut);
+                    "\"bad_mark_low_ppm\":0,\"bad_mark_high_ppm\":1500000}}", name, haircut,
+                    depth);
 }
 
 void lenders_parameters(struct pipeline *pipeline, unsigned coins)
 {
+    lenders_braked_parameters(pipeline, coins, 0, 0);
+}
+
+void lenders_braked_parameters(struct pipeline *pipeline, unsigned coins, int64_t depth_usd,
+                               int64_t window_ms)
+{
     char path[256], coin[16];
-    int used = snprintf(text, sizeof(text), "{\"epoch\":1,\"sources\":[{\"source\":\"venue\","
+    int used = snprintf(text, sizeof(text), "{\"epoch\":%d,\"sources\":[{\"source\":\"venue\","
                         "\"settlement\":\"SETTLEMENT_APPLIED\"},{\"source\":\"simulated-fills\","
                         "\"settlement\":\"SETTLEMENT_APPLIED\"}],\"policies\":[{\"policy\":"
-                        "\"default\",\"liquidity_order\":[");
+                        "\"default\",\"liquidity_order\":[", window_ms > 0 ? 2 : 1);
     for (unsigned i = 0; i < coins; i++)
         used += snprintf(text + used, sizeof(text) - (size_t)used, "%s\"%s\"", i ? "," : "",
                          lenders_coin(i, coin));
     used += snprintf(text + used, sizeof(text) - (size_t)used,
                      "],\"order_valid_ms\":60000,\"order_overdue_ms\":60000,"
                      "\"revision_pause_ms\":1000,\"restricted_hold_ms\":1000,"
-                     "\"alert_hysteresis_ppm\":10000,\"watermark_age_ms_max\":20000}],"
-                     "\"instruments\":[");
+                     "\"alert_hysteresis_ppm\":10000,\"watermark_age_ms_max\":20000,"
+                     "\"brake_window_ms\":%lld,\"brake_depth_ppm\":%d}],\"instruments\":[",
+                     (long long)window_ms, window_ms > 0 ? 1000000 : 0);
     for (unsigned i = 0; i < coins; i++) {
         used += put_instrument(used, lenders_coin(i, coin),
                                "{\"alert\":350000,\"initial\":300000,\"end\":250000,"
-                               "\"maintenance\":200000}");
+                               "\"maintenance\":200000}", depth_usd);
         text[used++] = ',';
     }
     used += put_instrument(used, "USD-T", "{\"alert\":0,\"initial\":0,\"end\":0,"
-                                          "\"maintenance\":0}");
+                                          "\"maintenance\":0}", 0);
     snprintf(text + used, sizeof(text) - (size_t)used, "]}\n");
     snprintf(path, sizeof(path), "%s/parameters.json", pipeline->dir);
     FILE *file = fopen(path, "w");

@@ -18,6 +18,10 @@ enum { LENDERS_COINS_MAX = 8, LENDERS_COIN_UNITS = 10, LENDERS_PRICE_DECIMALS = 
 
 /* Puts the parameter set with `coins` coins. */
 void lenders_parameters(struct pipeline *pipeline, unsigned coins);
+/* With a brake: in each window all of a coin's depth may be sold, a partition its part. Put after the set
+ * without. */
+void lenders_braked_parameters(struct pipeline *pipeline, unsigned coins, int64_t depth_usd,
+                               int64_t window_ms);
 /* "COIN<group>" and "g<group>-<i>". */
 const char *lenders_coin(unsigned group, char name[16]);
 const char *lenders_account(unsigned group, unsigned i, char name[32]);

@@ -268,6 +268,8 @@ static const char *sale_leg_fault(const struct pl_market *market,
             (pl_i128)(size / step) * policy->close_factor_ppm &&
         compare_usd(market, sold->instrument, sold->lots - step, rules->min_notional_usd) >= 0)
         return fault(text, "instrument %u: more than the close factor", sold->instrument);
+    if (market->left_lots && sold->lots > market->left_lots[sold->instrument])
+        return fault(text, "instrument %u: more than the brake leaves", sold->instrument);
     /* Extended: one step less is too little for the venue, or would leave it too little. */
     int64_t left = size - (sold->lots - step);
     bool is_least = compare_usd(market, sold->instrument, sold->lots - step,

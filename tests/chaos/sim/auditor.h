@@ -123,6 +123,7 @@ struct auditor_counts {
     uint64_t episodes, below; /* episodes opened; verdicts certainly below maintenance      */
     uint64_t uncertain;       /* verdicts checked only by their bounds                          */
     uint64_t calls;           /* orders that a contract executes                                */
+    uint64_t braked;          /* sales that the brake held back, in part or whole               */
 };
 /* Of this seed. */
 void auditor_counts(const struct auditor *auditor, struct auditor_counts *counts);

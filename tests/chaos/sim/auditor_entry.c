@@ -481,14 +481,22 @@ static bool take_decisions(struct auditor *auditor, struct partition *partition,
     struct decision *other;
     struct seen *state;
     partition->decisions.count = 0;
+    partition->budget = NULL;
     for (; (state = next_output(partition, entry->sequence, PL_TOPIC_ACCOUNTS, &state_at));
          state_at++) {
+        if (is_key_of(state, "~budget") && !partition->budget) {
+            partition->budget = state;
+            continue;
+        }
         struct decision *decision = take_decision(auditor, partition, entry->sequence, state,
                                                   &order_at, &alert_at);
         if (!decision)
             return false;
         if (is_published(partition, decision->account, &other))
             return auditor_fail(auditor, partition, V_STATE, "account %s has two states",
+                                decision->account->id);
+        if (partition->budget)
+            return auditor_fail(auditor, partition, V_STATE, "account %s has a state behind the budget",
                                 decision->account->id);
         auditor_list_add(&partition->decisions, decision);
     }
@@ -583,13 +591,14 @@ static struct scene scene_of(struct auditor *auditor, struct partition *partitio
  * sale that should not be says more than what else is wrong with its cause. */
 static bool judge_accounts(struct auditor *auditor, struct partition *partition)
 {
-    const struct scene scene = scene_of(auditor, partition);
+    struct scene scene = scene_of(auditor, partition);
     for (int pass = 0; pass < 2; pass++)
         for (int i = 0; i < partition->account_count; i++) {
             struct account *account = partition->accounts[i];
             struct decision nothing = {.account = account}, *decision = &nothing;
             if (!is_published(partition, account, &decision))
                 decision = &nothing;
+            scene.left = decision->left;
             if ((decision->order_count > 0) == (pass == 0) &&
                 !auditor_judge(&scene, account, is_halted(partition, account->id), decision))
                 return false;
@@ -629,9 +638,14 @@ static bool check_digests(struct auditor *auditor, struct partition *partition,
         hash_output(hash, state);
         auditor_digest(state->key, state->value, decision->account->state_digest);
     }
+    if (partition->budget) {
+        hash_output(hash, partition->budget);
+        auditor_digest(partition->budget->key, partition->budget->value, partition->brake_digest);
+    }
     for (size_t i = 0; i < partition->letters.count; i++)
         hash_output(hash, partition->letters.items[i]);
     auditor_hash_end(hash, outputs);
+    digest_xor(settled, partition->brake_digest);
     for (int i = 0; i < partition->account_count; i++) {
         if (partition->accounts[i]->holdings)
             digest_xor(book, partition->accounts[i]->holdings->digest);
@@ -652,10 +666,10 @@ static bool check_digests(struct auditor *auditor, struct partition *partition,
     return true;
 }
 
-/* What a sale is ranked by: maintenance excess before it; 0 where nothing is sold. */
+/* What a sale is ranked by: maintenance excess before it; 0 where nothing is to be sold. */
 static void rank_of(mpz_t rank, const struct decision *decision)
 {
-    if (decision->order_count > 0)
+    if (auditor_wants_sale(decision))
         mpz_set(rank, decision->account->verdict->high[PL_TIER_MAINTENANCE]);
     else
         mpz_set_ui(rank, 0);
@@ -672,7 +686,9 @@ static bool check_order_of_decisions(struct auditor *auditor, const struct parti
         const struct decision *decision = partition->decisions.items[i];
         rank_of(last_rank, last);
         rank_of(rank, decision);
-        int order = mpz_cmp(last_rank, rank);
+        int64_t waits = auditor_waits_since(decision), last_waits = auditor_waits_since(last);
+        int order = last_waits != waits ? (last_waits > waits) - (last_waits < waits)
+                                        : mpz_cmp(last_rank, rank);
         if (order > 0 || (order == 0 && strcmp(last->account->id, decision->account->id) > 0))
             is_right = auditor_fail(auditor, partition, V_ORDER,
                                     "account %s stands before %s, whose expected "
@@ -739,8 +755,10 @@ bool auditor_judge_entry(struct auditor *auditor, struct partition *partition,
     auditor_sort_executions(partition, &may_be_bad);
     bool is_right = check_readiness(auditor, partition, entry) &&
                     take_decisions(auditor, partition, entry);
+    if (is_right)
+        auditor_brake(auditor, partition);
     if (is_right && entry->readiness == DECIDING)
-        is_right = judge_accounts(auditor, partition) &&
+        is_right = judge_accounts(auditor, partition) && auditor_check_brake(auditor, partition) &&
                    check_order_of_decisions(auditor, partition);
     is_right = is_right && auditor_check_letters(auditor, partition, &may_be_bad);
     free(may_be_bad.items);

@@ -296,6 +296,11 @@ int64_t auditor_slice(const struct portfolio *portfolio, int instrument, bool is
         steps = 1;
     while (steps < most && auditor_is_small(portfolio, instrument, is_sell, steps * rules->step))
         steps++;
+    if (portfolio->left && portfolio->left[instrument] / rules->step < steps) {
+        steps = portfolio->left[instrument] / rules->step;
+        if (auditor_is_small(portfolio, instrument, is_sell, steps * rules->step))
+            steps = 0;
+    }
     return steps * rules->step;
 }
 

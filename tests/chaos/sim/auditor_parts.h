@@ -9,6 +9,7 @@
  *   auditor_letters.c its dead letters
  *   auditor_margin.c  margin excess and sales, by GMP
  *   auditor_rules.c   what an account's next state and alerts have to be
+ *   auditor_brake.c   the budget over the sales of several accounts
  *   auditor_calls.c   timers, ratios and cures of its margin calls
  *   auditor_sale.c    what its orders have to be
  *   auditor_call.c    which call of a contract executes one
@@ -203,7 +204,7 @@ struct set {
     struct contract contracts[PL_CONTRACTS_MAX];
     int64_t order_valid_ms, order_overdue_ms, revision_pause_ms, restricted_hold_ms;
     int64_t hysteresis, watermark_age_ms_max, halt_ramp_ms, call_interval_ms_min, grace_ms;
-    int64_t bad_debt_dust_usd;
+    int64_t bad_debt_dust_usd, brake_window_ms, brake_depth;
     bool closes_hopeless;
     int64_t close_factor, close_full_usd;
     int scenario_count;
@@ -279,6 +280,7 @@ bool auditor_is_fresh(const struct rules *rules, const struct mark *mark, int64_
 struct portfolio {
     const struct set *set;
     const struct quote *quotes; /* by instrument number */
+    const int64_t *left;        /* what the brake leaves, likewise; NULL: no brake */
     int leg_count;
     struct leg legs[PL_LEGS_MAX];
     mpz_t cash, final_cash; /* VU */
@@ -377,6 +379,7 @@ struct state {
     uint32_t revision;
     int64_t called_ms, due_ms;
     pl_i128 bad_debt; /* 10^-12 USD; 0: not told */
+    int64_t braked_ms; /* 0: does not wait */
     int doubt_count, pending_count, told_count;
     struct told_state told[PL_TOLD_MAX];
     struct pl_doubt doubts[PL_DOUBTS_MAX];
@@ -409,7 +412,7 @@ struct decision {
     const Plimsoll__V1__MarginCall **alerts;
     const Plimsoll__V1__AccountState *message; /* NULL: nothing was published */
     struct state state;                        /* its content */
-    bool has_sale;
+    const int64_t *left; /* what the brake leaves at its turn; NULL: no brake */
 };
 
 /* Everything an entry decided with. */
@@ -423,6 +426,7 @@ struct scene {
     int64_t now_ms;
     uint64_t control_epoch;
     const struct execution *const *executions;
+    const int64_t *left;                 /* what the brake leaves the account that is judged */
     struct portfolio *portfolio, *trial; /* scratch */
     struct auditor_counts *counts;
     struct auditor_finding *finding; /* filled by auditor_judge */
@@ -472,11 +476,11 @@ bool auditor_may_be_sold(const struct scene *scene, const struct account *accoun
 /* Whether the published orders are right; `state` is what it was before them. */
 bool auditor_check_sale(const struct scene *scene, struct account *account,
                         const struct state *state, const struct decision *decision);
-/* A due sale may be absent where nothing can be sold, nothing helps, or there are no places.
- * Sets the state to BANKRUPT where that follows. */
+/* A due sale may be absent where nothing can be sold, nothing helps, the brake leaves nothing that does, or
+ * there are no places. Sets the state to BANKRUPT where that follows. */
 enum absence { ABSENCE_WRONG, ABSENCE_RIGHT, ABSENCE_HOPELESS, ABSENCE_NO_PLACE };
 enum absence auditor_judge_absence(const struct scene *scene, const struct account *account,
-                                   struct state *state);
+                                   bool is_braked, struct state *state);
 void auditor_add_pending(const struct scene *scene, const struct decision *decision,
                          struct state *state);
 bool auditor_is_amount(const Plimsoll__V1__Amount *amount, const mpz_t number, int exponent);
@@ -486,6 +490,15 @@ bool auditor_check_call(const struct scene *scene, const struct account *account
 /* Contracts of a set whose instruments are read; false where they are not valid. */
 bool auditor_read_contracts(const struct reader *reader, const Plimsoll__V1__ParameterSet *from,
                             struct set *set);
+/* What the brake makes of a plan: next->braked_ms and revision_after_ms. `before` is what it was before the
+ * orders (auditor_brake.c). */
+bool auditor_judge_brake(const struct scene *scene, const struct account *account,
+                         const struct state *before, const struct decision *decision,
+                         struct state *next);
+/* Whether there is a sale, or one that the brake holds back whole. */
+bool auditor_wants_sale(const struct decision *decision);
+/* Since when a sale that is due has waited for the brake, as of the entry before; INT64_MAX: it has not. */
+int64_t auditor_waits_since(const struct decision *decision);
 /* 128 bits of SHA-256 in UUIDv8 shape, as text (37 bytes with terminator). */
 void auditor_plan_id(const char *account, uint64_t episode, uint32_t revision,
                      uint8_t id[PL_ORDER_ID_BYTES]);
@@ -557,6 +570,12 @@ struct partition {
     uint64_t quote_changed[AUDITOR_NAMES_MAX], stamp, set_changed;
     const struct set *set;
     int64_t watermark_ms;
+    /* The brake's window that was used last, what was used of it, and what was last said of that. */
+    int64_t brake_window_ms, brake_used[AUDITOR_NAMES_MAX];
+    uint8_t brake_digest[DIGEST_BYTES];
+    const struct seen *budget; /* of the entry that is judged */
+    bool has_braked;           /* it has orders that count, */
+    const Plimsoll__V1__ForcedSaleOrder *over_budget; /* and the first for which too little was left */
     bool is_halted, is_damaged;
     uint64_t control_epoch, diverged_epoch;
     int halt_count;
@@ -609,6 +628,13 @@ bool auditor_fail(struct auditor *auditor, const struct partition *partition, co
 /* The judged entry waits for the offsets of its transaction, or meets them (I6). */
 void auditor_match_entry(struct auditor *auditor, struct partition *partition,
                          const struct seen *journal);
+
+/* ---- the brake (auditor_brake.c) ------------------------------------------------------------- */
+
+/* What is left at each decision's turn. */
+void auditor_brake(struct auditor *auditor, struct partition *partition);
+/* Whether no order took more, and the entry says rightly what was used. */
+bool auditor_check_brake(struct auditor *auditor, struct partition *partition);
 
 /* ---- entries (auditor_entry.c) --------------------------------------------------------------- */
 

@@ -64,6 +64,7 @@ bool auditor_read_state(struct names *names, const Plimsoll__V1__AccountState *f
     state->version = from->version;
     state->called_ms = from->has_called_ms ? from->called_ms : 0;
     state->due_ms = from->has_due_ms ? from->due_ms : 0;
+    state->braked_ms = from->has_braked_ms ? from->braked_ms : 0;
     int exponent = 0;
     if (from->bad_debt &&
         (!auditor_read_amount(from->bad_debt, &state->bad_debt, &exponent) || exponent != -12 ||
@@ -243,6 +244,7 @@ void auditor_fill(const struct scene *scene, const struct account *account,
     const struct holdings *holdings = account->holdings;
     portfolio->set = scene->set;
     portfolio->quotes = scene->quotes;
+    portfolio->left = scene->left;
     portfolio->is_beyond = false;
     portfolio->leg_count = holdings ? holdings->leg_count : 0;
     if (holdings)
@@ -363,7 +365,7 @@ static void move(const struct scene *scene, const struct account *account,
         state->episode++;
     if (state->state < PL_STATE_LIQUIDATING) {
         state->revision = 0;
-        state->revision_after_ms = 0;
+        state->revision_after_ms = state->braked_ms = 0;
     }
 }
 
@@ -435,6 +437,7 @@ static const char *difference(const struct state *is, const struct state *must, 
         {"revision_after_ms", is->revision_after_ms, must->revision_after_ms},
         {"called_ms", is->called_ms, must->called_ms},
         {"due_ms", is->due_ms, must->due_ms},
+        {"braked_ms", is->braked_ms, must->braked_ms},
         {"told", is->told_count, must->told_count},
         {"doubts", is->doubt_count, must->doubt_count},
         {"pending orders", is->pending_count, must->pending_count},
@@ -759,7 +762,7 @@ static pl_i128 to_i128(const mpz_t number)
 static void find_debt(const struct scene *scene, const struct verdict *verdict, bool is_hopeless,
                       struct state *next)
 {
-    if (is_hopeless && next->state == PL_STATE_BANKRUPT && next->bad_debt == 0 &&
+    if (is_hopeless && next->state == PL_STATE_BANKRUPT && next->bad_debt == 0 && next->braked_ms == 0 &&
         mpz_sgn(verdict->equity_high) < 0 &&
         is_dust(scene, next))
         next->bad_debt = -to_i128(verdict->equity_high);
@@ -799,10 +802,16 @@ bool auditor_judge(const struct scene *scene, struct account *account, bool is_h
                            PLIMSOLL__V1__FORCED_SALE_ORDER__REASON__REASON_BANKRUPT;
         if (is_hopeless && auditor_is_below(verdict, PL_TIER_MAINTENANCE))
             next.state = PL_STATE_BANKRUPT;
+        const struct state before = next;
         auditor_add_pending(scene, decision, &next);
+        if (!auditor_judge_brake(scene, account, &before, decision, &next))
+            return false;
         find_debt(scene, verdict, is_hopeless, &next);
     } else if (!is_halted && auditor_is_sale_due(scene, account, verdict, &next)) {
-        enum absence absence = auditor_judge_absence(scene, account, &next);
+        const struct state before = next;
+        if (!auditor_judge_brake(scene, account, &before, decision, &next))
+            return false;
+        enum absence absence = auditor_judge_absence(scene, account, next.braked_ms > 0, &next);
         if (absence == ABSENCE_WRONG)
             return auditor_find(scene->finding, V_MISSED,
                                 "account %s is below the line, a sale is due "
@@ -838,7 +847,7 @@ bool auditor_is_forsaken(const struct scene *scene, struct account *account, boo
     if (next.state >= PL_STATE_LIQUIDATING && scene->now_ms < next.revision_after_ms)
         return false;
     bool has_episode = next.state >= PL_STATE_LIQUIDATING;
-    if (has_episode && auditor_judge_absence(scene, account, &next) != ABSENCE_WRONG)
+    if (has_episode && auditor_judge_absence(scene, account, false, &next) != ABSENCE_WRONG)
         return false;
     snprintf(why, 128, "%s",
              has_episode ? "its episode has no order in flight" : "it has no episode");

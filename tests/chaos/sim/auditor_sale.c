@@ -98,7 +98,8 @@ static bool some_lot_helps(const struct scene *scene, const struct account *acco
         int64_t limit = 0;
         int instrument = leg->instrument;
         bool is_sell = leg->lots > 0;
-        if (auditor_saleable(scene->trial, leg, &limit) == 0)
+        int64_t whole = auditor_saleable(scene->trial, leg, &limit);
+        if (whole == 0 || auditor_slice(scene->trial, instrument, is_sell, whole) == 0)
             continue;
         int64_t step = auditor_rules_of(scene->set, instrument)->step;
         limit = auditor_limit(scene->trial, instrument, is_sell, step);
@@ -110,17 +111,18 @@ static bool some_lot_helps(const struct scene *scene, const struct account *acco
     return helps;
 }
 
-/* A due sale may be absent where nothing can be sold, nothing helps, or there are no places. */
+/* A due sale may be absent where nothing can be sold, nothing helps, the brake leaves nothing that does, or
+ * there are no places. */
 enum absence auditor_judge_absence(const struct scene *scene, const struct account *account,
-                                   struct state *state)
+                                   bool is_braked, struct state *state)
 {
     int leg_count = 0;
     bool is_hopeless = is_lost(scene, account, state, &leg_count);
     bool has_places = state->pending_count + leg_count <= PL_PENDING_MAX;
     if (!has_places)
         return ABSENCE_NO_PLACE;
-    if (leg_count > 0 && (!is_hopeless || scene->set->closes_hopeless ||
-                          some_lot_helps(scene, account, state)))
+    bool is_wanted = !is_braked && (!is_hopeless || scene->set->closes_hopeless);
+    if (leg_count > 0 && (is_wanted || some_lot_helps(scene, account, state)))
         return ABSENCE_WRONG;
     if (is_hopeless && auditor_is_below(account->verdict, PL_TIER_MAINTENANCE))
         state->state = PL_STATE_BANKRUPT;
@@ -402,6 +404,8 @@ static bool is_all_sold(const struct scene *scene, const struct account *account
         if (lots == 0)
             continue;
         lots = auditor_slice(scene->trial, leg->instrument, leg->lots > 0, lots);
+        if (lots == 0)
+            continue; /* the brake leaves none */
         is_all = false;
         for (int k = 0; k < decision->order_count; k++)
             is_all |= auditor_name(scene->names, decision->orders[k]->instrument) ==

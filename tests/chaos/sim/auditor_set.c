@@ -433,6 +433,12 @@ static bool read_policy(const struct reader *reader, const Plimsoll__V1__Paramet
     set->call_interval_ms_min = policy->call_interval_ms_min;
     set->grace_ms = policy->grace_ms;
     set->bad_debt_dust_usd = policy->bad_debt_dust_usd;
+    set->brake_window_ms = policy->brake_window_ms;
+    set->brake_depth = policy->brake_depth_ppm;
+    if (set->brake_window_ms < 0 || set->brake_window_ms > PL_BRAKE_WINDOW_MS_MAX ||
+        set->brake_depth < 0 || set->brake_depth > PL_BRAKE_DEPTH_PPM_MAX ||
+        (set->brake_window_ms > 0) != (set->brake_depth > 0))
+        return false;
     set->closes_hopeless = policy->close_hopeless;
     set->close_factor = policy->close_factor_ppm;
     set->close_full_usd = policy->close_full_below_usd;

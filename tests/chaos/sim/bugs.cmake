@@ -351,3 +351,40 @@ sim_bug(no_minimum lib/exposure/options.c "V,I4,I8" 1000
 sim_bug(scenario_ends lib/exposure/options.c "V,I4,I8" 1000
   [==[    if (is_open && pl_grows_in_scenarios(market, leg, tier)) {]==]
   [==[    if (false) {]==])
+
+# ---- the brake ----
+
+# What was sold is not taken from the window's budget.
+sim_bug(brake_uncharged lib/exposure/brake.c "V" 1000
+  [==[        left_lots[leg->instrument] -= leg->lots;]==]
+  [==[        left_lots[leg->instrument] -= 0;]==])
+
+# No instrument has a budget.
+sim_bug(brake_ignored lib/exposure/brake.c "V" 1000
+  [==[    if (instrument->depth_count == 0)]==]
+  [==[    if (instrument->is_listed)]==])
+
+# The budget of all partitions, in each.
+sim_bug(brake_of_all lib/exposure/brake.c "V" 1000
+  [==[(pl_i128)partition_count * quote->short_lot_vu);]==]
+  [==[(pl_i128)quote->short_lot_vu);]==])
+
+# Who has waited longest has to wait on.
+sim_bug(brake_starves services/liquidation/decide.c "V" 2000
+  [==[        return waits_a < waits_b ? -1 : 1;]==]
+  [==[        return waits_a > waits_b ? -1 : 1;]==])
+
+# What was used is forgotten when a partition changes hands; its record still counts in the digest.
+sim_bug(brake_forgotten services/liquidation/apply.c "V,I6,I8,I12" 2000
+  [==[        pl_book_set_budget(ledger->book, &budget, pl_wire_digest(record->key, record->value));]==]
+  [==[        pl_book_set_budget(ledger->book, &(struct pl_budget){0}, pl_wire_digest(record->key, record->value));]==])
+
+# A bankrupt account's debt is told while the brake still holds back what would pay part of it.
+sim_bug(brake_bad_debt lib/exposure/decide.c "V" 4000
+  [==[sale->is_bankrupt && !sale->is_braked &&]==]
+  [==[sale->is_bankrupt &&]==])
+
+# Nobody waits for a window: what the brake held back is asked for at once.
+sim_bug(brake_pause lib/exposure/decide.c "V" 1000
+  [==[        later(pl_brake_window(policy, market->now_ms), policy->brake_window_ms);]==]
+  [==[        later(market->now_ms, 1);]==])

@@ -55,7 +55,7 @@ void check_counts(struct check_counts *counts)
         .records = seen.records, .entries = seen.entries, .heartbeats = seen.heartbeats,
         .orders = seen.orders, .alerts = seen.alerts, .states = seen.states,
         .dead_letters = seen.dead_letters, .evaluations = seen.evaluations, .below = seen.below,
-        .calls = seen.calls, .replayed = s_check.replayed };
+        .calls = seen.calls, .braked = seen.braked, .replayed = s_check.replayed };
 }
 
 /* ---- after every step --------------------------------------------------------------------------- */

@@ -37,18 +37,21 @@ static const struct set_choice {
     int64_t ramp_ms, call_interval_ms, grace_ms, dust_usd; /* 0: the set says nothing of it */
     Plimsoll__V1__ParameterSet__Contract__Rule rule; /* 0: no contract holds anything */
     int32_t bonus_ppm;
+    int64_t brake_ms; /* 0: no brake */
+    int32_t brake_ppm;
 } s_choices[WORLD_SETS] = {
     { { 1, 0, 1, 0, 1 }, { 1, 0, 1, 0, 1 }, false, false, false, false, false, 0, 5000, 3000, 2500, 1500, 1000,
-      3000, 4000, 0, 0, 0, 0, 0, 0 },
+      3000, 4000, 0, 0, 0, 0, 0, 0, 0, 0 },
     { { 1, 1, 1, 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 1, 1, 1 }, true, true, true, true, false, 1500, 10000, 2500, 3000, 2000, 1500,
       4000, 5000, 6000, 2500, 3000, 100000,
-      PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_MORPHO, 0 },
+      PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_MORPHO, 0, 1500, 2000001 },
     { { 1, 1, 1, 0, 1 }, { 1, 1, 1, 0, 0 }, true, false, false, false, true, 0, 8000, 3000, 2000, 1000, 800,
       2000, 6000, 0, 6000, 0, 300, PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_AAVE_V3,
-      8000 },
+      8000, 0, 0 },
     { { 1, 1, 1, 1, 1, 1, 0, 1 }, { 1, 1, 1, 1, 0, 1 }, false, true, false, true, false, 1000, 3000, 4000, 4000, 2500, 2000,
       5000, 4500, 1500, 0, 1200, 0,
-      PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_COMPOUND_V3, 3000 },
+      PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_COMPOUND_V3, 3000, 700,
+      1500001 },
 };
 
 static struct {
@@ -390,6 +393,10 @@ static void fill_policy(struct set_message *to, const struct set_choice *choice)
     if (choice->settles_by_time) {
         PUT(policy, close_factor_ppm, 400001);
         PUT(policy, close_full_below_usd, 5000);
+    }
+    if (choice->brake_ms > 0) {
+        PUT(policy, brake_window_ms, choice->brake_ms);
+        PUT(policy, brake_depth_ppm, choice->brake_ppm);
     }
     if (choice->dust_usd > 0)
         PUT(policy, bad_debt_dust_usd, choice->dust_usd);

@@ -213,12 +213,13 @@ static void print_totals(double spent_s)
            (unsigned long long)sum.world.kills_in_calls);
     printf("\"records\":%llu,\"entries\":%llu,\"heartbeats\":%llu,\"orders\":%llu,\"alerts\":%llu,"
            "\"states\":%llu,\"dead_letters\":%llu,\"evaluations\":%llu,\"below\":%llu,"
-           "\"calls\":%llu,\"replayed\":%llu,",
+           "\"calls\":%llu,\"braked\":%llu,\"replayed\":%llu,",
            (unsigned long long)sum.check.records, (unsigned long long)sum.check.entries,
            (unsigned long long)sum.check.heartbeats, (unsigned long long)sum.check.orders,
            (unsigned long long)sum.check.alerts, (unsigned long long)sum.check.states,
            (unsigned long long)sum.check.dead_letters, (unsigned long long)sum.check.evaluations,
            (unsigned long long)sum.check.below, (unsigned long long)sum.check.calls,
+           (unsigned long long)sum.check.braked,
            (unsigned long long)sum.check.replayed);
     printf("\"fills\":%llu,\"reports\":%llu,\"refused\":%llu,\"silent\":%llu,\"cache_puts\":%llu,"
            "\"torn_noticed\":%llu,\"faults\":{",

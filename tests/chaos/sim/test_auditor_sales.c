@@ -422,7 +422,8 @@ static bool nothing_changed(struct subject *subject)
     int32_t partition = 0;
     uint64_t sequence = 0;
     for (size_t i = 0; i < stream->count; i++)
-        if (entry_of(&stream->records[i], &partition, &sequence) && sequence < subject->sequence)
+        if (entry_of(&stream->records[i], &partition, &sequence) && sequence < subject->sequence &&
+            !pl_wire_is_budget(stream->records[i].key))
             last = i;
     if (!subject->is_deciding || subject->states == 0 || last == stream->count)
         return false;
@@ -439,6 +440,37 @@ static bool nothing_changed(struct subject *subject)
     EDIT(&stream->records[stream->count - 1], Plimsoll__V1__AccountState, message,
          message->version++);
     EDIT_ENTRY(subject, entry->output_count++);
+    return true;
+}
+
+static struct pl_record *budget_of(struct subject *subject)
+{
+    struct audit_stream *stream = audit_log_stream(&subject->log, PL_TOPIC_ACCOUNTS,
+                                                   subject->partition);
+    int32_t partition = 0;
+    uint64_t sequence = 0;
+    for (size_t i = 0; i < stream->count; i++)
+        if (entry_of(&stream->records[i], &partition, &sequence) && sequence == subject->sequence &&
+            pl_wire_is_budget(stream->records[i].key))
+            return &stream->records[i];
+    return NULL;
+}
+
+static bool budget_forgets(struct subject *subject)
+{
+    struct pl_record *budget = budget_of(subject);
+    if (!budget)
+        return false;
+    EDIT(budget, Plimsoll__V1__AccountState, message, message->budget->uses[0]->lots++);
+    return true;
+}
+
+static bool budget_of_another_window(struct subject *subject)
+{
+    struct pl_record *budget = budget_of(subject);
+    if (!budget)
+        return false;
+    EDIT(budget, Plimsoll__V1__AccountState, message, message->budget->window_start_ms--);
     return true;
 }
 
@@ -605,6 +637,9 @@ const struct damage test_sale_damages[] = {
     {"an episode is skipped", "I3 ", episode_skipped, false, "episode"},
     {"a version is skipped", "V state", version_skipped, false, "version"},
     {"a state is published for nothing", "V state", nothing_changed, false, "nothing changed"},
+    {"the budget's record forgets a lot", "V state", budget_forgets, false, "let pass is not"},
+    {"the budget's record is of another window", "V state", budget_of_another_window, false,
+     "let pass is not"},
     {"a state cannot be read", "V state", state_unreadable, false, "cannot be read"},
     {"a state of nobody", "V state", state_of_nobody, false, "never heard of"},
     {"a state stands twice", "V state", state_twice, false, "two states"},

@@ -297,7 +297,7 @@ void check_compacted(enum pl_topic topic, int32_t partition);
 void check_truncated(enum pl_topic topic, int32_t partition, int64_t end);
 void check_order(const uint8_t order_id[PL_ORDER_ID_BYTES], int kind, int64_t lots);
 struct check_counts { uint64_t records, entries, heartbeats, orders, alerts, states, dead_letters,
-                      evaluations, below, calls, replayed; };
+                      evaluations, below, calls, braked, replayed; };
 void check_counts(struct check_counts *counts);
 
 #endif
