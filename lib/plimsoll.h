@@ -918,6 +918,18 @@ void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
  * and that the brake held back some of it; is_bankrupt then speaks of all that may be sold, braked or not.
  */
 
+/*
+ * What the account could trade by itself to reach a goal at least cost: some of several legs together,
+ * longs sold and shorts bought back, at limits as above. The plan's own program and certificate; slices,
+ * close factor and brake bind forced sales only, and what the liquidity order does not name may be traded
+ * too. In `trades`, end_before, end_after and one_lot_less are the goal's excess: of a health h that of the
+ * maintenance tier less (h - 1) D, rounded down (pl_ratios); maintenance_before and is_bankrupt are
+ * unused. False when nothing of the kind reaches the goal, it is reached already, or the portfolio is not
+ * certain or out of range.
+ */
+bool pl_plan_trades(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                    const struct pl_goal *goal, struct pl_sale *trades);
+
 /* Excess of `tier` after executing `legs` of a sale at their limits (upper bound when uncertain). */
 [[nodiscard]] bool pl_sale_excess(const struct pl_market *market,
                                   const struct pl_portfolio *portfolio, enum pl_tier tier,

@@ -22,13 +22,14 @@
  * makes it good. Terms that this file does not know would only lower the excess further, as long as they are
  * requirements: another kind of value has to be told of here, and until then `is_linear` refuses.
  *
- * Numbers: slopes are kept per whole leg in VU * ppm, rounded up, which only weakens the bound; below 2^104.
+ * Numbers: slopes are kept per whole leg in VU * ppm, rounded up, which only weakens the bound; below 2^107
+ * (a health of at most 8 makes a debt so many times as heavy).
  * mu = numerator / 2^shift with 19 bits of numerator at most.
  */
 #include "lib/base/assert.h"
 #include "lib/exposure/plan.h"
 
-enum { MU_BITS = 18, HALVINGS = 20, TRIALS = 400, CLOSE_PPM = 500,
+enum { HEALTH_PPM_MAX = 8 * PL_PPM, MU_BITS = 18, HALVINGS = 20, TRIALS = 400, CLOSE_PPM = 500,
        NUMBERS_MAX = PL_FACTORS_MAX + PL_DEPENDENCIES_MAX + PL_LEGS_MAX };
 
 
@@ -50,13 +51,30 @@ struct line {
 
 /* ---- the linear form ------------------------------------------------------------------------- */
 
+static enum pl_tier tier_of(const struct pl_plan *plan)
+{
+    return plan->goal.health_ppm > 0 ? PL_TIER_MAINTENANCE : plan->goal.tier;
+}
+
+/* What one VU of a debt weighs beside its own weight, and one of cash. A goal of health h asks for (h - 1)
+ * times the weighted debt on top: max(0, -cash) is no less than -cash, nor than 0. */
+static int64_t debt_ppm(const struct pl_plan *plan)
+{
+    return plan->goal.health_ppm > 0 ? plan->goal.health_ppm : PL_PPM;
+}
+
+static int64_t cash_ppm(const struct pl_plan *plan)
+{
+    return plan->portfolio.cash_vu < 0 ? debt_ppm(plan) : PL_PPM;
+}
+
 /* r T - conc(T). A leg without brackets has rate 0. */
-static pl_i128 cum_of(const struct pl_instrument *instrument, int32_t rate)
+static pl_i128 cum_of(const struct pl_instrument *instrument, enum pl_tier tier, int32_t rate)
 {
     pl_i128 cum = 0;
     int32_t below = 0;
     for (uint32_t b = 0; b < instrument->bracket_count && below < rate; b++) {
-        int32_t next = instrument->brackets[b].rate.at[PL_TIER_END];
+        int32_t next = instrument->brackets[b].rate.at[tier];
         int32_t part = (next < rate ? next : rate) - below;
         cum += (pl_i128)instrument->brackets[b].threshold_usd * PL_USD_VU * part;
         below = next;
@@ -69,27 +87,30 @@ static int64_t slope_of(const struct pl_plan *plan, const struct forms *forms, u
 {
     uint32_t index = plan->before->legs[leg].instrument;
     const struct pl_instrument *instrument = &plan->market->parameters->instruments[index];
-    const struct pl_weights *weights = &plan->market->weights[PL_TIER_END][index];
+    const enum pl_tier tier = tier_of(plan);
+    const struct pl_weights *weights = &plan->market->weights[tier][index];
     bool is_long = plan->before->legs[leg].lots > 0;
-    int64_t slope = (int64_t)(is_long ? weights->own_long : weights->own_short) * PL_PPM;
+    int64_t slope = is_long ? (int64_t)weights->own_long * PL_PPM
+                            : weights->own_short * debt_ppm(plan);
     for (uint32_t k = 0; k < weights->load_count; k++)
         slope -= (int64_t)forms->signs[weights->factors[k]] * weights->loads[k];
     slope -= (int64_t)(is_long ? forms->rates[leg] : -forms->rates[leg]) * PL_PPM;
     for (uint32_t k = 0; is_long && k < instrument->loss_count; k++)
         slope -= (int64_t)forms->weights[instrument->losses[k].dependency] *
-                 instrument->losses[k].loss.at[PL_TIER_END];
+                 instrument->losses[k].loss.at[tier];
     return slope;
 }
 
-/* value * slope / 10^6, rounded up: a value is below 2^80 and a slope below 2^44. */
+/* value * slope / 10^6, rounded up: a value is below 2^80 and a slope below 2^46. */
 static pl_i128 scale(pl_i128 value, int64_t slope)
 {
     return pl_div_ceil(value * slope, PL_PPM);
 }
 
-static void add_parts(struct line *line, const struct pl_item *item, int64_t slope)
+/* `cash`: what one VU of cash adds, in ppm. */
+static void add_parts(struct line *line, const struct pl_item *item, int64_t slope, int64_t cash)
 {
-    const int64_t whole = (int64_t)PL_PPM * PL_PPM;
+    const int64_t whole = cash * PL_PPM;
     int64_t from = 0;
     for (uint32_t r = 0; r < item->rung_count && from < item->units_max; r++) {
         int64_t to = item->rung_units[r] < item->units_max ? item->rung_units[r] : item->units_max;
@@ -100,7 +121,7 @@ static void add_parts(struct line *line, const struct pl_item *item, int64_t slo
         line->costs[part] = (to - from) * pl_abs(item->mark_vu - limit_vu);
         line->gains[part] = scale((to - from) * item->mark_vu,
                                   item->side == PL_SIDE_SELL ? whole - slope : slope - whole) -
-                            PL_PPM * line->costs[part];
+                            cash * line->costs[part];
         line->part_count++;
         from = to;
     }
@@ -109,24 +130,25 @@ static void add_parts(struct line *line, const struct pl_item *item, int64_t slo
 static void make_line(const struct pl_plan *plan, const struct forms *forms, struct line *line)
 {
     const struct pl_portfolio *before = plan->before;
-    line->start = before->cash_vu * PL_PPM;
+    const int64_t cash = cash_ppm(plan);
+    line->start = before->cash_vu * cash;
     for (uint32_t i = 0; i < before->leg_count; i++) {
         const struct pl_leg *leg = &before->legs[i];
         pl_i128 value = (pl_i128)leg->lots * plan->market->quotes[leg->instrument].lot_vu;
         line->start += scale(value, slope_of(plan, forms, i)) +
                        cum_of(&plan->market->parameters->instruments[leg->instrument],
-                              forms->rates[i]);
+                              tier_of(plan), forms->rates[i]);
     }
     line->part_count = 0;
     for (uint32_t i = 0; i < plan->item_count; i++)
-        add_parts(line, &plan->items[i], slope_of(plan, forms, plan->items[i].leg));
+        add_parts(line, &plan->items[i], slope_of(plan, forms, plan->items[i].leg), cash);
 }
 
 /* ---- the bound of one line ------------------------------------------------------------------- */
 
 struct price { int64_t numerator; unsigned shift; };
 
-/* cost / gain with MU_BITS of the numerator, rounded down; a gain is > 0 and below 2^104. */
+/* cost / gain with MU_BITS of the numerator, rounded down; a gain is > 0 and below 2^107. */
 static struct price price_of(pl_i128 cost, pl_i128 gain)
 {
     struct price price = {.shift = 0};
@@ -143,7 +165,7 @@ static struct price price_of(pl_i128 cost, pl_i128 gain)
 /* mu * amount, rounded down or up. */
 static pl_i128 priced(struct price mu, pl_i128 amount, bool is_up)
 {
-    pl_i128 product = amount * mu.numerator; /* < 2^105 * 2^19 */
+    pl_i128 product = amount * mu.numerator; /* < 2^107 * 2^19 */
     bool has_rest = ((pl_u128)product & (((pl_u128)1 << mu.shift) - 1)) != 0;
     return (product >> mu.shift) + (is_up && has_rest);
 }
@@ -217,6 +239,7 @@ static void add_number(struct numbers *numbers, int32_t *at, int32_t low, int32_
 
 static void collect(const struct pl_plan *plan, struct forms *forms, struct numbers *numbers)
 {
+    const enum pl_tier tier = tier_of(plan);
     numbers->count = 0;
     for (uint32_t i = 0; i < plan->before->leg_count; i++) {
         const struct pl_instrument *instrument =
@@ -227,7 +250,7 @@ static void collect(const struct pl_plan *plan, struct forms *forms, struct numb
             add_number(numbers, &forms->weights[instrument->losses[k].dependency], 0, PL_PPM);
         if (instrument->bracket_count > 0)
             add_number(numbers, &forms->rates[i], 0,
-                       instrument->brackets[instrument->bracket_count - 1].rate.at[PL_TIER_END]);
+                       instrument->brackets[instrument->bracket_count - 1].rate.at[tier]);
     }
 }
 
@@ -235,6 +258,7 @@ static void collect(const struct pl_plan *plan, struct forms *forms, struct numb
 static void begin_at_sale(const struct pl_plan *plan, struct forms *forms)
 {
     const struct pl_parameters *parameters = plan->market->parameters;
+    const enum pl_tier tier = tier_of(plan);
     pl_i128 factors[PL_FACTORS_MAX] = {0}, losses[PL_DEPENDENCIES_MAX] = {0};
     *forms = (struct forms){0};
     for (uint32_t i = 0; i < plan->portfolio.leg_count; i++) {
@@ -243,13 +267,13 @@ static void begin_at_sale(const struct pl_plan *plan, struct forms *forms)
         pl_i128 value = (pl_i128)leg->lots * plan->market->quotes[leg->instrument].lot_vu;
         for (uint32_t k = 0; k < instrument->load_count; k++)
             factors[instrument->loads[k].factor] +=
-                value * instrument->loads[k].load.at[PL_TIER_END];
+                value * instrument->loads[k].load.at[tier];
         for (uint32_t k = 0; value > 0 && k < instrument->loss_count; k++)
             losses[instrument->losses[k].dependency] +=
-                value * instrument->losses[k].loss.at[PL_TIER_END];
+                value * instrument->losses[k].loss.at[tier];
         for (uint32_t b = 0; b < instrument->bracket_count; b++)
             if (pl_abs(value) > (pl_i128)instrument->brackets[b].threshold_usd * PL_USD_VU)
-                forms->rates[i] = instrument->brackets[b].rate.at[PL_TIER_END];
+                forms->rates[i] = instrument->brackets[b].rate.at[tier];
     }
     uint32_t worst = 0;
     for (uint32_t k = 0; k < parameters->factor_count; k++)
@@ -333,9 +357,11 @@ static pl_i128 climb(const struct pl_plan *plan, struct forms *forms, const stru
     return bound;
 }
 
-/* Whether the excess is known term by term. */
+/* Whether the excess is known term by term, and within 128 bits. */
 static bool is_linear(const struct pl_plan *plan)
 {
+    if (plan->goal.health_ppm > HEALTH_PPM_MAX)
+        return false;
     for (uint32_t i = 0; i < plan->before->leg_count; i++)
         if (plan->market->parameters->instruments[plan->before->legs[i].instrument].kind >
             PL_INSTRUMENT_FUTURE)

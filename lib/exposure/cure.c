@@ -28,13 +28,8 @@ struct trial {
 
 /* ---- the goal ------------------------------------------------------------------------------- */
 
-/*
- * At least 0 where the goal is reached; far below it where a number leaves the exact range. A health
- * of h needs A >= (h - 1) D; A is whole, so the right side may be rounded up. D < 2^104, and its two
- * parts by 10^6 times h - 1 < 2^27 stay below 2^112.
- */
-static pl_i128 beyond_goal(const struct pl_market *market, const struct pl_portfolio *portfolio,
-                           const struct pl_goal *goal)
+pl_i128 pl_beyond_goal(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                       const struct pl_goal *goal)
 {
     pl_i128 excess;
     enum pl_tier tier = goal->health_ppm > 0 ? PL_TIER_MAINTENANCE : goal->tier;
@@ -95,7 +90,7 @@ static pl_i128 beyond_with(struct trial *trial, int64_t lots)
         break;
     }
     trial->after.cash_vu = trial->after.final_cash_vu = trial->before->cash_vu + cash;
-    return beyond_goal(trial->market, &trial->after, &trial->goal);
+    return pl_beyond_goal(trial->market, &trial->after, &trial->goal);
 }
 
 /* The lots that help most. */
@@ -172,7 +167,7 @@ static bool cash_cure(const struct pl_market *market, const struct pl_portfolio 
     /* Cash below 0 is debt, so a health does not rise in one line with it: looked for like lots. */
     while (high <= PL_CASH_VU_MAX) {
         after.cash_vu = after.final_cash_vu = portfolio->cash_vu + high;
-        if (beyond_goal(market, &after, goal) >= 0)
+        if (pl_beyond_goal(market, &after, goal) >= 0)
             break;
         low = high;
         high *= 2;
@@ -182,7 +177,7 @@ static bool cash_cure(const struct pl_market *market, const struct pl_portfolio 
     while (high - low > 1) {
         pl_i128 middle = low + (high - low) / 2;
         after.cash_vu = after.final_cash_vu = portfolio->cash_vu + middle;
-        if (beyond_goal(market, &after, goal) >= 0)
+        if (pl_beyond_goal(market, &after, goal) >= 0)
             high = middle;
         else
             low = middle;
@@ -220,7 +215,7 @@ bool pl_cure_by(const struct pl_market *market, const struct pl_portfolio *portf
 {
     struct trial trial;
     int64_t ticks = 0;
-    pl_i128 now = beyond_goal(market, portfolio, goal);
+    pl_i128 now = pl_beyond_goal(market, portfolio, goal);
     pl_assert(kind != PL_CURE_SWAP && (leg < portfolio->leg_count || leg == UINT32_MAX));
     if (now >= 0 || now <= -PL_EXCESS_UNBOUNDED)
         return false;
@@ -251,7 +246,7 @@ bool pl_cure_by_swap(const struct pl_market *market, const struct pl_portfolio *
     int64_t ticks, sold_ticks;
     pl_assert(leg < portfolio->leg_count && sold < portfolio->leg_count);
     const struct pl_leg *held = &portfolio->legs[sold];
-    pl_i128 now = beyond_goal(market, portfolio, goal);
+    pl_i128 now = pl_beyond_goal(market, portfolio, goal);
     trial_init(&trial, market, portfolio, goal);
     if (now >= 0 || now <= -PL_EXCESS_UNBOUNDED || held->lots <= 0 ||
         market->quotes[held->instrument].is_stuck ||
@@ -319,7 +314,7 @@ pl_i128 pl_withdrawable(const struct pl_market *market, const struct pl_portfoli
     struct pl_leg legs[PL_LEGS_MAX];
     pl_assert(portfolio->leg_count <= PL_LEGS_MAX);
     pl_assert(leg < portfolio->leg_count || leg == UINT32_MAX);
-    if (!pl_portfolio_is_certain(market, portfolio) || beyond_goal(market, portfolio, goal) < 0)
+    if (!pl_portfolio_is_certain(market, portfolio) || pl_beyond_goal(market, portfolio, goal) < 0)
         return 0;
     memcpy(legs, portfolio->legs, portfolio->leg_count * sizeof legs[0]);
     after.legs = legs;
@@ -336,7 +331,7 @@ pl_i128 pl_withdrawable(const struct pl_market *market, const struct pl_portfoli
             after.cash_vu = after.final_cash_vu = held - middle;
         else
             legs[leg].lots = legs[leg].final_lots = (int64_t)(held - middle);
-        if (beyond_goal(market, &after, goal) >= 0)
+        if (pl_beyond_goal(market, &after, goal) >= 0)
             low = middle;
         else
             high = middle - 1;

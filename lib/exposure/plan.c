@@ -85,10 +85,12 @@ void pl_plan_set(struct pl_plan *plan, struct pl_item *item, int64_t units)
 pl_i128 pl_plan_excess(struct pl_plan *plan)
 {
     pl_i128 excess;
-    bool is_in_range = best_excess(plan->market, &plan->portfolio, PL_TIER_END, plan->is_certain,
-                                   &excess);
-    pl_assert(is_in_range); /* a sale only shrinks legs */
     plan->evaluation_count++;
+    if (plan->is_own)
+        return pl_beyond_goal(plan->market, &plan->portfolio, &plan->goal);
+    bool is_in_range = best_excess(plan->market, &plan->portfolio, plan->goal.tier,
+                                   plan->is_certain, &excess);
+    pl_assert(is_in_range); /* a sale only shrinks legs */
     return excess;
 }
 
@@ -169,14 +171,18 @@ static void cap(struct pl_item *item, pl_i128 units)
     item->units_max = (int64_t)pl_min(units, item->units_max);
 }
 
-/* How much at once, and how little. False when the venue takes nothing so small. */
-static bool fill_sizes(const struct pl_policy *policy, const struct pl_instrument *instrument,
+/* How much at once, and how little. False when the venue takes nothing so small. Slices and close factor
+ * are the policy's, for forced sales. */
+static bool fill_sizes(const struct pl_plan *plan, const struct pl_instrument *instrument,
                        int64_t lots, struct pl_item *item)
 {
+    const struct pl_policy *policy = &plan->market->parameters->policy;
     item->units_whole = item->units_max = lots / item->unit_lots;
     item->units_notional = units_for(item, instrument->min_notional_usd, true);
     if (item->units_whole == 0 || item->units_whole < item->units_notional)
         return false;
+    if (plan->is_own)
+        return true;
     if (instrument->slice_usd_max > 0)
         cap(item, units_for(item, instrument->slice_usd_max, false));
     if (policy->close_factor_ppm > 0 &&
@@ -186,27 +192,31 @@ static bool fill_sizes(const struct pl_policy *policy, const struct pl_instrumen
 }
 
 /* No more than the brake leaves. Nothing is an item too: it is for another window. */
-static void brake(const struct pl_market *market, struct pl_plan *plan, struct pl_item *item)
+static void brake(struct pl_plan *plan, struct pl_item *item)
 {
-    if (!market->left_lots)
+    if (!plan->market->left_lots || plan->is_own)
         return;
-    int64_t units = market->left_lots[item->instrument] / item->unit_lots;
+    int64_t units = plan->market->left_lots[item->instrument] / item->unit_lots;
     if (units >= item->units_max)
         return;
     item->units_max = units < item->units_notional ? 0 : units;
     plan->is_braked = true;
 }
 
-/* G4: only a leg with a live mark, of which only what is final. */
-static bool item_of(const struct pl_market *market, const struct pl_leg *leg, struct pl_item *item)
+/* G4: only a leg with a live mark, of which only what is final. What the policy does not name is for the
+ * account alone to sell, after all that it does. */
+static bool item_of(const struct pl_plan *plan, const struct pl_leg *leg, struct pl_item *item)
 {
+    const struct pl_market *market = plan->market;
     const struct pl_quote *quote = &market->quotes[leg->instrument];
     const struct pl_instrument *instrument = &market->parameters->instruments[leg->instrument];
-    if (!instrument->is_listed || leg->is_unlisted_amount || instrument->sale_rank == 0 ||
+    if (!instrument->is_listed || leg->is_unlisted_amount ||
+        (instrument->sale_rank == 0 && !plan->is_own) ||
         quote->status != PL_MARK_LIVE || quote->is_stuck)
         return false;
     item->instrument = leg->instrument;
-    item->rank = instrument->sale_rank;
+    item->rank = instrument->sale_rank > 0 ? instrument->sale_rank
+                                           : PL_INSTRUMENTS_MAX + 1 + item->leg;
     item->side = leg->lots > 0 ? PL_SIDE_SELL : PL_SIDE_BUY;
     item->unit_lots = instrument->lot_step > 0 ? instrument->lot_step : 1;
     int64_t lots = sellable_lots(leg);
@@ -216,7 +226,7 @@ static bool item_of(const struct pl_market *market, const struct pl_leg *leg, st
     item->mark_vu = (pl_i128)(item->side == PL_SIDE_SELL ? quote->lot_vu : quote->short_lot_vu) *
                     item->unit_lots;
     if (!fill_rungs(quote, instrument, item) ||
-        !fill_sizes(&market->parameters->policy, instrument, lots, item))
+        !fill_sizes(plan, instrument, lots, item))
         return false;
     item->limit_ticks = item->rung_ticks[0];
     item->limit_vu = limit_of_rung(item, 0);
@@ -239,12 +249,15 @@ static void insert_item(struct pl_plan *plan, const struct pl_item *item)
         plan->items[place] = *item;
 }
 
+/* `goal` NULL: a forced sale. */
 static void plan_init(struct pl_plan *plan, const struct pl_market *market,
-                      const struct pl_portfolio *portfolio)
+                      const struct pl_portfolio *portfolio, const struct pl_goal *goal)
 {
     pl_assert(portfolio->leg_count <= PL_LEGS_MAX);
     plan->market = market;
     plan->before = portfolio;
+    plan->is_own = goal != NULL;
+    plan->goal = goal ? *goal : (struct pl_goal){.tier = PL_TIER_END};
     plan->portfolio = *portfolio;
     plan->portfolio.legs = plan->legs;
     memcpy(plan->legs, portfolio->legs, portfolio->leg_count * sizeof plan->legs[0]);
@@ -254,9 +267,9 @@ static void plan_init(struct pl_plan *plan, const struct pl_market *market,
     plan->evaluation_count = 0;
     for (uint32_t i = 0; i < portfolio->leg_count; i++) {
         struct pl_item item = {.leg = i};
-        if (!item_of(market, &portfolio->legs[i], &item))
+        if (!item_of(plan, &portfolio->legs[i], &item))
             continue;
-        brake(market, plan, &item);
+        brake(plan, &item);
         plan->is_sliced |= item.units_max < item.units_whole;
         insert_item(plan, &item);
     }
@@ -523,7 +536,7 @@ static pl_i128 close_all(struct pl_plan *plan)
 
 static pl_i128 search(struct pl_plan *plan, pl_i128 excess)
 {
-    if (plan->market->parameters->policy.sale_objective == PL_SALE_LEAST_COST)
+    if (plan->is_own || plan->market->parameters->policy.sale_objective == PL_SALE_LEAST_COST)
         excess = pl_plan_cheapest(plan, excess);
     excess = raise_in_order(plan, excess);
     if (excess < 0 && plan->item_count > 0) {
@@ -541,7 +554,7 @@ static pl_i128 search(struct pl_plan *plan, pl_i128 excess)
     }
     if (excess >= 0)
         return fit(plan, trim(plan));
-    bool is_hopeless = !is_slice_enough(plan);
+    bool is_hopeless = !plan->is_own && !is_slice_enough(plan);
     return is_hopeless && plan->market->parameters->policy.close_hopeless ? close_all(plan) : excess;
 }
 
@@ -580,13 +593,34 @@ static void write_cost(const struct pl_plan *plan, struct pl_sale *sale)
                                              sale->cost_vu);
 }
 
+bool pl_plan_trades(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                    const struct pl_goal *goal, struct pl_sale *trades)
+{
+    struct pl_plan plan;
+    *trades = (struct pl_sale){0};
+    if (!pl_portfolio_is_certain(market, portfolio))
+        return false;
+    plan_init(&plan, market, portfolio, goal);
+    trades->end_before = trades->end_after = pl_plan_excess(&plan);
+    if (trades->end_before >= 0 || trades->end_before <= -PL_EXCESS_UNBOUNDED)
+        return false;
+    trades->end_after = search(&plan, trades->end_before);
+    trades->reaches = trades->end_after >= 0;
+    if (!trades->reaches)
+        return false;
+    write_legs(&plan, trades);
+    write_cost(&plan, trades);
+    trades->evaluation_count = plan.evaluation_count;
+    return true;
+}
+
 void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
                   const struct pl_portfolio *portfolio, struct pl_sale *sale)
 {
     (void)names; /* ranks are unique: no ids are needed to order legs */
     struct pl_plan plan;
     *sale = (struct pl_sale){0};
-    plan_init(&plan, market, portfolio);
+    plan_init(&plan, market, portfolio, NULL);
     if (!best_excess(market, portfolio, PL_TIER_END, plan.is_certain, &sale->end_before) ||
         !best_excess(market, portfolio, PL_TIER_MAINTENANCE, plan.is_certain,
                      &sale->maintenance_before))

@@ -32,6 +32,8 @@ struct pl_item {
 struct pl_plan {
     const struct pl_market *market;
     const struct pl_portfolio *before;
+    struct pl_goal goal;   /* of a forced sale the end tier                               */
+    bool is_own;           /* the account's own trades, not a forced sale                 */
     struct pl_leg legs[PL_LEGS_MAX];
     struct pl_portfolio portfolio; /* after the items' present lots are executed */
     bool is_certain;
@@ -50,7 +52,7 @@ struct pl_point {
 /* Executes more of an item at its limit, or takes some back. */
 void pl_plan_set(struct pl_plan *plan, struct pl_item *item, int64_t units);
 struct pl_point pl_plan_point(const struct pl_plan *plan);
-/* The end tier's excess (upper bound where inputs are in doubt) with the items as they stand. */
+/* The goal's excess (upper bound where inputs are in doubt) with the items as they stand. */
 pl_i128 pl_plan_excess(struct pl_plan *plan);
 pl_i128 pl_plan_excess_with(struct pl_plan *plan, struct pl_item *item, int64_t units);
 /* Moves from a point that does not reach towards one that does, and stops where it begins to; the

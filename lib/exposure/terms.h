@@ -115,4 +115,12 @@ pl_i128 pl_weighted_debt(const struct pl_market *market, const struct pl_portfol
 /* Whether an alert of this state would come too soon after the last one of the same (decide.c). */
 bool pl_is_told_lately(const struct pl_market *market, const struct pl_account_state *state);
 
+/*
+ * At least 0 where the goal is reached; far below it where a number leaves the exact range. A health
+ * of h needs A >= (h - 1) D; A is whole, so the right side may be rounded up. D < 2^104, and its two
+ * parts by 10^6 times h - 1 < 2^27 stay below 2^112.
+ */
+pl_i128 pl_beyond_goal(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                       const struct pl_goal *goal);
+
 #endif

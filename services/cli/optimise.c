@@ -13,7 +13,8 @@ static const char USAGE[] =
     "usage: plimsoll optimise ACCOUNT [--target TARGET] [--at WHEN] [--bundle DIRECTORY] [--json]\n"
     "                         [OPTIONS]\n"
     "  What ACCOUNT could do, each by itself, to reach the target, cheapest first: bring in, buy\n"
-    "  back, sell, or sell one leg for another's debt; and the most that it may take out of each\n"
+    "  back, sell, or sell one leg for another's debt; the cheapest trades of several legs together,\n"
+    "  with a proof of how cheap it can be at all; and the most that it may take out of each\n"
     "  asset. Exact: one lot less does not reach it, one lot more may not be taken out.\n"
     "  --target TARGET       initial (default), alert, end or maintenance: that margin is whole; or\n"
     "                        a health factor from 1 to 100 with up to six decimals, as 1.25\n"
@@ -131,6 +132,20 @@ static void print_cure(const json_t *cure)
                number(cure, "price"), number(cure, "cost_usd"));
 }
 
+static void print_together(const json_t *together)
+{
+    const json_t *leg;
+    size_t i;
+    if (!json_is_object(together))
+        return;
+    printf("  together, at least cost:\n");
+    json_array_foreach(json_object_get(together, "legs"), i, leg)
+        printf("    %s %s %s at %s\n", strcmp(word(leg, "side"), "buy") == 0 ? "buy back" : "sell",
+               number(leg, "quantity"), word(leg, "instrument"), number(leg, "price"));
+    printf("    which costs %s USD; no trades that reach it cost less than %s USD\n",
+           number(together, "cost_usd"), number(together, "cost_bound_usd"));
+}
+
 static void print_text(const json_t *document)
 {
     static const char *const kinds[] = { "top_up", "repay", "reduce", "swap" };
@@ -146,6 +161,7 @@ static void print_text(const json_t *document)
     for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
         json_array_foreach(json_object_get(optimise, kinds[k]), i, row)
             print_cure(row);
+    print_together(json_object_get(optimise, "together"));
     json_array_foreach(json_object_get(optimise, "withdrawals"), i, row)
         printf("  %s %s may be taken out, worth %s USD\n", number(row, "quantity"),
                word(row, "instrument"), number(row, "value_usd"));
@@ -168,7 +184,8 @@ static bool is_answered(const json_t *document)
            json_array_size(json_object_get(optimise, "top_up")) > 0 ||
            json_array_size(json_object_get(optimise, "repay")) > 0 ||
            json_array_size(json_object_get(optimise, "reduce")) > 0 ||
-           json_array_size(json_object_get(optimise, "swap")) > 0;
+           json_array_size(json_object_get(optimise, "swap")) > 0 ||
+           json_is_object(json_object_get(optimise, "together"));
 }
 
 static int print(const struct command *command, const json_t *document)

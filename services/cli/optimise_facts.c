@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What one account could do to reach a goal, and what it could take out and still be there, from a
- * scene. Everything is asked of lib/exposure/cure.c, leg by leg, and put in order of cost.
+ * scene. Single legs are asked of lib/exposure/cure.c and put in order of cost, several together of
+ * lib/exposure/plan.c.
  *
  *   goal           "alert", "initial", "end", "maintenance", or a health factor
  *   reached        null where the verdict is not certain: then nothing else is said either
  *   top_up[], repay[], reduce[], swap[]
  *                  each by itself reaches the goal, cheapest first; of equal cost by instrument:
  *                  instrument, quantity, price, cost_usd; swap also sold, sold_quantity, sold_price
+ *   together       trades of several legs at least cost, as found by the program of forced sales; null where
+ *                  trades alone do not reach the goal: legs[] with side, instrument, quantity, price;
+ *                  cost_usd, and cost_bound_usd: no trades that reach it cost less; gap_ppm
  *   withdrawals[]  instrument or cash, quantity, value_usd; each by itself, none where not reached
  */
 #include <stdlib.h>
@@ -83,6 +87,28 @@ static json_t *cures_facts(const struct explain_view *view, enum pl_cure_kind ki
     return array;
 }
 
+static json_t *together_facts(const struct explain_view *view)
+{
+    static struct pl_sale trades;
+    const struct venue *venue = view->scene->venue;
+    if (!pl_plan_trades(venue->market, &view->portfolio, view->scene->goal, &trades))
+        return json_null();
+    json_t *legs = json_array();
+    for (uint32_t i = 0; i < trades.leg_count; i++) {
+        const struct pl_sale_leg *leg = &trades.legs[i];
+        const struct pl_instrument *instrument = &venue->parameters->instruments[leg->instrument];
+        json_array_append_new(
+            legs, json_pack("{s:s, s:s, s:o, s:o}", "side",
+                            leg->side == PL_SIDE_SELL ? "sell" : "buy", "instrument",
+                            venue->names->ids[leg->instrument].text, "quantity",
+                            explain_decimal(leg->lots, instrument->lot_decimals), "price",
+                            explain_decimal(leg->limit_ticks, instrument->tick_decimals)));
+    }
+    return json_pack("{s:o, s:o, s:o, s:i}", "legs", legs, "cost_usd",
+                     explain_decimal(trades.cost_vu, 12), "cost_bound_usd",
+                     explain_decimal(trades.cost_bound_vu, 12), "gap_ppm", trades.gap_ppm);
+}
+
 static json_t *withdrawal_facts(const struct explain_view *view)
 {
     const struct venue *venue = view->scene->venue;
@@ -130,11 +156,11 @@ json_t *optimise_facts(const struct explain_view *view)
     json_t *goal = scene->goal->health_ppm > 0 ? explain_decimal(scene->goal->health_ppm, 6)
                                                : json_string(explain_tier_name(scene->goal->tier));
     if (!is_certain)
-        return json_pack("{s:o, s:n, s:[], s:[], s:[], s:[], s:[]}", "goal", goal, "reached",
-                         "top_up", "repay", "reduce", "swap", "withdrawals");
-    return json_pack("{s:o, s:b, s:o, s:o, s:o, s:o, s:o}", "goal", goal, "reached",
+        return json_pack("{s:o, s:n, s:[], s:[], s:[], s:[], s:n, s:[]}", "goal", goal, "reached",
+                         "top_up", "repay", "reduce", "swap", "together", "withdrawals");
+    return json_pack("{s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "goal", goal, "reached",
                      is_reached(view), "top_up", cures_facts(view, PL_CURE_ADD), "repay",
                      cures_facts(view, PL_CURE_REPAY), "reduce", cures_facts(view, PL_CURE_REDUCE),
-                     "swap", cures_facts(view, PL_CURE_SWAP), "withdrawals",
-                     withdrawal_facts(view));
+                     "swap", cures_facts(view, PL_CURE_SWAP), "together",
+                     together_facts(view), "withdrawals", withdrawal_facts(view));
 }

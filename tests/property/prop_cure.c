@@ -17,7 +17,7 @@
 
 #include "tests/support/world.h"
 
-enum { TRIES = 24, ADD_LOTS_MAX = 60 };
+enum { TRIES = 24, ADD_LOTS_MAX = 60, COMBINATIONS_MAX = 2000 };
 
 static struct world world;
 static struct model_box box;
@@ -25,6 +25,7 @@ static struct model_sheet sheet;
 static struct model_terms terms;
 static struct {
     uint64_t tried, cured[PL_CURE_SWAP + 1], none, withdrawn, by_health, ratios, no_ratio, negative;
+    uint64_t traded, several, untraded, enumerated, optimal, within_a_lot, close;
 } met;
 
 #define fail_with(...) world_fail(&world, __VA_ARGS__)
@@ -250,6 +251,125 @@ static void check_cash_withdrawal(const struct pl_goal *goal)
         fail_with("cash of %s is not the most", world_text_i128(most));
 }
 
+/* ---- trades ---------------------------------------------------------------------------------- */
+
+/* What may be traded of each leg at all, in steps; 0 where that is nothing. */
+static uint32_t tradable(struct pl_sale_leg *whole)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < world.portfolio.leg_count; i++) {
+        const struct pl_leg *leg = &world.portfolio.legs[i];
+        const struct pl_instrument *rules = &world.parameters.instruments[leg->instrument];
+        const struct pl_quote *quote = &world.market.quotes[leg->instrument];
+        enum pl_side side = leg->lots > 0 ? PL_SIDE_SELL : PL_SIDE_BUY;
+        if (!rules->is_listed || quote->status != PL_MARK_LIVE || quote->is_stuck ||
+            limit_of(leg->instrument, side) == 0)
+            continue;
+        int64_t lots = leg->lots > 0 ? leg->lots - leg->credited_lots : -leg->lots;
+        if (lots > 0)
+            whole[count++] = (struct pl_sale_leg){.instrument = leg->instrument, .side = side,
+                                                  .lots = lots};
+    }
+    return count;
+}
+
+static bool is_there_after(const struct pl_goal *goal, const struct pl_sale_leg *traded, uint32_t count)
+{
+    static struct pl_leg legs[PL_LEGS_MAX];
+    struct pl_portfolio after;
+    model_sell(&world.market, &world.portfolio, traded, count, legs, &after);
+    return is_there(&after, goal);
+}
+
+/* Every combination of lots: the least cost of those that reach the goal. -1: too many, 0: none. */
+static int cheapest_of_all(const struct pl_goal *goal, const struct pl_sale_leg *whole, uint32_t count,
+                           pl_i128 *least_vu)
+{
+    struct pl_sale_leg tried[PL_LEGS_MAX];
+    uint64_t combinations = 1;
+    int found = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (whole[i].lots >= COMBINATIONS_MAX ||
+            (combinations *= (uint64_t)whole[i].lots + 1) > COMBINATIONS_MAX)
+            return -1;
+    }
+    for (uint64_t choice = 0; choice < combinations; choice++) {
+        uint64_t rest = choice;
+        pl_i128 cost = 0;
+        for (uint32_t i = 0; i < count; i++) {
+            tried[i] = whole[i];
+            tried[i].lots = (int64_t)(rest % ((uint64_t)whole[i].lots + 1));
+            rest /= (uint64_t)whole[i].lots + 1;
+            tried[i].limit_ticks = limit_of(whole[i].instrument, whole[i].side);
+            cost += model_sale_cost(&world.market, &tried[i]);
+        }
+        if ((found && cost >= *least_vu) || !is_there_after(goal, tried, count))
+            continue;
+        found = 1;
+        *least_vu = cost;
+    }
+    return found;
+}
+
+static pl_i128 dearest_lot(const struct pl_sale_leg *whole, uint32_t count)
+{
+    pl_i128 most = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct pl_sale_leg one = whole[i];
+        one.lots = 1;
+        one.limit_ticks = limit_of(one.instrument, one.side);
+        most = pl_max(most, model_sale_cost(&world.market, &one));
+    }
+    return most;
+}
+
+/* The combination reaches, no leg of it can be cut by a lot, it costs what it says, and never less than its
+ * bound; where all can be tried, the bound is below the optimum. */
+static void check_trades(const struct pl_goal *goal)
+{
+    static struct pl_sale_leg whole[PL_LEGS_MAX];
+    static struct pl_sale trades;
+    uint32_t count = tradable(whole);
+    pl_i128 cost = 0, least_vu = 0;
+    bool is_found = pl_plan_trades(&world.market, &world.portfolio, goal, &trades);
+    if (is_there(&world.portfolio, goal) && is_found)
+        fail_with("trades for a goal that is reached");
+    if (is_there(&world.portfolio, goal))
+        return;
+    int exists = cheapest_of_all(goal, whole, count, &least_vu);
+    if (is_found && exists == 0)
+        fail_with("no trades reach the goal, but some are told");
+    met.untraded += !is_found && exists == 1;
+    if (!is_found)
+        return;
+    if (!is_there_after(goal, trades.legs, trades.leg_count))
+        fail_with("the trades do not reach the goal");
+    for (uint32_t i = 0; i < trades.leg_count; i++) {
+        struct pl_sale_leg *leg = &trades.legs[i];
+        if (leg->limit_ticks != limit_of(leg->instrument, leg->side) || leg->lots <= 0)
+            fail_with("leg %u: %" PRId64 " lots at %" PRId64, i, leg->lots, leg->limit_ticks);
+        cost += model_sale_cost(&world.market, leg);
+        leg->lots--;
+        if (is_there_after(goal, trades.legs, trades.leg_count))
+            fail_with("leg %u: one lot less is enough", i);
+        leg->lots++;
+    }
+    if (cost != trades.cost_vu || trades.cost_bound_vu > cost || trades.cost_bound_vu < 0)
+        fail_with("cost %s, bound %s", world_text_i128(trades.cost_vu),
+                  world_text_i128(trades.cost_bound_vu));
+    met.traded++;
+    met.several += trades.leg_count > 1;
+    if (exists < 0)
+        return;
+    met.enumerated++;
+    met.optimal += cost == least_vu;
+    met.within_a_lot += cost <= least_vu + dearest_lot(whole, count);
+    met.close += 10 * trades.cost_bound_vu >= 9 * least_vu;
+    if (trades.cost_bound_vu > least_vu)
+        fail_with("no trades cost less than %s, it says, but some cost %s",
+                  world_text_i128(trades.cost_bound_vu), world_text_i128(least_vu));
+}
+
 /* ---- runs ----------------------------------------------------------------------------------- */
 
 static struct pl_goal draw_goal(void)
@@ -274,6 +394,7 @@ static void check_all(void)
     }
     check_cash(&goal);
     check_cash_withdrawal(&goal);
+    check_trades(&goal);
 }
 
 static bool is_small(void)
@@ -319,6 +440,9 @@ static void cures_are_the_least(void **state)
            " none=%" PRIu64 " withdrawn=%" PRIu64 " by_health=%" PRIu64 "\n",
            met.tried, met.cured[PL_CURE_ADD], met.cured[PL_CURE_REPAY], met.cured[PL_CURE_REDUCE],
            met.cured[PL_CURE_SWAP], met.none, met.withdrawn, met.by_health);
+    printf("traded=%" PRIu64 " several=%" PRIu64 " untraded=%" PRIu64 " enumerated=%" PRIu64
+           " optimal=%" PRIu64 " within_a_lot=%" PRIu64 " close=%" PRIu64 "\n", met.traded, met.several,
+           met.untraded, met.enumerated, met.optimal, met.within_a_lot, met.close);
     for (int kind = PL_CURE_ADD; kind <= PL_CURE_SWAP; kind++)
         assert_true(met.cured[kind] > 100);
     assert_true(met.none > 100 && met.withdrawn > 100 && met.by_health > 100);

@@ -696,6 +696,16 @@ static void test_ways_to_a_goal(void **state)
     assert_string_equal(word(sale, "quantity"), "9.12");
     assert_string_equal(word(sale, "price"), "1584.00");
     assert_string_equal(word(sale, "cost_usd"), "145.920000000000");
+    /* The same leg again; 3500 / 384 ETH would cost 16 USD each, and that is what is proved. */
+    const json_t *together = json_object_get(answer, "together");
+    const json_t *leg = json_array_get(json_object_get(together, "legs"), 0);
+    assert_int_equal(json_array_size(json_object_get(together, "legs")), 1);
+    assert_string_equal(word(leg, "side"), "sell");
+    assert_string_equal(word(leg, "instrument"), "ETH");
+    assert_string_equal(word(leg, "quantity"), "9.12");
+    assert_string_equal(word(leg, "price"), "1584.00");
+    assert_string_equal(word(together, "cost_usd"), "145.920000000000");
+    assert_string_equal(word(together, "cost_bound_usd"), "145.832984799199"); /* mu has 19 bits */
     assert_int_equal(json_array_size(json_object_get(answer, "withdrawals")), 0);
     json_decref(made);
     scene.goal = &health;
