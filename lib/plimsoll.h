@@ -99,7 +99,8 @@ enum pl_tier { PL_TIER_ALERT, PL_TIER_INITIAL, PL_TIER_END, PL_TIER_MAINTENANCE,
 
 /* A volatility is priced like anything else and held by nobody: its leg counts as unlisted. */
 enum pl_instrument_kind { PL_INSTRUMENT_SPOT = 1, PL_INSTRUMENT_PERP, PL_INSTRUMENT_FUTURE,
-                          PL_INSTRUMENT_OPTION, PL_INSTRUMENT_VOLATILITY };
+                          PL_INSTRUMENT_OPTION, PL_INSTRUMENT_VOLATILITY,
+                          PL_INSTRUMENT_STATISTIC };
 
 struct pl_tier_ppm { int32_t at[PL_TIER_COUNT]; };
 
@@ -151,6 +152,11 @@ struct pl_peg {
     int32_t floor_ppm;           /* of the redemption; 0: no floor                                 */
 };
 
+/* What of the whole venue a haircut follows, and from where to where, in USD; not used where `from_usd`
+ * and `to_usd` are 0. */
+enum pl_scale_kind { PL_SCALE_DEPOSITS, PL_SCALE_BORROWS, PL_SCALE_OPEN_INTEREST, PL_SCALES };
+struct pl_haircut_scale { uint32_t figure; int64_t from_usd, to_usd; };
+
 /* How haircut_long follows volatility and liquidity (RISK 1.6); lib/price/haircut.h reckons with it,
  * no decision does. A field that the set leaves out is 0 and means "not used". */
 struct pl_haircut_model {
@@ -161,6 +167,8 @@ struct pl_haircut_model {
     int32_t participation_ppm, impact_ppm, half_spread_ppm;
     int32_t buffer_ppm, stress_volatility_ppm, floor_volatility_ppm, addition_ppm;
     int32_t cap_ppm;             /* 1..PPM                                                         */
+    struct pl_haircut_scale scales[PL_SCALES];
+    bool with_short;             /* haircut_short follows haircut_long                             */
 };
 
 struct pl_haircut_move { int32_t from_ppm; int64_t since_ms; }; /* since_ms 0: at its target       */
@@ -174,7 +182,7 @@ struct pl_haircut_window {
     int32_t rise_ppm;            /* the haircut above the lowest of both                           */
 };
 
-/* Where an effective set's haircut_long comes from and goes to. */
+/* Where an effective set's haircuts come from and go to. */
 struct pl_haircut {
     bool is_present;
     struct pl_tier_ppm base;     /* haircut_long of the base set                                   */
@@ -185,6 +193,9 @@ struct pl_haircut {
     struct pl_tier_ppm close_out, buffer, stress, floor;
     int32_t liquidity_ppm;
     struct pl_haircut_window windows[PL_HAIRCUT_SPANS];
+    bool has_short;              /* haircut_short is derived, too, at once and from this base      */
+    struct pl_tier_ppm base_short;
+    int64_t figures_usd[PL_SCALES]; /* 0: not known yet                                            */
 };
 
 /* A smart contract that holds accounts' collateral and debts; by whose rule a call takes what. */

@@ -100,7 +100,7 @@ static enum pl_err check_instrument_ranges(const struct pl_checked *checked)
     const struct pl_instrument *instrument = checked->instrument;
     const struct pl_price_rules *rules = &instrument->price_rules;
     const struct pl_range ranges[] = {
-        {"kind", instrument->kind, PL_INSTRUMENT_SPOT, PL_INSTRUMENT_VOLATILITY},
+        {"kind", instrument->kind, PL_INSTRUMENT_SPOT, PL_INSTRUMENT_STATISTIC},
         {"factors", instrument->load_count, 0, PL_LOADS_MAX},
         {"brackets", instrument->bracket_count, 0, PL_BRACKETS_MAX},
         {"dependencies", instrument->loss_count, 0, PL_LOSSES_MAX},
@@ -300,7 +300,9 @@ static enum pl_err check_v7(const struct pl_checked *checked)
     for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
         int64_t sum = larger(larger(size_of(instrument->haircut_long.at[tier]),
                                     highest_haircut(instrument, tier)),
-                             size_of(instrument->haircut_short.at[tier])) +
+                             larger(size_of(instrument->haircut_short.at[tier]),
+                                    instrument->haircut_model.is_present
+                                        ? instrument->haircut_model.cap_ppm : 0)) +
                       charges_of(instrument, tier) + scenario_charge_of(checked, tier);
         if (sum > PL_COEFFICIENTS_PPM_MAX)
             return pl_refused(pl_err_set(PL_REJECT_PARAMETERS, "sum %lld is above %d", (long long)sum,

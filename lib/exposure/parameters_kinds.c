@@ -59,6 +59,35 @@ static enum pl_err check_model_policy(const struct pl_checked *checked)
     return PL_OK;
 }
 
+static bool is_scaled(const struct pl_haircut_scale *scale)
+{
+    return scale->from_usd != 0 || scale->to_usd != 0;
+}
+
+static enum pl_err check_scales(const struct pl_checked *checked)
+{
+    static const char *const names[PL_SCALES] = {"haircut_model.deposits", "haircut_model.borrows",
+                                                 "haircut_model.open_interest"};
+    for (int i = 0; i < PL_SCALES; i++) {
+        const struct pl_haircut_scale *scale = &checked->instrument->haircut_model.scales[i];
+        const struct pl_instrument *figure = &checked->parameters->instruments[scale->figure];
+        const bool is_range = i == PL_SCALE_OPEN_INTEREST;
+        enum pl_err err = PL_OK;
+        if (!is_scaled(scale))
+            continue;
+        if (!figure->is_listed || figure->kind != PL_INSTRUMENT_STATISTIC)
+            err = pl_err_set(PL_REJECT_PARAMETERS, "its figure is no listed instrument of "
+                             "KIND_STATISTIC");
+        else if (is_range ? scale->from_usd < 0 || scale->to_usd <= scale->from_usd
+                          : scale->from_usd < 1 || scale->to_usd != 0)
+            err = pl_err_set(PL_REJECT_PARAMETERS, "from_usd is above 0 and to_usd absent, or for open "
+                             "interest not below 0 and to_usd above it");
+        if (err)
+            return pl_refused(err, checked, "", names[i], "");
+    }
+    return PL_OK;
+}
+
 /* What was derived lies between base and cap, so does what it is on its way to. */
 static enum pl_err check_derived(const struct pl_checked *checked)
 {
@@ -77,6 +106,10 @@ static enum pl_err check_derived(const struct pl_checked *checked)
             err = pl_check_range(haircut->target.at[tier], base, cap);
         if (!err && move->since_ms != 0)
             err = pl_check_range(move->from_ppm, base, cap);
+        if (!err && haircut->has_short)
+            err = pl_check_range(instrument->haircut_short.at[tier], haircut->base_short.at[tier],
+                                 larger(haircut->base_short.at[tier],
+                                        instrument->haircut_model.cap_ppm));
         if (err)
             return pl_refused(err, checked, "", "haircut", pl_tier_names[tier]);
     }
@@ -89,6 +122,9 @@ static enum pl_err check_derived(const struct pl_checked *checked)
         if (err)
             return pl_refused(err, checked, "", "haircut windows", "");
     }
+    enum pl_err err = haircut->has_short ? pl_check_nested(&haircut->base_short, false) : PL_OK;
+    if (err)
+        return pl_refused(err, checked, "V6", "haircut.base_short", "");
     return pl_refused(pl_check_nested(&haircut->base, false), checked, "V6", "haircut.base_haircut", "");
 }
 
@@ -100,6 +136,8 @@ enum pl_err pl_check_haircut_model(const struct pl_checked *checked)
         err = check_model_ranges(checked);
     if (!err && model->is_present)
         err = check_model_policy(checked);
+    if (!err && model->is_present)
+        err = check_scales(checked);
     if (!err && model->is_present)
         err = pl_refused(pl_check_nested(&model->multiple, false), checked, "V6",
                       "haircut_model.multiple", "");

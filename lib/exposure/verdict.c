@@ -36,7 +36,7 @@ bool pl_leg_is_unlisted(const struct pl_market *market, const struct pl_leg *leg
 {
     const struct pl_instrument *instrument = &market->parameters->instruments[leg->instrument];
     return leg->is_unlisted_amount || !instrument->is_listed ||
-           instrument->kind == PL_INSTRUMENT_VOLATILITY;
+           instrument->kind >= PL_INSTRUMENT_VOLATILITY;
 }
 
 /* unc of so many lots. */

@@ -122,6 +122,97 @@ void pl_haircut_chain(const struct pl_haircut_model *model, enum pl_tier tier, u
     terms->target = whole < model->cap_ppm ? (int32_t)whole : model->cap_ppm;
 }
 
+/* ---- scales --------------------------------------------------------------------------------- */
+
+int32_t pl_haircut_scaled_asset(int32_t ppm, int64_t figure_usd, int64_t from_usd)
+{
+    pl_assert(ppm <= PL_PPM && figure_usd > 0 && from_usd > 0);
+    if (figure_usd <= from_usd)
+        return ppm;
+    const pl_i128 weight = (pl_i128)(PL_PPM - ppm) * from_usd / figure_usd;
+    return PL_PPM - (int32_t)weight;
+}
+
+int32_t pl_haircut_scaled_debt(int32_t ppm, int64_t figure_usd, int64_t from_usd)
+{
+    pl_assert(ppm >= -PL_PPM && figure_usd > 0 && from_usd > 0);
+    if (figure_usd <= from_usd)
+        return ppm;
+    const pl_i128 scaled = pl_div_ceil((pl_i128)(PL_PPM + (int64_t)ppm) * figure_usd, from_usd) - PL_PPM;
+    return scaled < INT32_MAX ? (int32_t)scaled : INT32_MAX;
+}
+
+int32_t pl_haircut_scaled_margin(int32_t ppm, int64_t figure_usd, int64_t from_usd, int64_t to_usd)
+{
+    pl_assert(ppm <= PL_PPM && figure_usd > 0 && from_usd >= 0 && to_usd > from_usd);
+    if (figure_usd <= from_usd)
+        return ppm;
+    if (figure_usd >= to_usd)
+        return PL_PPM;
+    return ppm + (int32_t)pl_div_ceil((pl_i128)(PL_PPM - ppm) * (figure_usd - from_usd),
+                                      to_usd - from_usd);
+}
+
+static bool has_scale(const struct pl_instrument *next, enum pl_scale_kind kind)
+{
+    const struct pl_haircut_scale *scale = &next->haircut_model.scales[kind];
+    return (scale->from_usd > 0 || scale->to_usd > 0) && next->haircut.figures_usd[kind] > 0;
+}
+
+static bool is_scaled(enum pl_tier tier)
+{
+    return tier == PL_TIER_ALERT || tier == PL_TIER_INITIAL;
+}
+
+/* On the grid, but the base's own number where it is not raised. */
+static int32_t raised(int32_t base, int32_t ppm, int32_t cap)
+{
+    const int64_t whole = ppm > base ? grid_up(ppm) : base;
+    return larger(base, whole < cap ? (int32_t)whole : cap);
+}
+
+/* What deposits and open interest make of the base set's haircut of a long. */
+static int32_t scaled_long(const struct pl_instrument *next, enum pl_tier tier)
+{
+    const struct pl_haircut *haircut = &next->haircut;
+    const struct pl_haircut_scale *scales = next->haircut_model.scales;
+    const int32_t base = haircut->base.at[tier];
+    int32_t ppm = base;
+    if (!is_scaled(tier) || base > PL_PPM)
+        return base;
+    if (has_scale(next, PL_SCALE_DEPOSITS))
+        ppm = larger(ppm, pl_haircut_scaled_asset(base, haircut->figures_usd[PL_SCALE_DEPOSITS],
+                                                  scales[PL_SCALE_DEPOSITS].from_usd));
+    if (has_scale(next, PL_SCALE_OPEN_INTEREST))
+        ppm = larger(ppm, pl_haircut_scaled_margin(base, haircut->figures_usd[PL_SCALE_OPEN_INTEREST],
+                                                   scales[PL_SCALE_OPEN_INTEREST].from_usd,
+                                                   scales[PL_SCALE_OPEN_INTEREST].to_usd));
+    return raised(base, ppm, next->haircut_model.cap_ppm);
+}
+
+/* When haircut_long stands. */
+static void set_short(struct pl_instrument *next)
+{
+    const struct pl_haircut_model *model = &next->haircut_model;
+    struct pl_haircut *haircut = &next->haircut;
+    int32_t below = INT32_MIN;
+    for (int i = 0; i < PL_TIER_COUNT; i++) {
+        const enum pl_tier tier = upward[i];
+        const int32_t base = haircut->base_short.at[tier];
+        int32_t ppm = base;
+        if (model->with_short)
+            ppm += next->haircut_long.at[tier] - haircut->base.at[tier];
+        ppm = larger(base, smaller(ppm, model->cap_ppm));
+        if (is_scaled(tier) && base >= -PL_PPM && has_scale(next, PL_SCALE_BORROWS))
+            ppm = larger(ppm, raised(base,
+                                     pl_haircut_scaled_debt(base, haircut->figures_usd[PL_SCALE_BORROWS],
+                                                            model->scales[PL_SCALE_BORROWS].from_usd),
+                                     model->cap_ppm));
+        below = larger(below, ppm);
+        next->haircut_short.at[tier] = below;
+    }
+}
+
 /* ---- the release ---------------------------------------------------------------------------- */
 
 /* ppm that `rate` per `unit_ms` makes of the time; none for a clock that went back. */
@@ -188,7 +279,7 @@ static void set_targets(struct pl_instrument *next)
         haircut->stress.at[tier] = terms.stress;
         haircut->floor.at[tier] = terms.floor;
         haircut->liquidity_ppm = terms.liquidity;
-        below = larger(below, larger(terms.target, haircut->base.at[tier]));
+        below = larger(below, larger(terms.target, scaled_long(next, tier)));
         haircut->target.at[tier] = below;
     }
 }
@@ -311,10 +402,19 @@ bool pl_haircut_derive(const struct pl_instrument *last, const struct pl_haircut
         haircut->volatility_fast_ppm = is_known ? news->fast_ppm : last->haircut.volatility_fast_ppm;
         haircut->volatility_slow_ppm = is_known ? news->slow_ppm : last->haircut.volatility_slow_ppm;
     }
+    for (int i = 0; i < PL_SCALES; i++)
+        haircut->figures_usd[i] = news->figures_usd[i] > 0 ? news->figures_usd[i]
+                                  : last                   ? last->haircut.figures_usd[i] : 0;
+    haircut->has_short = next->haircut_model.with_short ||
+                         next->haircut_model.scales[PL_SCALE_BORROWS].from_usd > 0;
+    haircut->base_short = next->haircut_short;
     set_targets(next);
     move_tiers(last, news, next);
+    if (haircut->has_short)
+        set_short(next);
     follow_windows(last, news->now_ms, next);
     return !last || differ(&next->haircut_long, &last->haircut_long) ||
+           differ(&next->haircut_short, &last->haircut_short) ||
            differ(&haircut->target, &last->haircut.target) ||
            differ(&haircut->base, &last->haircut.base);
 }

@@ -77,6 +77,14 @@ static haircut_message *build_haircut(struct pl_wire *wire, const struct pl_hair
     to->day = build_window(wire, &haircut->windows[PL_HAIRCUT_DAY]);
     to->month = build_window(wire, &haircut->windows[PL_HAIRCUT_MONTH]);
     to->year = build_window(wire, &haircut->windows[PL_HAIRCUT_YEAR]);
+    if (haircut->has_short)
+        to->base_short = build_tiers(wire, &haircut->base_short);
+    if (haircut->figures_usd[PL_SCALE_DEPOSITS] > 0)
+        PL_PUT(to, deposits_usd, haircut->figures_usd[PL_SCALE_DEPOSITS]);
+    if (haircut->figures_usd[PL_SCALE_BORROWS] > 0)
+        PL_PUT(to, borrows_usd, haircut->figures_usd[PL_SCALE_BORROWS]);
+    if (haircut->figures_usd[PL_SCALE_OPEN_INTEREST] > 0)
+        PL_PUT(to, open_interest_usd, haircut->figures_usd[PL_SCALE_OPEN_INTEREST]);
     return to;
 }
 
@@ -97,6 +105,8 @@ static enum pl_err put_haircuts(struct pl_wire *wire, const struct pl_names *nam
         if (!from->haircut.is_present)
             continue;
         to->haircut_long = build_tiers(wire, &from->haircut_long);
+        if (from->haircut.has_short)
+            to->haircut_short = build_tiers(wire, &from->haircut_short);
         to->haircut = build_haircut(wire, &from->haircut);
     }
     return PL_OK;
@@ -135,6 +145,8 @@ enum pl_err pl_wire_parameters_base(struct pl_wire *wire, struct pl_bytes_view v
         Plimsoll__V1__ParameterSet__Instrument *instrument = set->instruments[i];
         if (instrument->haircut)
             instrument->haircut_long = instrument->haircut->base_haircut;
+        if (instrument->haircut && instrument->haircut->base_short)
+            instrument->haircut_short = instrument->haircut->base_short;
         instrument->haircut = NULL;
     }
     return pl_wire_pack(wire, PL_TOPIC_PARAMETERS, &set->base, base);

@@ -21,7 +21,9 @@ static_assert((int)PL_INSTRUMENT_SPOT ==
                   (int)PL_INSTRUMENT_FUTURE ==
                       (int)PLIMSOLL__V1__PARAMETER_SET__INSTRUMENT__KIND__KIND_FUTURE &&
                   (int)PL_INSTRUMENT_VOLATILITY ==
-                      (int)PLIMSOLL__V1__PARAMETER_SET__INSTRUMENT__KIND__KIND_VOLATILITY,
+                      (int)PLIMSOLL__V1__PARAMETER_SET__INSTRUMENT__KIND__KIND_VOLATILITY &&
+                  (int)PL_INSTRUMENT_STATISTIC ==
+                      (int)PLIMSOLL__V1__PARAMETER_SET__INSTRUMENT__KIND__KIND_STATISTIC,
               "instrument kind");
 static_assert((int)PL_OPTION_PUT == (int)PLIMSOLL__V1__PARAMETER_SET__OPTION__TYPE__TYPE_PUT,
               "option type");
@@ -154,8 +156,40 @@ static enum pl_err read_i64_or_none(const struct pl_place *place, struct pl_scal
     return field.is_present ? pl_field_i64(place, field, INT64_MIN, INT64_MAX, value) : PL_OK;
 }
 
+static enum pl_err read_scale(const struct pl_place *parent, const char *name,
+                              const Plimsoll__V1__ParameterSet__HaircutModel__Scale *from,
+                              struct pl_names *names, struct pl_haircut_scale *scale)
+{
+    const struct pl_place place = {parent, name, -1};
+    struct pl_id id;
+    if (!from)
+        return PL_OK;
+    enum pl_err err = pl_field_id(&place, "figure", from->figure, &id);
+    if (!err)
+        err = pl_names_intern(names, &id, &scale->figure);
+    if (!err)
+        err = pl_field_i64(&place, PL_SCALAR(from, from_usd), 0, INT64_MAX, &scale->from_usd);
+    return err ? err : read_i64_or_none(&place, PL_SCALAR(from, to_usd), &scale->to_usd);
+}
+
+static enum pl_err read_scales(const struct pl_place *place,
+                               const Plimsoll__V1__ParameterSet__HaircutModel *from,
+                               struct pl_names *names, struct pl_haircut_model *model)
+{
+    struct pl_haircut_scale *scales = model->scales;
+    enum pl_err err = read_scale(place, "deposits", from->deposits, names,
+                                 &scales[PL_SCALE_DEPOSITS]);
+    if (!err)
+        err = read_scale(place, "borrows", from->borrows, names, &scales[PL_SCALE_BORROWS]);
+    if (!err)
+        err = read_scale(place, "open_interest", from->open_interest, names,
+                         &scales[PL_SCALE_OPEN_INTEREST]);
+    model->with_short = from->has_with_short && from->with_short;
+    return err;
+}
+
 static enum pl_err read_haircut_model(const Plimsoll__V1__ParameterSet__HaircutModel *from,
-                                      struct pl_haircut_model *model)
+                                      struct pl_names *names, struct pl_haircut_model *model)
 {
     const struct pl_place place = {NULL, "haircut_model", -1};
     enum pl_err err = read_tiers(&place, "multiple", from->multiple, &model->multiple);
@@ -188,7 +222,7 @@ static enum pl_err read_haircut_model(const Plimsoll__V1__ParameterSet__HaircutM
         err = read_ppm_or_none(&place, PL_SCALAR(from, addition_ppm), &model->addition_ppm);
     if (!err)
         err = read_ppm(&place, PL_SCALAR(from, cap_ppm), &model->cap_ppm);
-    return err;
+    return err ? err : read_scales(&place, from, names, model);
 }
 
 static enum pl_err read_move(const struct pl_place *parent, const char *name,
@@ -266,6 +300,18 @@ static enum pl_err read_haircut(const Plimsoll__V1__ParameterSet__Haircut *from,
         err = read_window(&place, "month", from->month, &haircut->windows[PL_HAIRCUT_MONTH]);
     if (!err)
         err = read_window(&place, "year", from->year, &haircut->windows[PL_HAIRCUT_YEAR]);
+    haircut->has_short = from->base_short != NULL;
+    if (!err && from->base_short)
+        err = read_tiers(&place, "base_short", from->base_short, &haircut->base_short);
+    if (!err)
+        err = read_i64_or_none(&place, PL_SCALAR(from, deposits_usd),
+                               &haircut->figures_usd[PL_SCALE_DEPOSITS]);
+    if (!err)
+        err = read_i64_or_none(&place, PL_SCALAR(from, borrows_usd),
+                               &haircut->figures_usd[PL_SCALE_BORROWS]);
+    if (!err)
+        err = read_i64_or_none(&place, PL_SCALAR(from, open_interest_usd),
+                               &haircut->figures_usd[PL_SCALE_OPEN_INTEREST]);
     return err;
 }
 
@@ -403,7 +449,7 @@ static enum pl_err read_instrument(const Plimsoll__V1__ParameterSet__Instrument 
     if (!err)
         err = read_confirmations(from, instrument);
     if (!err && from->haircut_model)
-        err = read_haircut_model(from->haircut_model, &instrument->haircut_model);
+        err = read_haircut_model(from->haircut_model, names, &instrument->haircut_model);
     if (!err && from->haircut)
         err = read_haircut(from->haircut, &instrument->haircut);
     if (!err)

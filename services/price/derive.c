@@ -188,6 +188,17 @@ static bool is_behind(const struct parameters *parameters)
            parameters->base->epoch > base_epoch_of(parameters->effective);
 }
 
+/* A figure of the venue in whole USD, rounded up; 0 where its mark says nothing. */
+static int64_t figure_usd(const struct price_service *service, const struct pl_haircut_scale *scale)
+{
+    const struct pl_mark *mark = &service->instruments[scale->figure].aggregate.mark;
+    int64_t usd = 0;
+    if ((scale->from_usd == 0 && scale->to_usd == 0) || mark->status != PL_MARK_LIVE ||
+        pl_rescale(mark->mantissa, mark->exponent, 0, PL_ROUND_CEIL, &usd))
+        return 0;
+    return usd;
+}
+
 /* Fills `derived`; whether it says anything that the set in force does not. */
 static bool derive(struct price_service *service)
 {
@@ -202,6 +213,8 @@ static bool derive(struct price_service *service)
             continue;
         news.fast_ppm = mark->volatility_fast_ppm;
         news.slow_ppm = mark->volatility_slow_ppm;
+        for (int k = 0; k < PL_SCALES; k++)
+            news.figures_usd[k] = figure_usd(service, &next->instruments[i].haircut_model.scales[k]);
         has_news |= pl_haircut_derive(
             parameters->has_effective ? &parameters->effective->instruments[i] : NULL, &news,
             &next->instruments[i]);

@@ -13,6 +13,8 @@
  *   "sold" owes 15,400: restricted, and below maintenance once that is above 35.83 %. Then the least y with
  *   (10 - y) 2400 * 0.6375 + 0.99 y 2400 >= 15400: y = 100 / 846, 11,820,331 lots of 10^-8 (end got to its
  *   362,500 five seconds before).
+ * Before that somebody lends more: LENT is what of USD-T is borrowed in all. From 1,000,000 on a debt weighs
+ * more at the alert and initial tiers; 1,030,000 make 15,400 into 15,862: above 15,600, an alert.
  * G2: replay decides the same at every one of the epochs.
  */
 #include <setjmp.h>
@@ -56,7 +58,14 @@ static const char parameters[] =
     INSTRUMENT("COIN", TIERS(350000, 300000, 250000, 200000), ",\"haircut_model\":{\"multiple\":"
     TIERS(4000000, 4000000, 3000000, 3000000) ",\"horizon\":"
     TIERS(1000000, 1000000, 1000000, 1000000) ",\"cap_ppm\":900000}") ","
-    INSTRUMENT("USD-T", TIERS(0, 0, 0, 0), "") "]}\n";
+    INSTRUMENT("USD-T", TIERS(0, 0, 0, 0), ",\"haircut_model\":{\"multiple\":" TIERS(0, 0, 0, 0)
+    ",\"horizon\":" TIERS(1000000, 1000000, 1000000, 1000000) ",\"cap_ppm\":900000,\"borrows\":"
+    "{\"figure\":\"LENT\",\"from_usd\":1000000}}") ","
+    "{\"instrument\":\"LENT\",\"kind\":\"KIND_STATISTIC\",\"lot_decimals\":12,\"tick_decimals\":0,"
+    "\"haircut_long\":" TIERS(0, 0, 0, 0) ",\"haircut_short\":" TIERS(0, 0, 0, 0) ",\"confidence_ppm\":0,"
+    "\"sale_discount_ppm\":0,\"price_rules\":{\"sources\":[\"a\",\"b\",\"c\"],\"quorum\":2,"
+    "\"age_ms_max\":3600000,\"band_ppm\":900000,\"bad_mark_low_ppm\":0,"
+    "\"bad_mark_high_ppm\":1500000}}]}\n";
 
 static void put_parameters(void)
 {
@@ -133,6 +142,21 @@ static int32_t wait_maintenance(int32_t ppm, struct pl_parameters *set)
     return set->instruments[coin].haircut.target.at[PL_TIER_MAINTENANCE];
 }
 
+/* Of a debt at the initial tier; that of the end tier. */
+static int32_t wait_premium(int32_t ppm, struct pl_parameters *set)
+{
+    const int64_t deadline_ms = pl_mono_ms() + WAIT_MS;
+    uint32_t coin = 0, usd = 0;
+    struct pl_id id;
+    assert_int_equal(pl_id_set(&id, "USD-T", 5), PL_OK);
+    while (read_sets(set, &coin) == 0 || !pl_names_find(&names, &id, &usd) ||
+           set->instruments[usd].haircut_short.at[PL_TIER_INITIAL] != ppm) {
+        assert_true(pl_mono_ms() < deadline_ms);
+        usleep(200000);
+    }
+    return set->instruments[usd].haircut_short.at[PL_TIER_END];
+}
+
 static bool has_entered(const char *account, const char *state)
 {
     char name[256];
@@ -182,6 +206,13 @@ static void a_haircut_calls_and_its_ramp_sells(void **state)
     put_position("sold", 15400);
     sleep(3);
     assert_int_equal(pipeline_count(&pipeline, PL_TOPIC_ALERTS), 0);
+
+    pipeline_price(&pipeline, "LENT", 1030000, 0);
+    wait_entered("sold", "STATE_ALERT");
+    assert_int_equal(wait_premium(30000, &set), 0);
+    pipeline_price(&pipeline, "LENT", 990000, 0);
+    wait_premium(0, &set);
+    assert_int_equal(pipeline_count(&pipeline, PL_TOPIC_ALERTS), 1);
 
     put_volatility(150000);
     wait_entered("called", "STATE_RESTRICTED");

@@ -22,6 +22,7 @@ static const int64_t HOUR = 3600000, DAY = 86400000;
 
 static struct test_random random_walk;
 static struct build build;
+static uint32_t figure; /* the statistic's instrument */
 
 static int64_t between(int64_t least, int64_t most)
 {
@@ -62,6 +63,21 @@ static long double naive_chain(const struct pl_haircut_model *model, enum pl_tie
         impact = model->impact_ppm / 1e6L * sigma *
                  sqrtl((long double)model->reference_usd / (long double)model->daily_volume_usd);
     return core + model->half_spread_ppm / 1e6L + impact + model->addition_ppm / 1e6L;
+}
+
+/* What the venue's figures make of a haircut, in parts of 1. */
+static long double naive_scaled(const struct pl_instrument *next, enum pl_scale_kind kind, long double h)
+{
+    const struct pl_haircut_scale *scale = &next->haircut_model.scales[kind];
+    const long double now = (long double)next->haircut.figures_usd[kind], from = (long double)scale->from_usd;
+    if (scale->from_usd == 0 || now == 0)
+        return h;
+    if (kind == PL_SCALE_DEPOSITS)
+        return 1 - (1 - h) * fminl(1, from / now);
+    if (kind == PL_SCALE_BORROWS)
+        return (1 + h) * fmaxl(1, now / from) - 1;
+    const long double way = (now - from) / ((long double)scale->to_usd - from);
+    return h + (1 - h) * fminl(1, fmaxl(0, way));
 }
 
 struct naive_tier { int64_t value, from, since; int direction; };
@@ -154,6 +170,12 @@ static void choose_model(struct pl_haircut_model *model)
     model->stress_volatility_ppm = once_in(2) ? (int32_t)between(1, 300000) : 0;
     model->floor_volatility_ppm = once_in(2) ? (int32_t)between(1, 100000) : 0;
     model->addition_ppm = once_in(4) ? (int32_t)between(0, 50000) : 0;
+    for (int k = 0; k < PL_SCALES; k++)
+        if (once_in(4))
+            model->scales[k] = (struct pl_haircut_scale){
+                .figure = figure, .from_usd = between(1, 1000000),
+                .to_usd = k == PL_SCALE_OPEN_INTEREST ? between(1000001, 5000000) : 0};
+    model->with_short = once_in(3);
 }
 
 static void choose_policy(struct pl_policy *policy)
@@ -164,6 +186,38 @@ static void choose_policy(struct pl_policy *policy)
     policy->haircut_interval_ms = 60000;
 }
 
+/* On the grid if it is above the base, where one ppm of rounding may cross it. */
+static int64_t up_from(int64_t base, long double ppm, int allowance, int64_t cap)
+{
+    const int64_t whole = (int64_t)ceill(fminl(ppm, 1e9L) + allowance);
+    return whole <= base ? base : clamp((whole + GRID - 1) / GRID * GRID, base, cap);
+}
+
+static bool has_initial(enum pl_tier tier)
+{
+    return tier == PL_TIER_INITIAL || tier == PL_TIER_ALERT;
+}
+
+static void check_short(const struct pl_instrument *next, const struct pl_instrument *base)
+{
+    const struct pl_haircut_model *model = &next->haircut_model;
+    int64_t below[2] = {INT32_MIN, INT32_MIN};
+    for (int i = 0; i < PL_TIER_COUNT; i++) {
+        const enum pl_tier tier = upward[i];
+        const int64_t own = base->haircut_short.at[tier];
+        const int64_t followed = model->with_short ? own + next->haircut_long.at[tier] -
+                                                         base->haircut_long.at[tier] : own;
+        const long double scaled = 1e6L * naive_scaled(next, PL_SCALE_BORROWS, (long double)own / 1e6L);
+        for (int k = 0; k < 2; k++) {
+            int64_t least = clamp(followed, own, model->cap_ppm);
+            int64_t other = has_initial(tier) ? up_from(own, scaled, k ? 1 : -1, model->cap_ppm) : own;
+            least = other > least ? other : least;
+            below[k] = least > below[k] ? least : below[k];
+        }
+        assert_in_range(next->haircut_short.at[tier], below[0], below[1]);
+    }
+}
+
 static void check_target(const struct pl_instrument *next, const struct pl_haircut_news *news,
                          int32_t below[2], enum pl_tier tier)
 {
@@ -172,7 +226,15 @@ static void check_target(const struct pl_instrument *next, const struct pl_hairc
     /* Each of up to four ppm that are rounded up, and one that is rounded down, may cross the grid. */
     for (int i = 0; i < 2; i++) {
         const int64_t up = ((int64_t)ceill(h + (i ? 4 : -1)) + GRID - 1) / GRID * GRID;
-        const int64_t target = clamp(up, next->haircut.base.at[tier], next->haircut_model.cap_ppm);
+        int64_t target = clamp(up, next->haircut.base.at[tier], next->haircut_model.cap_ppm);
+        for (int k = 0; k < PL_SCALES && has_initial(tier); k++) {
+            const long double base = next->haircut.base.at[tier] / 1e6L;
+            if (k == PL_SCALE_BORROWS)
+                continue;
+            const int64_t scaled = up_from(next->haircut.base.at[tier], 1e6L * naive_scaled(next, k, base),
+                                           i ? 1 : -1, next->haircut_model.cap_ppm);
+            target = scaled > target ? scaled : target;
+        }
         below[i] = target > below[i] ? (int32_t)target : below[i];
     }
     assert_in_range(next->haircut.target.at[tier], below[0], below[1]);
@@ -206,6 +268,12 @@ static void look(struct pl_instrument *now, const struct pl_instrument *base,
         assert_true(value >= base->haircut_long.at[tier]);
         assert_true(value <= base->haircut_long.at[tier] || value <= base->haircut_model.cap_ppm);
     }
+    check_short(&next, base);
+    for (int k = 0; k < PL_SCALES; k++)
+        assert_int_equal(next.haircut.figures_usd[k],
+                         news->figures_usd[k] > 0 ? news->figures_usd[k] : last.haircut.figures_usd[k]);
+    if (!has_news)
+        assert_memory_equal(&next.haircut_short, &last.haircut_short, sizeof next.haircut_short);
     if (!has_news)
         assert_memory_equal(&next.haircut_long, &last.haircut_long, sizeof next.haircut_long);
     build.parameters.instruments[0] = next;
@@ -226,10 +294,11 @@ static void walk(uint64_t seed)
     random_walk = (struct test_random){seed};
     base.haircut = (struct pl_haircut){0};
     base.haircut_long = nested(0, 100000);
+    base.haircut_short = nested(0, 100000);
     choose_model(&base.haircut_model);
     choose_policy(&policy);
     struct pl_haircut_news news = {&policy, (uint32_t)between(1, 100000), (uint32_t)between(1, 100000),
-                                   1700000000000};
+                                   1700000000000, {0}};
     for (int i = 0; i < PL_TIER_COUNT; i++)
         naive[i].value = base.haircut_long.at[i];
     for (int i = 0; i < LOOKS_MAX; i++) {
@@ -238,8 +307,13 @@ static void walk(uint64_t seed)
             news.fast_ppm = (uint32_t)between(1, once_in(8) ? 2000000 : 100000);
         if (once_in(3))
             news.slow_ppm = (uint32_t)between(1, once_in(8) ? 2000000 : 100000);
+        for (int k = 0; k < PL_SCALES; k++)
+            if (once_in(4))
+                news.figures_usd[k] = once_in(3) ? 0 : between(1, once_in(3) ? 100000000 : 1500000);
         if (once_in(20))
             base.haircut_long = nested(0, 200000);
+        if (once_in(20))
+            base.haircut_short = nested(0, 200000);
         if (once_in(20))
             choose_model(&base.haircut_model);
         news.now_ms += once_in(2) ? between(1, HOUR) : between(1, 3 * DAY);
@@ -253,6 +327,7 @@ static void haircuts_walk_as_the_rule_says(void **state)
     const uint64_t walks = getenv("PLIMSOLL_LONG") ? 200000 : 4000;
     build_init(&build);
     (void)build_instrument(&build, "ETH", PL_INSTRUMENT_SPOT, 8, 4);
+    figure = build_instrument(&build, "VENUE", PL_INSTRUMENT_STATISTIC, 12, 0);
     for (uint64_t i = 0; i < walks; i++)
         walk(seed + i);
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -176,7 +177,7 @@ static struct pl_instrument base(void)
 
 static bool derive(struct pl_instrument *now, uint32_t sigma, int64_t at_ms)
 {
-    const struct pl_haircut_news news = {&policy, sigma, sigma, T0 + at_ms};
+    const struct pl_haircut_news news = {&policy, sigma, sigma, T0 + at_ms, {0}};
     struct pl_instrument next = base();
     const bool has_news = pl_haircut_derive(now, &news, &next);
     *now = next;
@@ -261,7 +262,7 @@ static void arrival_is_rounded_up(void **state)
     static const struct pl_policy odd = {.haircut_rise_ppm_per_hour = 7000, .haircut_hold_ms = 1,
                                          .haircut_fall_ppm_per_day = 7000};
     struct pl_instrument now = {0}, next = base();
-    struct pl_haircut_news news = {&odd, 50000, 50000, T0};
+    struct pl_haircut_news news = {&odd, 50000, 50000, T0, {0}};
     (void)pl_haircut_derive(NULL, &news, &next);
     now = next;
     /* 130,000 ppm at 7,000 an hour: 66,857,142 ms and six sevenths. */
@@ -323,7 +324,7 @@ static void unknown_volatility_changes_nothing(void **state)
 static bool derive_under(struct pl_instrument *now, struct pl_instrument next, uint32_t sigma,
                          int64_t at_ms)
 {
-    const struct pl_haircut_news news = {&policy, sigma, sigma, T0 + at_ms};
+    const struct pl_haircut_news news = {&policy, sigma, sigma, T0 + at_ms, {0}};
     const bool has_news = pl_haircut_derive(now, &news, &next);
     *now = next;
     return has_news;
@@ -363,6 +364,104 @@ static void a_clock_may_go_back(void **state)
     assert_tiers(&now, 182500, 30000);
 }
 
+/* ---- scales --------------------------------------------------------------------------------- */
+
+/* Mango's cache.rs, cases 10 and 11: weights .5 with 7,500 and 100,000 deposited over 5,000 and 10,000 lend
+ * 500 * .3333 + 1000 * .05; debts at 1.5 with 1.5 and 10 times what is free cost 500 * 2.25 + 1000 * 15. dYdX's
+ * tier: 20 % at half way from 10^12 to 2 10^12 asks for 60 %. */
+static void scales_as_published(void **state)
+{
+    (void)state;
+    assert_int_equal(PL_PPM - pl_haircut_scaled_asset(500000, 7500, 5000), 333333);
+    assert_int_equal(PL_PPM - pl_haircut_scaled_asset(500000, 100000, 10000), 50000);
+    assert_int_equal(pl_haircut_scaled_asset(500000, 5000, 5000), 500000);
+    assert_int_equal(pl_haircut_scaled_asset(500000, 5001, 5000), 500100); /* 499900.02 lent */
+    assert_int_equal(PL_PPM + pl_haircut_scaled_debt(500000, 12000, 8000), 2250000);
+    assert_int_equal(PL_PPM + pl_haircut_scaled_debt(500000, 100000, 10000), 15000000);
+    assert_int_equal(pl_haircut_scaled_debt(500000, 8000, 8000), 500000);
+    assert_int_equal(pl_haircut_scaled_debt(500000, 8001, 8000), 500188); /* 187.5 above */
+    assert_int_equal(pl_haircut_scaled_debt(500000, INT64_MAX, 1), INT32_MAX);
+    const int64_t trillion = 1000000000000;
+    assert_int_equal(pl_haircut_scaled_margin(200000, 3 * trillion / 2, trillion, 2 * trillion), 600000);
+    assert_int_equal(pl_haircut_scaled_margin(200000, 2 * trillion, trillion, 2 * trillion), PL_PPM);
+    assert_int_equal(pl_haircut_scaled_margin(200000, INT64_MAX, trillion, 2 * trillion), PL_PPM);
+    assert_int_equal(pl_haircut_scaled_margin(200000, trillion, trillion, 2 * trillion), 200000);
+    assert_int_equal(pl_haircut_scaled_margin(200000, trillion + 1, trillion, 2 * trillion), 200001);
+}
+
+static struct pl_instrument scaled(void)
+{
+    struct pl_instrument next = {.is_listed = true, .haircut_model = plain(),
+                                 .haircut_long = {{220000, 200000, 100000, 50000}},
+                                 .haircut_short = {{130000, 120000, 60000, 30000}}};
+    next.haircut_model.multiple = all(0); /* volatility asks for nothing */
+    next.haircut_model.cap_ppm = 700000;
+    return next;
+}
+
+/* Initial margin and what is above it, at once and on the grid, up to the cap; nothing below. */
+static void scales_touch_initial_margin_only(void **state)
+{
+    (void)state;
+    static const struct pl_policy rates = {
+        .haircut_rise_ppm_per_hour = 1000, .haircut_fall_ppm_per_day = 24 * 10000,
+        .haircut_hold_ms = DAY, .haircut_interval_ms = 1};
+    struct pl_haircut_news news = {.policy = &rates, .now_ms = T0};
+    struct pl_instrument first = scaled(), next = scaled();
+    first.haircut_model.scales[PL_SCALE_DEPOSITS] = (struct pl_haircut_scale){.from_usd = 1000};
+    first.haircut_model.scales[PL_SCALE_BORROWS] = (struct pl_haircut_scale){.from_usd = 1000};
+    next = first;
+    pl_haircut_derive(NULL, &news, &first); /* nothing known */
+    assert_int_equal(first.haircut_long.at[PL_TIER_INITIAL], 200000);
+    assert_int_equal(first.haircut_short.at[PL_TIER_INITIAL], 120000);
+    news.figures_usd[PL_SCALE_DEPOSITS] = 1250; /* 800000 / 1.25 = 640000 lent */
+    news.figures_usd[PL_SCALE_BORROWS] = 1100;  /* 1120000 * 1.1 - 10^6 = 232000 */
+    assert_true(pl_haircut_derive(&first, &news, &next));
+    assert_int_equal(next.haircut_long.at[PL_TIER_INITIAL], 360000);
+    assert_int_equal(next.haircut_long.at[PL_TIER_ALERT], 377500); /* 624000 lent; up to the grid */
+    assert_int_equal(next.haircut_long.at[PL_TIER_END], 100000);
+    assert_int_equal(next.haircut_long.at[PL_TIER_MAINTENANCE], 50000);
+    assert_int_equal(next.haircut_short.at[PL_TIER_INITIAL], 232500);
+    assert_int_equal(next.haircut_short.at[PL_TIER_ALERT], 245000); /* 243000 */
+    assert_int_equal(next.haircut_short.at[PL_TIER_END], 60000);
+    assert_int_equal(next.haircut.base_short.at[PL_TIER_INITIAL], 120000);
+    assert_true(next.haircut.has_short);
+
+    /* A figure that is lost stands; one that is known again is believed again, within the cap. */
+    struct pl_instrument lost = scaled(), again = scaled();
+    memcpy(lost.haircut_model.scales, first.haircut_model.scales, sizeof lost.haircut_model.scales);
+    memcpy(again.haircut_model.scales, first.haircut_model.scales, sizeof lost.haircut_model.scales);
+    news.figures_usd[PL_SCALE_DEPOSITS] = news.figures_usd[PL_SCALE_BORROWS] = 0;
+    assert_false(pl_haircut_derive(&next, &news, &lost));
+    assert_int_equal(lost.haircut_long.at[PL_TIER_INITIAL], 360000);
+    assert_int_equal(lost.haircut_short.at[PL_TIER_INITIAL], 232500);
+    news.figures_usd[PL_SCALE_DEPOSITS] = news.figures_usd[PL_SCALE_BORROWS] = 100000;
+    assert_true(pl_haircut_derive(&lost, &news, &again));
+    assert_int_equal(again.haircut_long.at[PL_TIER_INITIAL], 700000);
+    assert_int_equal(again.haircut_short.at[PL_TIER_INITIAL], 700000);
+    assert_int_equal(again.haircut_short.at[PL_TIER_ALERT], 700000);
+}
+
+/* A perp's margin by open interest, both sides alike. */
+static void open_interest_moves_both_sides(void **state)
+{
+    (void)state;
+    static const struct pl_policy rates = {
+        .haircut_rise_ppm_per_hour = 1000, .haircut_fall_ppm_per_day = 10000, .haircut_interval_ms = 1};
+    struct pl_haircut_news news = {.policy = &rates, .now_ms = T0,
+                                   .figures_usd[PL_SCALE_OPEN_INTEREST] = 1500};
+    struct pl_instrument next = scaled();
+    next.haircut_short = next.haircut_long;
+    next.haircut_model.cap_ppm = PL_PPM;
+    next.haircut_model.with_short = true;
+    next.haircut_model.scales[PL_SCALE_OPEN_INTEREST] =
+        (struct pl_haircut_scale){.from_usd = 1000, .to_usd = 2000};
+    assert_true(pl_haircut_derive(NULL, &news, &next));
+    assert_int_equal(next.haircut_long.at[PL_TIER_INITIAL], 600000);
+    assert_int_equal(next.haircut_long.at[PL_TIER_ALERT], 610000);
+    assert_memory_equal(&next.haircut_short, &next.haircut_long, sizeof next.haircut_long);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,6 +478,9 @@ int main(void)
         cmocka_unit_test(unknown_volatility_changes_nothing),
         cmocka_unit_test(the_desk_is_obeyed_at_once),
         cmocka_unit_test(a_clock_may_go_back),
+        cmocka_unit_test(scales_as_published),
+        cmocka_unit_test(scales_touch_initial_margin_only),
+        cmocka_unit_test(open_interest_moves_both_sides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

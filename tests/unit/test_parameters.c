@@ -155,7 +155,7 @@ BREAK(v7_decimals, row(perp)->lot_decimals = 11)
 BREAK(v7_decimals_wrap, row(perp)->lot_decimals = UINT32_MAX)
 BREAK(v7_sum, row(perp)->haircut_long = build_flat((1 << 23) - 300000 + 1))
 BREAK(v7_sum_short, row(perp)->haircut_short = build_flat((1 << 23) - 300000 + 1))
-BREAK(kind, row(usd)->kind = (enum pl_instrument_kind)6)
+BREAK(kind, row(usd)->kind = (enum pl_instrument_kind)7)
 BREAK(load_count, row(usd)->load_count = PL_LOADS_MAX + 1)
 BREAK(bracket_count, row(usd)->bracket_count = PL_BRACKETS_MAX + 1)
 BREAK(loss_count, row(usd)->loss_count = PL_LOSSES_MAX + 1)
@@ -250,7 +250,7 @@ static void each_rule_refuses_by_name(void **state)
         {v7_decimals_wrap, "V7 instrument ETH-PERP lot_decimals"},
         {v7_sum, "V7 instrument ETH-PERP coefficients alert: sum 8388609 is above 8388608"},
         {v7_sum_short, "V7 instrument ETH-PERP coefficients alert: sum 8388609"},
-        {kind, "instrument USD kind: 6 is outside 1..5"},
+        {kind, "instrument USD kind: 7 is outside 1..6"},
         {load_count, "instrument USD factors: 5 is outside 0..4"},
         {bracket_count, "instrument USD brackets: 13 is outside 0..12"},
         {loss_count, "instrument USD dependencies: 17 is outside 0..16"},

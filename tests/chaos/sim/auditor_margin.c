@@ -167,7 +167,7 @@ struct quote auditor_quote(const struct rules *rules, const struct mark *mark)
 {
     struct quote quote = {.status = PL_MARK_NONE};
     int64_t low = 0, high = 0;
-    if (!rules || rules->kind == PL_INSTRUMENT_VOLATILITY || !mark->is_given)
+    if (!rules || rules->kind >= PL_INSTRUMENT_VOLATILITY || !mark->is_given)
         return quote;
     int shift = mark->exponent + (int)rules->tick_decimals;
     bool is_price = ticks_of(mark->mantissa, shift, &quote.ticks) &&
@@ -385,7 +385,7 @@ void auditor_halt(const struct set *set, const struct rules *rules, int64_t sinc
 static bool is_unlisted(const struct portfolio *portfolio, const struct leg *leg)
 {
     const struct rules *rules = auditor_rules_of(portfolio->set, leg->instrument);
-    return leg->is_unlisted || !rules || rules->kind == PL_INSTRUMENT_VOLATILITY;
+    return leg->is_unlisted || !rules || rules->kind >= PL_INSTRUMENT_VOLATILITY;
 }
 
 /* ---- where a leg may be ---------------------------------------------------------------------- */

@@ -135,6 +135,17 @@ static bool is_between(bool is_present, int64_t value, int64_t least, int64_t mo
     return !is_present || (value >= least && value <= most);
 }
 
+/* What a figure of the venue has to have beside its name; that it is a statistic is_scaled_by_statistics
+ * says. */
+static bool is_scale(const Plimsoll__V1__ParameterSet__HaircutModel__Scale *from, bool is_range)
+{
+    if (!from)
+        return true;
+    return auditor_is_id(from->figure) && from->has_from_usd &&
+           (is_range ? from->from_usd >= 0 && from->to_usd > from->from_usd
+                     : from->from_usd > 0 && from->to_usd == 0);
+}
+
 /* Where a haircut may follow volatility: numbers in range, and what they need beside them. */
 static bool read_model(const Plimsoll__V1__ParameterSet__HaircutModel *from, struct rules *rules)
 {
@@ -159,7 +170,9 @@ static bool read_model(const Plimsoll__V1__ParameterSet__HaircutModel *from, str
            is_between(from->has_buffer_ppm, from->buffer_ppm, 0, PL_PPM) &&
            is_between(from->has_stress_volatility_ppm, from->stress_volatility_ppm, 0, INT32_MAX) &&
            is_between(from->has_floor_volatility_ppm, from->floor_volatility_ppm, 0, INT32_MAX) &&
-           is_between(from->has_addition_ppm, from->addition_ppm, 0, PL_PPM);
+           is_between(from->has_addition_ppm, from->addition_ppm, 0, PL_PPM) &&
+           is_scale(from->deposits, false) && is_scale(from->borrows, false) &&
+           is_scale(from->open_interest, true);
 }
 
 static bool is_window(const Plimsoll__V1__ParameterSet__Haircut__Window *from)
@@ -175,7 +188,7 @@ static bool is_window(const Plimsoll__V1__ParameterSet__Haircut__Window *from)
 static bool is_derived_well(const Plimsoll__V1__ParameterSet__Haircut *from,
                             const struct rules *rules)
 {
-    struct tiers base, target, unused;
+    struct tiers base, target, unused, base_short;
     const Plimsoll__V1__ParameterSet__Haircut__Move *moves[PL_TIER_COUNT] = {
         [PL_TIER_ALERT] = from->alert, [PL_TIER_INITIAL] = from->initial,
         [PL_TIER_END] = from->end, [PL_TIER_MAINTENANCE] = from->maintenance};
@@ -198,6 +211,12 @@ static bool is_derived_well(const Plimsoll__V1__ParameterSet__Haircut *from,
                          !is_between(true, moves[t]->from_ppm, base.at[t], most)))
             return false;
     }
+    if (from->base_short && (!auditor_read_tiers(from->base_short, &base_short) || !is_ordered(&base_short)))
+        return false;
+    for (int t = 0; from->base_short && t < PL_TIER_COUNT; t++)
+        if (!is_between(true, rules->haircut_short.at[t], base_short.at[t],
+                        rules->cap > base_short.at[t] ? rules->cap : base_short.at[t]))
+            return false;
     return true;
 }
 
@@ -218,8 +237,9 @@ static bool is_valid_at(const struct rules *rules, int t, int64_t scenarios)
                    scenarios + rules->confidence;
     return rules->haircut_long.at[t] + rules->haircut_short.at[t] >= 0 &&
            (rules->kind != PL_INSTRUMENT_SPOT || held <= PL_PPM) && held <= 1 << 23 &&
-           size_of(rules->haircut_short.at[t]) + loads + loss + rate + scenarios +
-                   rules->confidence <= 1 << 23;
+           (size_of(rules->haircut_short.at[t]) > rules->cap ? size_of(rules->haircut_short.at[t])
+                                                             : rules->cap) +
+                   loads + loss + rate + scenarios + rules->confidence <= 1 << 23;
 }
 
 /* How its venue takes orders. */

@@ -78,7 +78,7 @@ struct set_message {
     Plimsoll__V1__ParameterSet__Option options[WORLD_INSTRUMENTS_MAX];
     Plimsoll__V1__ParameterSet__Scenario scenarios[RECORDS_SCENARIOS], *scenario_list[RECORDS_SCENARIOS];
     tiers scenario_tiers[RECORDS_SCENARIOS], short_minimum;
-    tiers bases[WORLD_INSTRUMENTS_MAX], targets[WORLD_INSTRUMENTS_MAX], multiples, horizons, none;
+    tiers bases_short[WORLD_INSTRUMENTS_MAX], bases[WORLD_INSTRUMENTS_MAX], targets[WORLD_INSTRUMENTS_MAX], multiples, horizons, none;
     tiers haircuts_long[WORLD_INSTRUMENTS_MAX], haircuts_short[WORLD_INSTRUMENTS_MAX], load_tiers[WORLD_INSTRUMENTS_MAX], bracket_tiers[WORLD_INSTRUMENTS_MAX], loss_tiers[WORLD_INSTRUMENTS_MAX];
     Plimsoll__V1__ParameterSet__Factor factor, *factors[1];
     Plimsoll__V1__ParameterSet__Dependency dependencies[5], *dependency_list[5];
@@ -149,6 +149,12 @@ static void fill_haircut(struct set_message *to, unsigned i, const struct record
     fill_tiers(&to->none, 0);
     haircut->close_out = haircut->buffer = haircut->stress = haircut->floor = &to->none;
     PUT(haircut, liquidity_ppm, 0);
+    if (i % 2 == 0) { /* debts follow */
+        PUT(model, with_short, true);
+        to->bases_short[i] = to->haircuts_short[i];
+        raise(&to->haircuts_short[i], haircuts->raised[i], haircuts->climbed[i]);
+        haircut->base_short = &to->bases_short[i];
+    }
     if (haircuts->is_beyond_cap)
         to->haircuts_long[i].alert = HAIRCUT_CAP_PPM + 1;
     instrument->haircut_model = model;
