@@ -119,12 +119,11 @@ static int64_t ordered(uint32_t row, int64_t now_ms)
         const struct staged_state *staged = &space.staging.states[i];
         if (staged->budget || staged->index != row)
             continue;
+        if (staged->state.pending_count == 0)
+            return 0;
         const struct pl_pending *last = &staged->state.pending[staged->state.pending_count - 1];
-        int64_t order_ms = staged->state.pending_count > 0
-                               ? last->valid_until_ms -
-                                     space.venue.parameters->policy.order_valid_ms
-                               : -1;
-        return order_ms == now_ms ? last->ordered_lots : 0;
+        int64_t valid_ms = space.venue.parameters->policy.order_valid_ms;
+        return last->valid_until_ms == now_ms + valid_ms ? last->ordered_lots : 0;
     }
     return -1;
 }
