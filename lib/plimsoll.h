@@ -304,6 +304,10 @@ struct pl_policy {
     int32_t close_factor_ppm;    /* 0..PPM: the part of a leg that an order takes at most, rounded up to a
                                     step; 0: all                                                   */
     int64_t close_full_below_usd; /* >= 0: a leg worth less may be taken whole                     */
+    int32_t close_full_below_health_ppm; /* 0..PPM: any leg may, where the account's health (pl_ratios) is
+                                    exact and below this; 0: never                                 */
+    int64_t close_leftover_usd_min; /* >= 0: an order that would leave less of a leg takes all of it,
+                                    whatever the close factor                                      */
     bool close_hopeless;         /* where nothing reaches, sell also what does not help            */
     uint32_t liquidity_order[PL_INSTRUMENTS_MAX]; /* instrument indexes                            */
     uint32_t liquidity_count;
@@ -869,7 +873,7 @@ struct pl_sale_leg {
     int64_t limit_ticks;         /* sell: floor(price (1 - discount)), buy: ceil(price (1 + discount)),
                                     with the discount of the rung that all of the leg fits in      */
     bool is_extended;            /* sold farther than needed: the venue takes no less, or would not
-                                    take what is left (min_notional_usd)                           */
+                                    take what is left (min_notional_usd, close_leftover_usd_min)   */
     pl_i128 one_lot_less;        /* end excess with this leg one lot (lot_step) smaller at the same
                                     limit; < 0 if the sale reaches, the leg is not extended, and it
                                     took no more than PL_SALE_EVALUATIONS_MAX                      */
@@ -906,7 +910,7 @@ struct pl_sale {
  * neither reaches nor is bankrupt.
  *
  * Venues. A leg is sold in multiples of lot_step, never more than slice_usd_max or the policy's close factor
- * of it at once: what more is needed
+ * of it at once (which small legs, and all legs of an account of low health, are free of): what more is needed
  * is the next revision's, and nobody is called bankrupt while more than the slices would suffice. A leg
  * worth less than min_notional_usd cannot be sold; an order for less than that is made larger, and one that
  * would leave less takes all. The limit is that of the rung of the depth ladder that holds the whole order,

@@ -171,6 +171,15 @@ static void cap(struct pl_item *item, pl_i128 units)
     item->units_max = (int64_t)pl_min(units, item->units_max);
 }
 
+/* The close factor's part, unless what it leaves is too little to be left. */
+static void cap_part(const struct pl_policy *policy, int64_t left_min, struct pl_item *item)
+{
+    pl_i128 part = pl_div_ceil((pl_i128)item->units_whole * policy->close_factor_ppm, PL_PPM);
+    part = pl_max(part, item->units_notional > 1 ? item->units_notional : 1);
+    if (item->units_whole - part >= left_min)
+        cap(item, part);
+}
+
 /* How much at once, and how little. False when the venue takes nothing so small. Slices and close factor
  * are the policy's, for forced sales. */
 static bool fill_sizes(const struct pl_plan *plan, const struct pl_instrument *instrument,
@@ -181,13 +190,17 @@ static bool fill_sizes(const struct pl_plan *plan, const struct pl_instrument *i
     item->units_notional = units_for(item, instrument->min_notional_usd, true);
     if (item->units_whole == 0 || item->units_whole < item->units_notional)
         return false;
+    item->units_left_min = item->units_notional;
     if (plan->is_own)
         return true;
+    int64_t left_min = units_for(item, policy->close_leftover_usd_min, true);
     if (instrument->slice_usd_max > 0)
         cap(item, units_for(item, instrument->slice_usd_max, false));
-    if (policy->close_factor_ppm > 0 &&
+    if (policy->close_factor_ppm > 0 && !plan->closes_whole &&
         item->units_whole >= units_for(item, policy->close_full_below_usd, true))
-        cap(item, pl_div_ceil((pl_i128)item->units_whole * policy->close_factor_ppm, PL_PPM));
+        cap_part(policy, left_min, item);
+    if (left_min > item->units_left_min)
+        item->units_left_min = left_min;
     return true;
 }
 
@@ -249,6 +262,19 @@ static void insert_item(struct pl_plan *plan, const struct pl_item *item)
         plan->items[place] = *item;
 }
 
+/* Whether the policy lets all of every leg be taken at once, so low is the health 1 + A / D. In doubt it
+ * does not: the rest is the next revision's. A < 2^105 and D < 2^104, times 10^6 < 2^125. */
+static bool is_health_low(const struct pl_plan *plan)
+{
+    const pl_i128 limit_ppm = plan->market->parameters->policy.close_full_below_health_ppm;
+    pl_i128 excess;
+    if (limit_ppm == 0 || !plan->is_certain ||
+        !pl_evaluate(plan->market, plan->before, PL_TIER_MAINTENANCE, &excess))
+        return false;
+    pl_i128 debt = pl_weighted_debt(plan->market, plan->before);
+    return debt > 0 && excess * PL_PPM < (limit_ppm - PL_PPM) * debt;
+}
+
 /* `goal` NULL: a forced sale. */
 static void plan_init(struct pl_plan *plan, const struct pl_market *market,
                       const struct pl_portfolio *portfolio, const struct pl_goal *goal)
@@ -262,6 +288,7 @@ static void plan_init(struct pl_plan *plan, const struct pl_market *market,
     plan->portfolio.legs = plan->legs;
     memcpy(plan->legs, portfolio->legs, portfolio->leg_count * sizeof plan->legs[0]);
     plan->is_certain = pl_portfolio_is_certain(market, portfolio);
+    plan->closes_whole = is_health_low(plan);
     plan->item_count = 0;
     plan->has_more = plan->is_sliced = plan->is_braked = false;
     plan->evaluation_count = 0;
@@ -474,7 +501,7 @@ static int64_t fitting(const struct pl_item *item)
     int64_t least = item->units_notional, left = item->units_whole - item->units;
     if (item->units == 0)
         return 0;
-    if (left > 0 && left < least && item->units_max == item->units_whole)
+    if (left > 0 && left < item->units_left_min && item->units_max == item->units_whole)
         return item->units_whole;
     return item->units < least ? least : item->units;
 }

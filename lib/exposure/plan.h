@@ -22,6 +22,7 @@ struct pl_item {
     int64_t units_min;        /* no trim goes below: what the venue takes at least            */
     int64_t units_whole;      /* all of the leg                                               */
     int64_t units_notional;   /* the least that is worth the venue's minimum                  */
+    int64_t units_left_min;   /* the least that may be left of the leg, if any                */
     uint32_t rung_count;      /* >= 1; the last one has no end                                */
     int64_t rung_units[PL_DEPTH_MAX + 1], rung_ticks[PL_DEPTH_MAX + 1];
     int64_t multiplier;       /* VU of a tick of a unit                                       */
@@ -37,6 +38,7 @@ struct pl_plan {
     struct pl_leg legs[PL_LEGS_MAX];
     struct pl_portfolio portfolio; /* after the items' present lots are executed */
     bool is_certain;
+    bool closes_whole;                      /* the close factor does not bind: low health */
     uint32_t item_count;
     bool has_more;                          /* sellable legs that do not fit */
     bool is_sliced;                         /* units_max is below units_whole somewhere, */

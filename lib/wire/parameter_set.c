@@ -839,6 +839,14 @@ static enum pl_err read_policy(const struct pl_place *place,
     if (!err)
         err = read_i64_or_none(place, PL_SCALAR(from, close_full_below_usd),
                                &policy->close_full_below_usd);
+    policy->close_full_below_health_ppm = 0;
+    policy->close_leftover_usd_min = 0;
+    if (!err)
+        err = read_ppm_or_none(place, PL_SCALAR(from, close_full_below_health_ppm),
+                               &policy->close_full_below_health_ppm);
+    if (!err)
+        err = read_i64_or_none(place, PL_SCALAR(from, close_leftover_usd_min),
+                               &policy->close_leftover_usd_min);
     if (!err)
         err = read_i64_or_none(place, PL_SCALAR(from, bad_debt_dust_usd),
                                &policy->bad_debt_dust_usd);

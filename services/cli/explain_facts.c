@@ -619,8 +619,18 @@ static json_t *threshold_facts(const struct explain_view *view)
         (json_int_t)policy->watermark_age_ms_max, "call_interval_ms_min",
         (json_int_t)policy->call_interval_ms_min, "grace_ms", (json_int_t)policy->grace_ms,
         "bad_debt_dust_usd", (json_int_t)policy->bad_debt_dust_usd, "instruments", instruments);
+    json_t *said = json_object_get(facts, "policy");
+    if (policy->close_factor_ppm > 0) {
+        json_object_set_new(said, "close_factor_ppm", json_integer(policy->close_factor_ppm));
+        json_object_set_new(said, "close_full_below_usd",
+                            json_integer(policy->close_full_below_usd));
+        json_object_set_new(said, "close_full_below_health_ppm",
+                            json_integer(policy->close_full_below_health_ppm));
+    }
+    if (policy->close_leftover_usd_min > 0)
+        json_object_set_new(said, "close_leftover_usd_min",
+                            json_integer(policy->close_leftover_usd_min));
     if (policy->brake_window_ms > 0) {
-        json_t *said = json_object_get(facts, "policy");
         json_object_set_new(said, "brake_window_ms", json_integer(policy->brake_window_ms));
         json_object_set_new(said, "brake_depth_ppm", json_integer(policy->brake_depth_ppm));
     }

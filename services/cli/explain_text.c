@@ -390,6 +390,14 @@ static void print_thresholds(FILE *file, const json_t *thresholds)
                 span(policy, "call_interval_ms_min"));
     if (whole(policy, "grace_ms") > 0)
         fprintf(file, "%15sa margin call expires after %s\n", "", span(policy, "grace_ms"));
+    if (whole(policy, "close_factor_ppm") > 0)
+        fprintf(file, "%15san order takes at most %s %% of a leg, all of one below %lld USD or below "
+                "a health of %s %%\n", "", percent(whole(policy, "close_factor_ppm")),
+                whole(policy, "close_full_below_usd"),
+                percent(whole(policy, "close_full_below_health_ppm")));
+    if (whole(policy, "close_leftover_usd_min") > 0)
+        fprintf(file, "%15sand leaves none that is worth less than %lld USD\n", "",
+                whole(policy, "close_leftover_usd_min"));
     if (whole(policy, "brake_window_ms") > 0)
         fprintf(file, "%15sthe brake lets %s %% of an instrument's depth pass in %s\n", "",
                 percent(whole(policy, "brake_depth_ppm")), span(policy, "brake_window_ms"));

@@ -358,6 +358,9 @@ static void sales_are_legal_exact_and_smallest(void **state)
         if (world.options.venues > 1 && w % 2 == 0) {
             world.parameters.policy.close_factor_ppm = 500000;
             world.parameters.policy.close_full_below_usd = world_between(&world, 0, 100000);
+            world.parameters.policy.close_full_below_health_ppm =
+                w % 4 == 0 ? (int32_t)world_between(&world, 500000, 1000000) : 0;
+            world.parameters.policy.close_leftover_usd_min = w % 8 < 4 ? world_between(&world, 0, 1000) : 0;
         }
         if (w % 3 == 1)
             world.parameters.policy.sale_objective = PL_SALE_LEAST_COST;

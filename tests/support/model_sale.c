@@ -239,6 +239,59 @@ static const struct pl_leg *leg_of(const struct pl_portfolio *portfolio, uint32_
     return NULL;
 }
 
+/* 1 + A / D below so many ppm, of a certain portfolio that owes something. */
+static bool is_health_below(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                            int32_t limit_ppm)
+{
+    mpz_t debt, value, excess;
+    bool is_below = false;
+    if (limit_ppm == 0 || !pl_portfolio_is_certain(market, portfolio))
+        return false;
+    mpz_inits(debt, value, excess, NULL);
+    model_set_i128(debt, portfolio->cash_vu < 0 ? -portfolio->cash_vu : 0);
+    mpz_mul_ui(debt, debt, PL_PPM);
+    for (uint32_t i = 0; i < portfolio->leg_count; i++) {
+        const struct pl_leg *leg = &portfolio->legs[i];
+        const struct pl_instrument *rules = &market->parameters->instruments[leg->instrument];
+        mpz_set_si(value, leg->lots < 0 ? leg->lots : 0);
+        mpz_mul_si(value, value, market->quotes[leg->instrument].lot_vu);
+        mpz_mul_si(value, value, PL_PPM + rules->haircut_short.at[PL_TIER_MAINTENANCE]);
+        mpz_sub(debt, debt, value);
+    }
+    model_excess(market, portfolio, PL_TIER_MAINTENANCE, excess);
+    mpz_add(excess, excess, debt);
+    mpz_mul_ui(excess, excess, PL_PPM);
+    mpz_mul_si(value, debt, limit_ppm);
+    is_below = mpz_sgn(debt) > 0 && mpz_cmp(excess, value) < 0;
+    mpz_clears(debt, value, excess, NULL);
+    return is_below;
+}
+
+/* Steps that one order may have of so many by the close factor; all of them where it does not bind. */
+static int64_t close_steps(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                           uint32_t instrument, int64_t size)
+{
+    const struct pl_policy *policy = &market->parameters->policy;
+    const struct pl_instrument *rules = &market->parameters->instruments[instrument];
+    int64_t step = model_step(rules), whole = size / step;
+    if (policy->close_factor_ppm == 0 ||
+        compare_usd(market, instrument, size, policy->close_full_below_usd) < 0 ||
+        is_health_below(market, portfolio, policy->close_full_below_health_ppm))
+        return whole;
+    int64_t steps = (int64_t)(((pl_i128)whole * policy->close_factor_ppm + PL_PPM - 1) / PL_PPM);
+    int64_t low = steps > 0 ? steps : 1, high = whole; /* the least that the venue takes */
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (compare_usd(market, instrument, middle * step, rules->min_notional_usd) >= 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    bool leaves_enough = compare_usd(market, instrument, (whole - high) * step,
+                                     policy->close_leftover_usd_min) >= 0;
+    return leaves_enough ? high : whole;
+}
+
 static const char *sale_leg_fault(const struct pl_market *market,
                                   const struct pl_portfolio *portfolio,
                                   const struct pl_sale_leg *sold, char text[MODEL_TEXT_BYTES])
@@ -262,11 +315,7 @@ static const char *sale_leg_fault(const struct pl_market *market,
         compare_usd(market, sold->instrument, sold->lots - step, rules->min_notional_usd) >= 0)
         return fault(text, "instrument %u: more than a slice", sold->instrument);
     const struct pl_policy *policy = &market->parameters->policy;
-    if (policy->close_factor_ppm > 0 && sold->lots > step &&
-        compare_usd(market, sold->instrument, size, policy->close_full_below_usd) >= 0 &&
-        (pl_i128)(sold->lots / step - 1) * PL_PPM >=
-            (pl_i128)(size / step) * policy->close_factor_ppm &&
-        compare_usd(market, sold->instrument, sold->lots - step, rules->min_notional_usd) >= 0)
+    if (sold->lots / step > close_steps(market, portfolio, sold->instrument, size))
         return fault(text, "instrument %u: more than the close factor", sold->instrument);
     if (market->left_lots && sold->lots > market->left_lots[sold->instrument])
         return fault(text, "instrument %u: more than the brake leaves", sold->instrument);
@@ -275,7 +324,9 @@ static const char *sale_leg_fault(const struct pl_market *market,
     bool is_least = compare_usd(market, sold->instrument, sold->lots - step,
                                 rules->min_notional_usd) < 0;
     bool leaves_dust = sold->lots == size && left > 0 &&
-                       compare_usd(market, sold->instrument, left, rules->min_notional_usd) < 0;
+                       (compare_usd(market, sold->instrument, left, rules->min_notional_usd) < 0 ||
+                        compare_usd(market, sold->instrument, left,
+                                    policy->close_leftover_usd_min) < 0);
     if (sold->is_extended && !is_least && !leaves_dust)
         return fault(text, "instrument %u: extended without a reason", sold->instrument);
     if (sold->lots <= 0 || sold->lots > size)

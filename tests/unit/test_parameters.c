@@ -200,6 +200,9 @@ BREAK(call_interval, policy()->call_interval_ms_min = -1)
 BREAK(grace, policy()->grace_ms = -1)
 BREAK(close_factor, policy()->close_factor_ppm = PL_PPM + 1)
 BREAK(close_full, policy()->close_full_below_usd = -1)
+BREAK(close_health, (policy()->close_factor_ppm = 1, policy()->close_full_below_health_ppm = PL_PPM + 1))
+BREAK(close_health_alone, policy()->close_full_below_health_ppm = 1)
+BREAK(close_leftover, policy()->close_leftover_usd_min = -1)
 BREAK(brake_window, policy()->brake_window_ms = PL_BRAKE_WINDOW_MS_MAX + 1)
 BREAK(brake_nothing, policy()->brake_window_ms = 1000)
 BREAK(brake_never, policy()->brake_depth_ppm = 1)
@@ -294,6 +297,9 @@ static void each_rule_refuses_by_name(void **state)
         {grace, "policy default grace_ms: -1 is below 0"},
         {close_factor, "policy default close_factor_ppm: 1000001 is outside 0..1000000"},
         {close_full, "policy default close_full_below_usd: -1 is below 0"},
+        {close_health, "policy default close_full_below_health_ppm: 1000001 is outside 0..1000000"},
+        {close_health_alone, "policy default close_full_below_health_ppm: 1 is outside 0..0"},
+        {close_leftover, "policy default close_leftover_usd_min: -1 is below 0"},
         {brake_window, "policy default brake_window_ms: 86400001 is outside 0..86400000"},
         {brake_nothing, "policy default brake_depth_ppm: 0 is outside 1..1000000000"},
         {brake_never, "policy default brake_depth_ppm: 1 is outside 0..0"},

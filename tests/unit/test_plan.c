@@ -520,6 +520,42 @@ static void an_account_out_of_range_sells_nothing(void **state)
     assert_false(pl_sale_excess(&build.market, &portfolio, PL_TIER_END, NULL, 0, &excess));
 }
 
+static int64_t lots_sold(const struct pl_portfolio *portfolio)
+{
+    pl_plan_sale(&build.market, &build.names, portfolio, &sale);
+    assert_int_equal(sale.leg_count, 1);
+    assert_int_equal(sale.legs[0].is_extended, sale.legs[0].lots == 1000000000);
+    return sale.legs[0].lots;
+}
+
+/* The golden sale: 3.47222223 ETH of 10, of which an order takes a fifth. At maintenance 19,200 USD count: of
+ * 20,000 that is a health of 0.96, of a speck more one below it. A fifth leaves 19,200 USD, and the sale
+ * that is needed 15,666.67. */
+static void a_close_factor_ends_at_a_low_health(void **state)
+{
+    (void)state;
+    uint32_t eth = set_up_eth(10000);
+    const struct pl_leg leg = build_leg(eth, 1000000000);
+    struct pl_policy *policy = &build.parameters.policy;
+    struct pl_portfolio sound = build_portfolio(&leg, 1, -20000 * BUILD_USD);
+    struct pl_portfolio low = build_portfolio(&leg, 1, -20000 * BUILD_USD - 1), doubtful = low;
+    doubtful.final_cash_vu--;
+    policy->close_factor_ppm = 200000;
+    assert_int_equal(lots_sold(&low), 200000000);
+    policy->close_full_below_health_ppm = 960000;
+    assert_int_equal(lots_sold(&sound), 200000000);
+    assert_int_equal(lots_sold(&low), 347222223);
+    assert_int_equal(lots_sold(&doubtful), 200000000);
+    policy->close_leftover_usd_min = 15666;
+    assert_int_equal(lots_sold(&low), 347222223);
+    policy->close_leftover_usd_min = 15667;
+    assert_int_equal(lots_sold(&low), 1000000000);
+    policy->close_leftover_usd_min = 19200;
+    assert_int_equal(lots_sold(&sound), 200000000);
+    policy->close_leftover_usd_min = 19201;
+    assert_int_equal(lots_sold(&sound), 1000000000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -538,6 +574,7 @@ int main(void)
         cmocka_unit_test(a_bankrupt_account_sells_all_that_helps),
         cmocka_unit_test(a_plan_takes_the_most_liquid_legs),
         cmocka_unit_test(an_account_out_of_range_sells_nothing),
+        cmocka_unit_test(a_close_factor_ends_at_a_low_health),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -283,13 +283,19 @@ int64_t auditor_slice(const struct portfolio *portfolio, int instrument, bool is
             steps += size;
     if (rules->slice_usd == 0)
         steps = most;
-    if (set->close_factor > 0 &&
+    if (set->close_factor > 0 && !portfolio->is_health_low &&
         compare_usd(portfolio, instrument, is_sell, whole, set->close_full_usd) >= 0) {
         mpz_set_si(scratch.part, most);
         mpz_mul_si(scratch.part, scratch.part, set->close_factor);
         mpz_cdiv_q_ui(scratch.part, scratch.part, PL_PPM);
-        if (mpz_cmp_si(scratch.part, steps) < 0)
-            steps = mpz_get_si(scratch.part);
+        int64_t part = mpz_get_si(scratch.part);
+        while (part < most && (part == 0 || auditor_is_small(portfolio, instrument, is_sell,
+                                                             part * rules->step)))
+            part++;
+        /* Where it leaves too little it is no limit. */
+        if (part < steps && compare_usd(portfolio, instrument, is_sell, (most - part) * rules->step,
+                                        set->close_left_usd) >= 0)
+            steps = part;
     }
     /* Or the least that the venue takes. */
     if (steps == 0)
@@ -308,6 +314,12 @@ bool auditor_is_small(const struct portfolio *portfolio, int instrument, bool is
 {
     return compare_usd(portfolio, instrument, is_sell, lots,
                        auditor_rules_of(portfolio->set, instrument)->notional_usd) < 0;
+}
+
+bool auditor_is_scrap(const struct portfolio *portfolio, int instrument, bool is_sell, int64_t lots)
+{
+    return auditor_is_small(portfolio, instrument, is_sell, lots) ||
+           compare_usd(portfolio, instrument, is_sell, lots, portfolio->set->close_left_usd) < 0;
 }
 
 int64_t auditor_saleable(const struct portfolio *portfolio, const struct leg *leg,

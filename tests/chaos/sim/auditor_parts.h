@@ -206,7 +206,7 @@ struct set {
     int64_t hysteresis, watermark_age_ms_max, halt_ramp_ms, call_interval_ms_min, grace_ms;
     int64_t bad_debt_dust_usd, brake_window_ms, brake_depth;
     bool closes_hopeless;
-    int64_t close_factor, close_full_usd;
+    int64_t close_factor, close_full_usd, close_full_health, close_left_usd;
     int scenario_count;
     struct scenario scenarios[AUDITOR_SCENARIOS_MAX];
     struct tiers short_minimum, scenario_load; /* load: the largest weight times move */
@@ -285,6 +285,7 @@ struct portfolio {
     struct leg legs[PL_LEGS_MAX];
     mpz_t cash, final_cash; /* VU */
     bool is_beyond;         /* pending orders cannot be valued */
+    bool is_health_low;     /* the close factor does not bind  */
 };
 
 /* Where one leg may be: its value and the charge for its price interval at each end. */
@@ -345,6 +346,8 @@ int64_t auditor_limit(const struct portfolio *portfolio, int instrument, bool is
 int64_t auditor_slice(const struct portfolio *portfolio, int instrument, bool is_sell,
                       int64_t whole);
 bool auditor_is_small(const struct portfolio *portfolio, int instrument, bool is_sell, int64_t lots);
+/* Whether so many are too few to be left of a leg, by the venue or by the policy. */
+bool auditor_is_scrap(const struct portfolio *portfolio, int instrument, bool is_sell, int64_t lots);
 int64_t auditor_tradable(const struct portfolio *portfolio, const struct leg *leg,
                          int64_t *limit_ticks);
 /* The same if it may be sold by force. */

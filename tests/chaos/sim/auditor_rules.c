@@ -238,6 +238,22 @@ struct leg *auditor_find_leg(struct portfolio *portfolio, int instrument)
 }
 
 /* The account's legs with what is pending counted as sold at its limits. */
+/* 1 + A / D below the policy's line, where both are known exactly and something is owed. */
+static bool is_health_low(const struct set *set, const struct verdict *verdict)
+{
+    if (set->close_full_health == 0 || verdict->is_out_of_range || !verdict->is_certain ||
+        mpz_sgn(verdict->weighted_low) <= 0)
+        return false;
+    mpz_t left, least; /* of the collateral, in millionths of ppm; what the line asks for */
+    mpz_inits(left, least, NULL);
+    mpz_add(left, verdict->weighted_low, verdict->low[PL_TIER_MAINTENANCE]);
+    mpz_mul_ui(left, left, PL_PPM);
+    mpz_mul_si(least, verdict->weighted_low, set->close_full_health);
+    bool is_low = mpz_cmp(left, least) < 0;
+    mpz_clears(left, least, NULL);
+    return is_low;
+}
+
 void auditor_fill(const struct scene *scene, const struct account *account,
                   const struct state *state, struct portfolio *portfolio)
 {
@@ -246,6 +262,7 @@ void auditor_fill(const struct scene *scene, const struct account *account,
     portfolio->quotes = scene->quotes;
     portfolio->left = scene->left;
     portfolio->is_beyond = false;
+    portfolio->is_health_low = is_health_low(scene->set, account->verdict);
     portfolio->leg_count = holdings ? holdings->leg_count : 0;
     if (holdings)
         memcpy(portfolio->legs, holdings->legs, sizeof(struct leg) * (size_t)holdings->leg_count);

@@ -293,7 +293,30 @@ static bool is_extension(const struct scene *scene, const struct account *accoun
     const struct leg *leg = auditor_find_leg(scene->trial, instrument);
     int64_t whole = auditor_saleable(scene->trial, leg, &limit), lots = (int64_t)order->lots;
     return auditor_is_small(scene->trial, instrument, leg->lots > 0, lots - step) ||
-           (lots == whole && auditor_is_small(scene->trial, instrument, leg->lots > 0, step));
+           (lots == whole && auditor_is_scrap(scene->trial, instrument, leg->lots > 0, step));
+}
+
+/* A plan of one order that leaves what is too little to be left, though all of the leg may be taken at once
+ * and would reach too. Of several orders one may have needed the other's. */
+static bool leaves_scrap(const struct scene *scene, const struct account *account,
+                         const struct state *state, const struct decision *decision)
+{
+    int instrument = auditor_name(scene->names, decision->orders[0]->instrument);
+    auditor_fill(scene, account, state, scene->trial);
+    const struct leg *leg = auditor_find_leg(scene->trial, instrument);
+    bool is_sell = leg->lots > 0;
+    int64_t limit = 0, whole = auditor_saleable(scene->trial, leg, &limit);
+    int64_t left = whole - (int64_t)decision->orders[0]->lots;
+    if (decision->order_count > 1 || left <= 0 ||
+        !auditor_is_scrap(scene->trial, instrument, is_sell, left) ||
+        auditor_slice(scene->trial, instrument, is_sell, whole) < whole)
+        return false;
+    mpz_t excess;
+    mpz_init(excess);
+    auditor_execute(scene->trial, instrument, is_sell, whole, limit);
+    bool leaves = auditor_upper(scene->trial, PL_TIER_END, excess) && mpz_sgn(excess) >= 0;
+    mpz_clear(excess);
+    return leaves;
 }
 
 /* The proof on one order, and that no lot less would do (G9). */
@@ -494,6 +517,10 @@ bool auditor_check_sale(const struct scene *scene, struct account *account,
         is_right = is_right && (!is_known || check_cost(scene, account, decision,
                                                         mpz_sgn(after) >= 0));
     }
+    if (is_right && mpz_sgn(after) >= 0 && leaves_scrap(scene, account, state, decision))
+        is_right = auditor_find(scene->finding, V_ORDER,
+                                "account %s: order %s leaves less of its leg than may be left",
+                                account->id, decision->orders[0]->order_id);
     mpz_clears(before, after, NULL);
     account->ordered_version = account->holdings->version;
     return is_right;

@@ -462,7 +462,11 @@ static bool read_policy(const struct reader *reader, const Plimsoll__V1__Paramet
     set->closes_hopeless = policy->close_hopeless;
     set->close_factor = policy->close_factor_ppm;
     set->close_full_usd = policy->close_full_below_usd;
-    if (set->close_factor < 0 || set->close_factor > PL_PPM || set->close_full_usd < 0)
+    set->close_full_health = policy->close_full_below_health_ppm;
+    set->close_left_usd = policy->close_leftover_usd_min;
+    if (set->close_factor < 0 || set->close_factor > PL_PPM || set->close_full_usd < 0 ||
+        set->close_full_health < 0 || set->close_left_usd < 0 ||
+        set->close_full_health > (set->close_factor > 0 ? PL_PPM : 0))
         return false;
     for (size_t i = 0; i < policy->n_liquidity_order; i++) {
         if (!auditor_is_id(policy->liquidity_order[i]))

@@ -200,8 +200,16 @@ sim_bug(needless_extension lib/exposure/plan.c "V" 500
 
 # More of a leg is taken at once than the close factor allows.
 sim_bug(close_too_much lib/exposure/plan.c "V" 1000
-  [==[        cap(item, pl_div_ceil((pl_i128)item->units_whole * policy->close_factor_ppm, PL_PPM));]==]
-  [==[        cap(item, item->units_whole);]==])
+  [==[    if (item->units_whole - part >= left_min)]==]
+  [==[    if (false && item->units_whole - part >= left_min)]==])
+
+# A close factor does not bind an account that is healthy enough; too little is left of a leg.
+sim_bug(close_by_any_health lib/exposure/plan.c "V" 1000
+  [==[    return debt > 0 && excess * PL_PPM < (limit_ppm - PL_PPM) * debt;]==]
+  [==[    return debt > 0 && excess < 0;]==])
+sim_bug(leaves_scraps lib/exposure/plan.c "V" 1000
+  [==[    if (left > 0 && left < item->units_left_min && item->units_max]==]
+  [==[    if (left > 0 && left < least && item->units_max]==])
 
 # A hopeless account is not closed where the policy says so.
 sim_bug(left_open lib/exposure/plan.c "V" 1000

@@ -399,6 +399,8 @@ static void fill_policy(struct set_message *to, const struct set_choice *choice)
     if (choice->settles_by_time) {
         PUT(policy, close_factor_ppm, 400001);
         PUT(policy, close_full_below_usd, 5000);
+        PUT(policy, close_full_below_health_ppm, 970000);
+        PUT(policy, close_leftover_usd_min, 6000);
     }
     if (choice->brake_ms > 0) {
         PUT(policy, brake_window_ms, choice->brake_ms);
