@@ -937,7 +937,7 @@ void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
  * What the account could trade by itself to reach a goal at least cost: some of several legs together,
  * longs sold and shorts bought back, at limits as above. The plan's own program and certificate; slices,
  * close factor and brake bind forced sales only, and what the liquidity order does not name may be traded
- * too. In `trades`, end_before, end_after and one_lot_less are the goal's excess: of a health h that of the
+ * too. Never dearer than the least of one leg by itself. In `trades`, end_before, end_after and one_lot_less are the goal's excess: of a health h that of the
  * maintenance tier less (h - 1) D, rounded down (pl_ratios); maintenance_before and is_bankrupt are
  * unused. False when nothing of the kind reaches the goal, it is reached already, or the portfolio is not
  * certain or out of range.

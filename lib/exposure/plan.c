@@ -585,6 +585,68 @@ static pl_i128 search(struct pl_plan *plan, pl_i128 excess)
     return is_hopeless && plan->market->parameters->policy.close_hopeless ? close_all(plan) : excess;
 }
 
+/* ---- the account's own choice --------------------------------------------------------------- */
+
+/* A plan that was found, to come back to. */
+struct found {
+    bool reaches;
+    pl_i128 cost_vu, excess;
+    int64_t units[PL_SALE_LEGS_MAX], units_min[PL_SALE_LEGS_MAX];
+};
+
+static pl_i128 cost_of(const struct pl_plan *plan)
+{
+    pl_i128 cost = 0;
+    for (uint32_t i = 0; i < plan->item_count; i++)
+        cost += pl_item_cost(&plan->items[i], plan->items[i].units);
+    return cost;
+}
+
+static void restore(struct pl_plan *plan, const struct found *found)
+{
+    for (uint32_t i = 0; i < plan->item_count; i++) {
+        plan->items[i].units_min = found->units_min[i];
+        pl_plan_set(plan, &plan->items[i], found->units[i]);
+    }
+}
+
+/* Of equal costs the one that was found first stays. */
+static void keep_cheaper(const struct pl_plan *plan, pl_i128 excess, struct found *best)
+{
+    pl_i128 cost_vu = cost_of(plan);
+    if (excess < 0 || (best->reaches && cost_vu >= best->cost_vu))
+        return;
+    *best = (struct found){.reaches = true, .cost_vu = cost_vu, .excess = excess};
+    for (uint32_t i = 0; i < plan->item_count; i++) {
+        best->units[i] = plan->items[i].units;
+        best->units_min[i] = plan->items[i].units_min;
+    }
+}
+
+/* The least of one leg by itself. */
+static pl_i128 search_alone(struct pl_plan *plan, struct pl_item *item)
+{
+    pl_i128 excess = pl_plan_excess_with(plan, item, item->units_max);
+    if (excess < 0)
+        excess = move_to_best(plan, item);
+    return excess < 0 ? excess : fit(plan, lower_to_least(plan, item));
+}
+
+/* As for a sale of least cost; and since what is found step by step may be dearer than one leg by itself,
+ * where lots are large or nothing but that leg helps, each is looked at too. */
+static pl_i128 search_own(struct pl_plan *plan, pl_i128 excess)
+{
+    static const struct found NOTHING = {0};
+    struct found best = NOTHING;
+    keep_cheaper(plan, search(plan, excess), &best);
+    for (uint32_t i = 0; i < plan->item_count; i++) {
+        restore(plan, &NOTHING);
+        keep_cheaper(plan, search_alone(plan, &plan->items[i]), &best);
+    }
+    restore(plan, &best);
+    return best.reaches ? best.excess : excess;
+}
+
 /* ---- result --------------------------------------------------------------------------------- */
 
 static void write_legs(struct pl_plan *plan, struct pl_sale *sale)
@@ -612,8 +674,7 @@ static void write_legs(struct pl_plan *plan, struct pl_sale *sale)
 /* The gap is rounded up: the sale costs at most so much more than any other would. */
 static void write_cost(const struct pl_plan *plan, struct pl_sale *sale)
 {
-    for (uint32_t i = 0; i < plan->item_count; i++)
-        sale->cost_vu += pl_item_cost(&plan->items[i], plan->items[i].units);
+    sale->cost_vu = cost_of(plan);
     sale->cost_bound_vu = pl_min(pl_plan_cost_bound(plan, sale->cost_vu), sale->cost_vu);
     if (sale->cost_vu > 0)
         sale->gap_ppm = (int32_t)pl_div_ceil((sale->cost_vu - sale->cost_bound_vu) * PL_PPM,
@@ -631,7 +692,7 @@ bool pl_plan_trades(const struct pl_market *market, const struct pl_portfolio *p
     trades->end_before = trades->end_after = pl_plan_excess(&plan);
     if (trades->end_before >= 0 || trades->end_before <= -PL_EXCESS_UNBOUNDED)
         return false;
-    trades->end_after = search(&plan, trades->end_before);
+    trades->end_after = search_own(&plan, trades->end_before);
     trades->reaches = trades->end_after >= 0;
     if (!trades->reaches)
         return false;

@@ -323,6 +323,24 @@ static pl_i128 dearest_lot(const struct pl_sale_leg *whole, uint32_t count)
     return most;
 }
 
+/* What one leg does by itself is a combination too: none is dearer, and no bound above it, nor above a
+ * swap's cost. */
+static void check_against_cures(const struct pl_goal *goal, bool is_found, const struct pl_sale *trades)
+{
+    struct pl_cure cure;
+    for (uint32_t i = 0; i < world.portfolio.leg_count; i++) {
+        for (enum pl_cure_kind kind = PL_CURE_REPAY; kind <= PL_CURE_REDUCE; kind++)
+            if (pl_cure_by(&world.market, &world.portfolio, goal, kind, i, &cure) &&
+                (!is_found || cure.cost_vu < trades->cost_vu))
+                fail_with("leg %u by itself does for %s", i, world_text_i128(cure.cost_vu));
+        for (uint32_t j = 0; is_found && j < world.portfolio.leg_count; j++)
+            if (pl_cure_by_swap(&world.market, &world.portfolio, goal, i, j, &cure) &&
+                cure.cost_vu < trades->cost_bound_vu)
+                fail_with("swapping leg %u for %u costs less than anything: %s", j, i,
+                          world_text_i128(cure.cost_vu));
+    }
+}
+
 /* The combination reaches, no leg of it can be cut by a lot, it costs what it says, and never less than its
  * bound; where all can be tried, the bound is below the optimum. */
 static void check_trades(const struct pl_goal *goal)
@@ -336,6 +354,8 @@ static void check_trades(const struct pl_goal *goal)
         fail_with("trades for a goal that is reached");
     if (is_there(&world.portfolio, goal))
         return;
+    if (world.portfolio.leg_count <= 8)
+        check_against_cures(goal, is_found, &trades);
     int exists = cheapest_of_all(goal, whole, count, &least_vu);
     if (is_found && exists == 0)
         fail_with("no trades reach the goal, but some are told");

@@ -192,6 +192,60 @@ static void a_health_is_not_rounded(void **state)
     assert_int_equal(cure.lots, 2);
 }
 
+/* 20 of A count 1600 and 20 of B 1200: -200 with 600 owed. A B bought back at 50.50 brings 9.50 and gives up
+ * 0.50, an A sold at 98 brings 18 and gives up 2: B first, all 20, then 10 / 18 of A. By themselves A
+ * takes 11.12 and gives up 22.24, and B does not do. */
+static void a_combination_is_cheaper_than_each(void **state)
+{
+    (void)state;
+    static struct pl_sale sale;
+    hold(20, 20, 0, -600);
+    assert_cure(PL_CURE_REDUCE, LONG_LEG, 1112, 9800, 22.24);
+    build.parameters.policy.close_factor_ppm = 100000; /* binds others only */
+    build.parameters.instruments[debt].slice_usd_max = 1;
+    assert_true(pl_plan_trades(&build.market, &portfolio, &initial, &sale));
+    assert_int_equal(sale.leg_count, 2);
+    assert_int_equal(sale.legs[0].instrument, asset);
+    assert_int_equal(sale.legs[0].side, PL_SIDE_SELL);
+    assert_int_equal(sale.legs[0].lots, 56);
+    assert_int_equal(sale.legs[0].limit_ticks, 9800);
+    assert_int_equal(sale.legs[1].instrument, debt);
+    assert_int_equal(sale.legs[1].side, PL_SIDE_BUY);
+    assert_int_equal(sale.legs[1].lots, 2000);
+    assert_int_equal(sale.legs[1].limit_ticks, 5050);
+    const pl_i128 cent = BUILD_USD / 100 * PL_PPM;
+    build_assert_i128(sale.end_before, -20000 * cent, "before");
+    build_assert_i128(sale.end_after, 8 * cent, "after");
+    build_assert_i128(sale.legs[0].one_lot_less, -10 * cent, "A");
+    build_assert_i128(sale.legs[1].one_lot_less, -3 * cent / 2, "B");
+    build_assert_i128(sale.cost_vu, 1112 * BUILD_USD / 100, "cost");
+    /* Of parts of lots 100/9 USD would do: the bound is that, but for its price's rounding. */
+    assert_true(sale.cost_bound_vu <= 100 * BUILD_USD / 9);
+    assert_true(sale.cost_bound_vu > 1111 * BUILD_USD / 100);
+    assert_int_equal(sale.gap_ppm, pl_div_ceil((sale.cost_vu - sale.cost_bound_vu) * PL_PPM,
+                                               sale.cost_vu));
+}
+
+/* 800 beyond debts of 1100, of which a health of 2 asks 1100: a B brings 4.50 and 55 less of them, an A
+ * sold 8. So it is B, and 300 / 59.50 of it: 2.5211 USD at least. */
+static void a_combination_reaches_a_health(void **state)
+{
+    (void)state;
+    const struct pl_goal goal = {.health_ppm = 2000000};
+    static struct pl_sale sale;
+    hold(10, 20, 0, 1000);
+    assert_true(pl_plan_trades(&build.market, &portfolio, &goal, &sale));
+    assert_int_equal(sale.leg_count, 1);
+    assert_int_equal(sale.legs[0].instrument, debt);
+    assert_int_equal(sale.legs[0].lots, 505);
+    build_assert_i128(sale.end_before, -300 * BUILD_USD * PL_PPM, "before");
+    build_assert_i128(sale.cost_vu, 2525 * BUILD_USD / 1000, "cost");
+    assert_true(sale.cost_bound_vu <= 25211 * BUILD_USD / 10000);
+    assert_true(sale.cost_bound_vu > 25205 * BUILD_USD / 10000);
+    const struct pl_goal reached = {.health_ppm = PL_PPM};
+    assert_false(pl_plan_trades(&build.market, &portfolio, &reached, &sale)); /* it is */
+}
+
 static void withdrawals_stop_at_the_line(void **state)
 {
     (void)state;
@@ -237,6 +291,8 @@ int main(void)
         cmocka_unit_test_setup(the_cheapest_are_named, set_up),
         cmocka_unit_test_setup(a_health_is_a_goal_too, set_up),
         cmocka_unit_test_setup(a_health_is_not_rounded, set_up),
+        cmocka_unit_test_setup(a_combination_is_cheaper_than_each, set_up),
+        cmocka_unit_test_setup(a_combination_reaches_a_health, set_up),
         cmocka_unit_test_setup(withdrawals_stop_at_the_line, set_up),
         cmocka_unit_test_setup(what_is_stuck_does_nothing, set_up),
     };
