@@ -1208,6 +1208,18 @@ struct pl_probe { pl_i128 up, down; };
 void pl_direction_against(struct pl_stressed *stressed, const struct pl_outlook *outlook,
                           int64_t step, struct pl_direction *direction);
 
+/*
+ * What an account is spared because its legs stand together: requirements (10^6 E - A, pl_ratios) of `tier`
+ * of the whole, and of each leg by itself, summed. Requirements are convex and homogeneous but for brackets,
+ * which are of one leg each: together they never ask for more. False in doubt or out of range.
+ */
+struct pl_netting {
+    pl_i128 requirement, gross_requirement; /* VU ppm; what cash owes asks for nothing      */
+    int32_t efficiency_ppm;      /* 1 - requirement / gross, rounded down; 0 where gross is 0 */
+};
+[[nodiscard]] bool pl_netting_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                                 enum pl_tier tier, struct pl_netting *netting);
+
 /* Potential future exposure and expected shortfall of `count` (1..PL_SCENARIOS_MAX) losses, which are
  * sorted, largest first (RISK 1.11): the ceil((1 - confidence) count)-th largest, and the mean of the
  * losses down to that one, rounded down. The deviation is the root of the mean square, rounded up, of

@@ -209,6 +209,46 @@ void pl_direction_against(struct pl_stressed *stressed, const struct pl_outlook 
     }
 }
 
+/* ---- netting -------------------------------------------------------------------------------- */
+
+/* 10^6 E - A: both are below 2^105. */
+static bool requirement_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                           enum pl_tier tier, pl_i128 *requirement)
+{
+    pl_i128 equity = portfolio->cash_vu, excess;
+    if (!pl_evaluate(market, portfolio, tier, &excess))
+        return false;
+    for (uint32_t i = 0; i < portfolio->leg_count; i++) {
+        const struct pl_leg *leg = &portfolio->legs[i];
+        const struct pl_quote *quote = &market->quotes[leg->instrument];
+        equity += (pl_i128)leg->lots * (leg->lots < 0 ? quote->short_lot_vu : quote->lot_vu);
+    }
+    *requirement = equity * PL_PPM - excess;
+    return true;
+}
+
+/* Requirements of single legs sum to less than 2^23 times the gross value, 2^103. */
+bool pl_netting_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                   enum pl_tier tier, struct pl_netting *netting)
+{
+    pl_i128 alone;
+    *netting = (struct pl_netting){0};
+    if (!pl_portfolio_is_certain(market, portfolio) ||
+        !requirement_of(market, portfolio, tier, &netting->requirement))
+        return false;
+    for (uint32_t i = 0; i < portfolio->leg_count; i++) {
+        const struct pl_portfolio one = {.legs = &portfolio->legs[i], .leg_count = 1};
+        if (!requirement_of(market, &one, tier, &alone))
+            return false;
+        netting->gross_requirement += alone;
+    }
+    pl_i128 gross = netting->gross_requirement;
+    if (gross > 0)
+        netting->efficiency_ppm =
+            (int32_t)pl_div_floor((gross - netting->requirement) * PL_PPM, gross);
+    return true;
+}
+
 /* ---- tail ----------------------------------------------------------------------------------- */
 
 /* Equal losses are the same number: nothing is left open. */

@@ -29,7 +29,9 @@
  *   prices[]           instrument, price, volatility_ppm, excess_up_usd, excess_down_usd: the
  *                      maintenance excess with this price alone 1 % up or down; worst first
  *   worst_term         {term, of, excess_usd} of the maintenance tier
- *   worst_dependency   the dependency whose failure is charged, or null
+ *   worst_dependency   the dependency whose failure is charged, or null: {term, of, excess_usd, paths[]
+ *                      {instrument, path[], loss_ppm}}: the way by which each long leg depends on it most
+ *                      (as of plimsoll evaluate)
  *   netting            requirement_usd of maintenance, gross_requirement_usd: the sum of what each leg
  *                      asks for by itself, efficiency_ppm: what the account is spared of that
  *                      (rounded down; null where nothing is asked for); null in doubt

@@ -202,7 +202,13 @@ static void add_terms(const struct figures *figures, json_t *document)
             dependency = &terms[i];
     }
     json_object_set_new(document, "worst_term", term_facts(figures, worst));
-    json_object_set_new(document, "worst_dependency", term_facts(figures, dependency));
+    json_t *facts = term_facts(figures, dependency);
+    if (dependency)
+        json_object_set_new(facts, "paths",
+                            explain_paths(figures->moment->venue->names,
+                                          figures->moment->venue->parameters, &figures->portfolio,
+                                          PL_TIER_MAINTENANCE, dependency->index));
+    json_object_set_new(document, "worst_dependency", facts);
 }
 
 /* ---- the tail ------------------------------------------------------------------------------- */
@@ -275,33 +281,18 @@ static enum pl_err add_tail(struct figures *figures, json_t *document)
 
 /* ---- netting -------------------------------------------------------------------------------- */
 
-/* Requirement of maintenance: 10^6 E - A. */
-static pl_i128 requirement_of(const struct pl_verdict *verdict)
-{
-    return verdict->equity_vu.low * PL_PPM - verdict->excess[PL_TIER_MAINTENANCE].low;
-}
-
-/* What each leg would ask for by itself, against what they ask for together. Requirements are convex and
- * homogeneous but for brackets, which are of one leg each: together they never ask for more. */
 static void add_netting(const struct figures *figures, json_t *document)
 {
-    const struct venue *venue = figures->moment->venue;
-    pl_i128 gross = 0, net = requirement_of(&figures->verdict);
-    bool is_known = figures->verdict.certainty == PL_CERTAIN && figures->verdict.doubt_count == 0;
-    for (uint32_t i = 0; is_known && i < figures->portfolio.leg_count; i++) {
-        const struct pl_portfolio alone = { .legs = &figures->legs[i], .leg_count = 1 };
-        struct pl_verdict verdict;
-        pl_verdict_of(venue->market, venue->names, &alone, &verdict);
-        gross += requirement_of(&verdict);
-    }
-    json_t *netting = json_null();
-    if (is_known)
-        netting = json_pack("{s:o, s:o, s:o}", "requirement_usd", explain_decimal(net, 18),
-                            "gross_requirement_usd", explain_decimal(gross, 18), "efficiency_ppm",
-                            gross > 0 ? json_integer((json_int_t)pl_div_floor(
-                                            (gross - net) * PL_PPM, gross))
-                                      : json_null());
-    json_object_set_new(document, "netting", netting);
+    struct pl_netting netting;
+    json_t *facts = json_null();
+    if (pl_netting_of(figures->moment->venue->market, &figures->portfolio, PL_TIER_MAINTENANCE,
+                      &netting))
+        facts = json_pack("{s:o, s:o, s:o}", "requirement_usd",
+                          explain_decimal(netting.requirement, 18), "gross_requirement_usd",
+                          explain_decimal(netting.gross_requirement, 18), "efficiency_ppm",
+                          netting.gross_requirement > 0 ? json_integer(netting.efficiency_ppm)
+                                                        : json_null());
+    json_object_set_new(document, "netting", facts);
 }
 
 /* ---- the document --------------------------------------------------------------------------- */

@@ -116,9 +116,18 @@ static void print_tail(FILE *file, const json_t *tail)
 
 static void print_term(FILE *file, const char *head, const json_t *term)
 {
-    if (json_is_object(term))
-        fprintf(file, "%-11s %s of %s: %s USD\n", head, word(term, "term"), word(term, "of"),
-                number(term, "excess_usd"));
+    const json_t *row, *step;
+    size_t i, k;
+    if (!json_is_object(term))
+        return;
+    fprintf(file, "%-11s %s of %s: %s USD\n", head, word(term, "term"), word(term, "of"),
+            number(term, "excess_usd"));
+    json_array_foreach(json_object_get(term, "paths"), i, row) {
+        fprintf(file, "%12s%s", "", word(row, "instrument"));
+        json_array_foreach(json_object_get(row, "path"), k, step)
+            fprintf(file, " > %s", json_string_value(step));
+        fprintf(file, "  %s %%\n", percent(whole(row, "loss_ppm"), false));
+    }
 }
 
 void risk_print_account(FILE *file, const json_t *document)

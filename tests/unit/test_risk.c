@@ -68,6 +68,42 @@ static void against(int64_t step)
     pl_direction_against(&stressed, &outlook, step, &direction);
 }
 
+/* ---- netting -------------------------------------------------------------------------------- */
+
+/* 10 of A and -8 of B at 1,000 USD, 2 % each and 10 % on one factor: alone 1,200 and 960, together 2 % of
+ * 18,000 and 10 % of 2,000. Cash, owed or not, asks for nothing. */
+static void a_hedge_is_spared(void **state)
+{
+    (void)state;
+    struct pl_netting netting;
+    build_init(&build);
+    uint32_t factor = build_factor(&build, "MARKET");
+    for (unsigned i = 0; i < 2; i++) {
+        coins[i] = build_instrument(&build, i == 0 ? "A" : "B", PL_INSTRUMENT_PERP, LOT_DECIMALS,
+                                    TICK_DECIMALS);
+        build_haircuts(&build, coins[i], build_flat(20000), build_flat(20000));
+        build_load(&build, coins[i], factor, build_flat(100000));
+        legs[i] = build_leg(coins[i], i == 0 ? 10000000 : -8000000);
+    }
+    build_finish(&build);
+    for (unsigned i = 0; i < 2; i++)
+        build_price(&build, coins[i], 1000 * (int64_t)1000000);
+    build_update(&build);
+    portfolio = build_portfolio(legs, 2, -500 * BUILD_USD);
+    assert_true(pl_netting_of(&build.market, &portfolio, PL_TIER_MAINTENANCE, &netting));
+    build_assert_i128(netting.requirement, 560 * BUILD_EXCESS_USD, "together");
+    build_assert_i128(netting.gross_requirement, 2160 * BUILD_EXCESS_USD, "alone");
+    assert_int_equal(netting.efficiency_ppm, 740740); /* 1600 / 2160, down */
+    portfolio.leg_count = 1;
+    assert_true(pl_netting_of(&build.market, &portfolio, PL_TIER_MAINTENANCE, &netting));
+    assert_int_equal(netting.efficiency_ppm, 0);
+    portfolio.leg_count = 0;
+    assert_true(pl_netting_of(&build.market, &portfolio, PL_TIER_MAINTENANCE, &netting));
+    assert_true(netting.gross_requirement == 0 && netting.efficiency_ppm == 0);
+    portfolio.final_cash_vu--;
+    assert_false(pl_netting_of(&build.market, &portfolio, PL_TIER_MAINTENANCE, &netting));
+}
+
 /* ---- prices --------------------------------------------------------------------------------- */
 
 static void prices_move_to_the_nearest_tick(void **state)
@@ -419,6 +455,7 @@ static void the_largest_holders_are_kept_in_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_hedge_is_spared),
         cmocka_unit_test(prices_move_to_the_nearest_tick),
         cmocka_unit_test(intervals_and_doubts_move_along),
         cmocka_unit_test(distances_of_the_risk_model),
