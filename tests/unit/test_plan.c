@@ -542,6 +542,9 @@ static void a_close_factor_ends_at_a_low_health(void **state)
     doubtful.final_cash_vu--;
     policy->close_factor_ppm = 200000;
     assert_int_equal(lots_sold(&low), 200000000);
+    const struct pl_leg odd = build_leg(eth, 1000000001); /* a fifth of it, up */
+    const struct pl_portfolio more = build_portfolio(&odd, 1, -20000 * BUILD_USD);
+    assert_int_equal(lots_sold(&more), 200000001);
     policy->close_full_below_health_ppm = 960000;
     assert_int_equal(lots_sold(&sound), 200000000);
     assert_int_equal(lots_sold(&low), 347222223);
