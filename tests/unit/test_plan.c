@@ -557,6 +557,11 @@ static void a_close_factor_ends_at_a_low_health(void **state)
     assert_int_equal(lots_sold(&sound), 200000000);
     policy->close_leftover_usd_min = 19201;
     assert_int_equal(lots_sold(&sound), 1000000000);
+    /* A fifth leaves 800,041,666 lots: 19,200.999984 USD. */
+    const struct pl_leg edge = build_leg(eth, 1000052083);
+    const struct pl_portfolio rest = build_portfolio(&edge, 1, -20000 * BUILD_USD);
+    pl_plan_sale(&build.market, &build.names, &rest, &sale);
+    assert_int_equal(sale.legs[0].lots, 1000052083);
 }
 
 int main(void)
