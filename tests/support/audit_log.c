@@ -298,21 +298,15 @@ static int print_instrument(const struct world *world, char *text, size_t size_b
                     "\"end\":100000,\"maintenance\":80000},\"haircut_short\":{\"alert\":90000,"
                     "\"initial\":80000,\"end\":70000,\"maintenance\":60000},\"factors\":[{\"factor\":"
                     "\"f%u\",\"load\":{\"alert\":100000,\"initial\":80000,\"end\":60000,"
-                    "\"maintenance\":40000}}],\"dependencies\":[{\"dependency\":\"issuer%u\",\"loss\":"
-                    "{\"alert\":4,\"initial\":3,\"end\":2,\"maintenance\":1}}],"
-                    "\"brackets\":[{\"threshold_usd\":50000,\"rate\":"
+                    "\"maintenance\":40000}}],\"brackets\":[{\"threshold_usd\":50000,\"rate\":"
                     "{\"alert\":40000,\"initial\":30000,\"end\":20000,\"maintenance\":10000}}],"
                     "\"confidence_ppm\":2000,\"sale_discount_ppm\":20000,"
                     "\"depth\":[{\"usd_max\":20000,\"discount_ppm\":20000}],\"price_rules\":"
                     "{\"sources\":[\"a\"],\"quorum\":1,\"age_ms_max\":%d,\"band_ppm\":900000,"
                     "\"bad_mark_low_ppm\":0,\"bad_mark_high_ppm\":1500000}}", coin ? "," : "", name,
-                    is_perp(world, coin) ? "KIND_PERP" : "KIND_SPOT", LOT_DECIMALS,
-                    TICK_DECIMALS, coin % 2, coin % 2, MARK_AGE_MS_MAX);
+                    is_perp(world, coin) ? "KIND_PERP" : "KIND_SPOT", LOT_DECIMALS, TICK_DECIMALS, coin % 2, MARK_AGE_MS_MAX);
 }
 
-#define ALL_LOST "{\"alert\":1000000,\"initial\":1000000,\"end\":1000000,\"maintenance\":1000000}"
-
-/* What one issuer's failure takes, the custodian's of both takes too. */
 static json_t *parameter_set(struct world *world)
 {
     static char text[1 << 16];
@@ -320,10 +314,6 @@ static json_t *parameter_set(struct world *world)
     const bool is_braked = world->epoch % 2 == 1;
     int used = snprintf(text, sizeof(text),
                         "{\"epoch\":%llu,\"factors\":[{\"factor\":\"f0\"},{\"factor\":\"f1\"}],"
-                        "\"dependencies\":[{\"dependency\":\"issuer0\"},{\"dependency\":\"issuer1\"},"
-                        "{\"dependency\":\"custodian\"}],\"exposures\":["
-                        "{\"from\":\"issuer0\",\"to\":\"custodian\",\"loss\":" ALL_LOST "},"
-                        "{\"from\":\"issuer1\",\"to\":\"custodian\",\"loss\":" ALL_LOST "}],"
                         "\"sources\":[{\"source\":\"venue\",\"settlement\":\"SETTLEMENT_APPLIED\"}],"
                         "\"policies\":[{\"policy\":\"default\",\"order_valid_ms\":%lld,"
                         "\"order_overdue_ms\":%lld,\"revision_pause_ms\":%lld,"
