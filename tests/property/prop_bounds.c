@@ -22,7 +22,8 @@ static struct model_box box;
 static struct model_sheet sheet;
 static struct model_terms terms;
 static struct {
-    uint64_t portfolios, open, unbounded, straddling, certainly_below, climbed, growing;
+    uint64_t portfolios, open, unbounded, straddling, certainly_below, climbed, growing, doubtful,
+        kept;
 } met;
 
 #define fail_with(...) world_fail(&world, __VA_ARGS__)
@@ -237,6 +238,8 @@ static void check_portfolio(void)
     met.portfolios++;
     met.open += box.is_open;
     met.unbounded += box.is_unbounded;
+    for (uint32_t i = 0; i < box.leg_count; i++)
+        met.doubtful += box.legs[i].is_option && !box.legs[i].option.is_live;
     if (is_answered && range == MODEL_OUTSIDE)
         fail_with("answered out of range");
     if (!is_answered && range == MODEL_INSIDE)
@@ -275,12 +278,45 @@ static void level(void)
     mpz_clears(low, high, NULL);
 }
 
+/* Whether what is said of `feed` is about the portfolio: it holds it, or an option on it. */
+static bool hangs_on(uint32_t feed)
+{
+    for (uint32_t i = 0; i < world.portfolio.leg_count; i++) {
+        const uint32_t held = world.legs[i].instrument;
+        const struct pl_instrument *rules = &world.parameters.instruments[held];
+        if (held == feed ||
+            (rules->kind == PL_INSTRUMENT_OPTION && rules->option.underlying == feed))
+            return true;
+    }
+    return false;
+}
+
+/* One more feed goes bad: who does not hang on it is what he was. The mark is given back. */
+static void check_others(void)
+{
+    struct pl_verdict before, after;
+    const uint32_t feed = world.instruments[world_below(&world, world.instrument_count)];
+    struct pl_mark *mark = &world.marks[feed], good = *mark;
+    if (hangs_on(feed))
+        return;
+    pl_verdict_of(&world.market, &world.names, &world.portfolio, &before);
+    mark->status = world_chance(&world, 2) ? PL_MARK_STALE : PL_MARK_HALTED;
+    pl_market_update(&world.market, &world.parameters, world.marks, world.now_ms);
+    pl_verdict_of(&world.market, &world.names, &world.portfolio, &after);
+    if (memcmp(&before, &after, sizeof before) != 0)
+        fail_with("a bad mark of instrument %u, which is not held, changes the verdict", feed);
+    *mark = good;
+    pl_market_update(&world.market, &world.parameters, world.marks, world.now_ms);
+    met.kept++;
+}
+
 static void bounds_hold_whatever_is_open(void **state)
 {
     (void)state;
     uint64_t seed = test_random_start(20200312).state;
     uint64_t worlds = world_runs(24000) / MARKS_PER_WORLD / PORTFOLIOS_PER_MARKS;
     for (uint64_t w = 0; w < worlds; w++) {
+        world.options.has_options = w % 3 == 2;
         world.options.bad_marks = w % 4 == 3 ? 0 : (uint32_t)(1 + w % 8);
         world_begin(&world, seed + w);
         for (int m = 0; m < MARKS_PER_WORLD; m++) {
@@ -293,15 +329,19 @@ static void bounds_hold_whatever_is_open(void **state)
                     level();
                 if (world.portfolio.leg_count <= 60)
                     check_portfolio();
+                if (world_chance(&world, 4))
+                    check_others();
             }
         }
     }
     printf("portfolios=%" PRIu64 " open=%" PRIu64 " unbounded=%" PRIu64 " straddling=%" PRIu64
-           " certainly_below=%" PRIu64 " climbed=%" PRIu64 " growing=%" PRIu64 "\n",
+           " certainly_below=%" PRIu64 " climbed=%" PRIu64 " growing=%" PRIu64
+           " doubtful_options=%" PRIu64 " kept=%" PRIu64 "\n",
            met.portfolios, met.open, met.unbounded, met.straddling, met.certainly_below,
-           met.climbed, met.growing);
+           met.climbed, met.growing, met.doubtful, met.kept);
     assert_true(met.open > met.portfolios / 3 && met.straddling > met.portfolios / 50);
     assert_true(met.certainly_below > met.portfolios / 50 && met.climbed > 100);
+    assert_true(met.doubtful > met.portfolios / 50 && met.kept > 100);
 }
 
 int main(void)

@@ -44,7 +44,7 @@ static void weighted_debt(const struct model_sheet *from, mpz_t debt)
         const struct model_leg *leg = &from->box->legs[i];
         int64_t weight = PL_PPM + (leg->rules ? leg->rules->haircut_short.at[PL_TIER_MAINTENANCE]
                                               : 0);
-        mpz_mul(value, from->x[i], leg->lot);
+        model_value(leg, from->x[i], value);
         if (mpz_sgn(value) < 0 && weight > 0)
             mpz_submul_ui(debt, value, (unsigned long)weight);
     }

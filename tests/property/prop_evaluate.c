@@ -24,7 +24,8 @@ static struct model_terms terms[PL_TIER_COUNT];
 
 /* What the run met, so that a generator that went blind is noticed. */
 static struct {
-    uint64_t portfolios, outside, zero, one_short, healthy[PL_TIER_COUNT];
+    uint64_t portfolios, outside, zero, one_short, options, charged,
+        by_minimum, healthy[PL_TIER_COUNT];
 } met;
 
 #define fail_with(...) world_fail(&world, __VA_ARGS__)
@@ -44,9 +45,40 @@ static void check_end(uint32_t instrument, int64_t mantissa, int64_t lot_vu, int
                   instrument, lot_vu, ticks);
 }
 
+/* What is read off an option's grid, now and in each scenario. */
+static void check_option(uint32_t instrument)
+{
+    static struct model_option option;
+    const struct pl_quote *quote = &world.market.quotes[instrument];
+    const uint32_t slot = world.parameters.instruments[instrument].option_slot;
+    const struct pl_option_values *values = &world.market.options[slot];
+    const bool has_value = model_option_value(&world.market, instrument, &option);
+    const enum pl_mark_status status = !has_value       ? PL_MARK_HALTED
+                                       : option.is_live ? PL_MARK_LIVE
+                                                        : quote->status;
+    if (quote->status != status || (quote->ticks > 0) != has_value ||
+        (quote->status == PL_MARK_LIVE) != option.is_live)
+        fail_with("option %u: status %d ticks %" PRId64 ", has a value: %d", instrument,
+                  quote->status, quote->ticks, has_value);
+    if (quote->lot_vu != option.now[0] || quote->short_lot_vu != option.now[1] ||
+        quote->bad_low_lot_vu != 0 || quote->bad_high_lot_vu != option.bound ||
+        values->notional_lot_vu != option.notional || values->peak_lot_vu != option.peak)
+        fail_with("option %u: %" PRId64 " and %" PRId64 ", not %" PRId64 " and %" PRId64,
+                  instrument, quote->lot_vu, quote->short_lot_vu, option.now[0], option.now[1]);
+    for (uint32_t s = 0; has_value && s < world.parameters.scenario_count; s++)
+        if (values->low[1 + s] != option.then[0][s] || values->high[1 + s] != option.then[1][s])
+            fail_with("option %u scenario %u: %" PRId64 " and %" PRId64, instrument, s,
+                      values->low[1 + s], values->high[1 + s]);
+    met.options += has_value;
+}
+
 static void check_quote(uint32_t instrument)
 {
     const struct pl_instrument *rules = &world.parameters.instruments[instrument];
+    if (rules->kind == PL_INSTRUMENT_OPTION) {
+        check_option(instrument);
+        return;
+    }
     const struct pl_mark *mark = &world.marks[instrument];
     const struct pl_quote *quote = &world.market.quotes[instrument];
     int64_t ticks = 0, multiplier = 1;
@@ -167,19 +199,21 @@ static void check_terms(enum pl_tier tier)
 {
     static struct pl_term shown[PL_TERMS_MAX];
     uint32_t count = pl_explain(&world.market, &world.portfolio, tier, shown, PL_TERMS_MAX);
-    mpz_t by_kind[PL_TERM_HALT + 1], amount;
+    mpz_t by_kind[MODEL_KINDS], amount;
     mpz_init(amount);
-    for (int kind = 0; kind <= PL_TERM_HALT; kind++)
+    for (int kind = 0; kind < MODEL_KINDS; kind++)
         mpz_init(by_kind[kind]);
     if (count > PL_TERMS_MAX)
         fail_with("%u terms", count);
     for (uint32_t i = 0; i < count; i++) {
-        if ((unsigned)shown[i].kind > PL_TERM_HALT)
+        if ((unsigned)shown[i].kind >= MODEL_KINDS)
             fail_with("term of kind %d", shown[i].kind);
+        met.by_minimum += shown[i].kind == PL_TERM_SCENARIO &&
+                          shown[i].scenario == PL_SHORT_MINIMUM;
         model_set_i128(amount, shown[i].amount);
         mpz_add(by_kind[shown[i].kind], by_kind[shown[i].kind], amount);
     }
-    for (int kind = 0; kind <= PL_TERM_HALT; kind++) {
+    for (int kind = 0; kind < MODEL_KINDS; kind++) {
         if (mpz_cmp(by_kind[kind], terms[tier].by_kind[kind]) != 0)
             fail_with("tier %d: terms of kind %d sum to %s, not %s", tier, kind,
                       world_text(by_kind[kind]), world_text(terms[tier].by_kind[kind]));
@@ -212,7 +246,7 @@ static void check_verdict(bool is_inside)
         model_compare_i128(value, verdict.equity_vu.high) != 0)
         fail_with("equity %s, not %s", world_text_i128(verdict.equity_vu.low), world_text(value));
     for (uint32_t i = 0; i < box.leg_count; i++) {
-        mpz_mul(value, sheet.x[i], box.legs[i].lot);
+        model_value(&box.legs[i], sheet.x[i], value);
         mpz_abs(value, value);
         mpz_add(gross, gross, value);
     }
@@ -240,6 +274,7 @@ static void check_portfolio(void)
         met.healthy[t] += is_inside && excess >= 0;
         met.zero += is_inside && excess == 0 && world.portfolio.leg_count > 1;
         met.one_short += is_inside && excess == -1;
+        met.charged += mpz_sgn(terms[t].by_kind[PL_TERM_SCENARIO]) < 0;
     }
     met.portfolios++;
     met.outside += !is_inside;
@@ -249,11 +284,11 @@ static void check_portfolio(void)
         check_verdict(is_inside);
 }
 
-static void verdicts_are_those_of_the_model(void **state)
+static void check_worlds(uint64_t portfolios)
 {
-    (void)state;
     uint64_t seed = test_random_start(20210519).state;
-    uint64_t worlds = world_runs(200000) / MARKS_PER_WORLD / PORTFOLIOS_PER_MARKS;
+    uint64_t worlds = portfolios / MARKS_PER_WORLD / PORTFOLIOS_PER_MARKS;
+    memset(&met, 0, sizeof met);
     for (uint64_t w = 0; w < worlds; w++) {
         world_begin(&world, seed + w);
         for (int m = 0; m < MARKS_PER_WORLD; m++) {
@@ -267,14 +302,32 @@ static void verdicts_are_those_of_the_model(void **state)
         }
     }
     printf("portfolios=%" PRIu64 " outside=%" PRIu64 " zero=%" PRIu64 " one_short=%" PRIu64
-           " healthy=%" PRIu64 "/%" PRIu64 "/%" PRIu64 "/%" PRIu64 "\n",
-           met.portfolios, met.outside, met.zero, met.one_short, met.healthy[0], met.healthy[1],
-           met.healthy[2], met.healthy[3]);
-    assert_true(met.portfolios >= 200000);
+           " options=%" PRIu64 " charged=%" PRIu64 " by_minimum=%" PRIu64 " healthy=%" PRIu64
+           "/%" PRIu64 "/%" PRIu64 "/%" PRIu64 "\n",
+           met.portfolios, met.outside, met.zero, met.one_short, met.options, met.charged,
+           met.by_minimum, met.healthy[0], met.healthy[1], met.healthy[2], met.healthy[3]);
+    assert_true(met.portfolios >= portfolios);
     assert_true(met.outside > met.portfolios / 1000 && met.zero > met.portfolios / 100 &&
                 met.one_short > met.portfolios / 100);
     assert_true(met.healthy[PL_TIER_ALERT] > met.portfolios / 10 &&
                 met.healthy[PL_TIER_MAINTENANCE] < met.portfolios * 9 / 10);
+}
+
+static void verdicts_are_those_of_the_model(void **state)
+{
+    (void)state;
+    world.options.has_options = false;
+    check_worlds(world_runs(200000));
+}
+
+/* A long run has a million of these alone. */
+static void with_options_too(void **state)
+{
+    (void)state;
+    world.options.has_options = true;
+    check_worlds(world_runs(20000) > 20000 ? 1000000 : 20000);
+    assert_true(met.options > met.portfolios / 10 && met.charged > met.portfolios);
+    assert_true(met.by_minimum > met.portfolios / 50);
 }
 
 int main(void)
@@ -286,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quotes_follow_marks),
         cmocka_unit_test(verdicts_are_those_of_the_model),
+        cmocka_unit_test(with_options_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

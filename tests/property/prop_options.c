@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options against a naive model, in integers of any size, written from what plimsoll.h and RISK 1.4
- * say: the same excess; concave in holdings, stricter tiers never higher, a deposit of the
- * underlying never hurts; and bounds that hold whatever a bad mark turns out to be.
+ * Options on grids that follow from volatilities (prop_evaluate has grids of any kind, against the naive
+ * model): the excess is concave in holdings, stricter tiers are never higher, a deposit of the underlying
+ * never hurts; and bounds hold whatever a bad mark turns out to be.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <gmp.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -130,143 +129,6 @@ static void hold(void)
     cash_vu = between(-100000, 100000) * BUILD_USD;
 }
 
-/* ---- the naive model ------------------------------------------------------------------------ */
-
-static void node_price(const struct pl_grid *grid, uint32_t node, mpz_t price)
-{
-    const uint32_t cell = grid->first_cell + node, octave = cell >> grid->bits;
-    mpz_set_ui(price, (1u << grid->bits) + (cell & ((1u << grid->bits) - 1)));
-    mpz_mul_2exp(price, price, octave - grid->bits);
-}
-
-/* The exact line at `price`, rounded to the side that is asked for. */
-static void line_at(const struct pl_grid *grid, const int64_t *nodes, const mpz_t price, bool is_up,
-                    mpz_t value)
-{
-    mpz_t from, to, part;
-    mpz_inits(from, to, part, NULL);
-    uint32_t node = grid->node_count - 2;
-    for (node_price(grid, node, from); node > 0 && mpz_cmp(from, price) > 0;
-         node_price(grid, node, from))
-        node--;
-    node_price(grid, node + 1, to);
-    mpz_sub(part, to, price);
-    mpz_mul_si(value, part, nodes[node]);
-    mpz_sub(part, price, from);
-    mpz_mul_si(part, part, nodes[node + 1]);
-    mpz_add(value, value, part);
-    mpz_sub(to, to, from);
-    if (is_up)
-        mpz_cdiv_q(value, value, to);
-    else
-        mpz_fdiv_q(value, value, to);
-    if (mpz_sgn(value) < 0)
-        mpz_set_ui(value, 0);
-    mpz_clears(from, to, part, NULL);
-}
-
-/* What an option leg is worth in scenario `s`, or now (-1). */
-static void option_value(const struct build *of, const struct pl_leg *leg, int s, mpz_t value)
-{
-    const struct pl_parameters *set = &of->parameters;
-    const struct pl_option_grid *grid = of->marks[leg->instrument].grid;
-    const uint32_t underlying = set->instruments[leg->instrument].option.underlying;
-    const enum pl_layer layer = s < 0 ? PL_LAYER_MARK : set->scenarios[s].layer;
-    mpz_t price, low;
-    mpz_init_set_si(price, of->marks[underlying].mantissa);
-    mpz_init(low);
-    if (s >= 0) {
-        mpz_mul_si(price, price, PL_PPM + set->scenarios[s].move_ppm);
-        mpz_fdiv_q_ui(price, price, PL_PPM);
-    }
-    line_at(&grid->grid, grid->low[layer], price, false, low);
-    line_at(&grid->grid, grid->high[layer], price, true, value);
-    if (leg->lots >= 0 || mpz_cmp(value, low) < 0)
-        mpz_set(value, low);
-    mpz_mul_si(value, value, leg->lots);
-    mpz_clears(price, low, NULL);
-}
-
-static void add_group(const struct build *of, uint32_t underlying, enum pl_tier tier, mpz_t excess)
-{
-    const struct pl_parameters *set = &of->parameters;
-    mpz_t worst, gain, part, owed;
-    mpz_inits(worst, gain, part, owed, NULL);
-    for (int s = 0; s < (int)set->scenario_count; s++) {
-        mpz_set_ui(gain, 0);
-        for (uint32_t i = 0; i < LEGS; i++) {
-            const struct pl_instrument *row = &set->instruments[legs[i].instrument];
-            if (!row->has_scenarios || row->scenario_underlying != underlying)
-                continue;
-            if (row->kind != PL_INSTRUMENT_OPTION) {
-                mpz_set_si(part, legs[i].lots);
-                mpz_mul_si(part, part, of->marks[legs[i].instrument].mantissa);
-                mpz_mul_si(part, part, row->multiplier);
-                mpz_mul_si(part, part, set->scenarios[s].move_ppm);
-                mpz_add(gain, gain, part);
-                continue;
-            }
-            option_value(of, &legs[i], s, part);
-            mpz_addmul_ui(gain, part, PL_PPM);
-            option_value(of, &legs[i], -1, part);
-            mpz_submul_ui(gain, part, PL_PPM);
-        }
-        mpz_mul_si(gain, gain, -(int64_t)set->scenarios[s].weight.at[tier]);
-        if (mpz_cmp(gain, worst) > 0)
-            mpz_set(worst, gain);
-    }
-    mpz_cdiv_q_ui(worst, worst, PL_PPM);
-    for (uint32_t i = 0; i < LEGS; i++) {
-        const struct pl_instrument *row = &set->instruments[legs[i].instrument];
-        if (row->kind != PL_INSTRUMENT_OPTION || row->option.underlying != underlying ||
-            legs[i].lots >= 0)
-            continue;
-        mpz_set_si(part, -legs[i].lots);
-        mpz_mul_si(part, part, of->marks[underlying].mantissa);
-        for (uint32_t d = row->lot_decimals + set->instruments[underlying].tick_decimals; d < 12;
-             d++)
-            mpz_mul_ui(part, part, 10);
-        mpz_addmul_ui(owed, part, (unsigned long)set->short_minimum.at[tier]);
-    }
-    mpz_sub(excess, excess, mpz_cmp(owed, worst) > 0 ? owed : worst);
-    mpz_clears(worst, gain, part, owed, NULL);
-}
-
-static void naive(const struct build *of, enum pl_tier tier, mpz_t excess)
-{
-    const struct pl_parameters *set = &of->parameters;
-    mpz_t part;
-    mpz_init(part);
-    mpz_set_si(excess, (int64_t)(cash_vu / BUILD_USD));
-    for (int i = 0; i < 12; i++)
-        mpz_mul_ui(excess, excess, 10);
-    mpz_mul_ui(excess, excess, PL_PPM);
-    for (uint32_t i = 0; i < LEGS; i++) {
-        const struct pl_instrument *row = &set->instruments[legs[i].instrument];
-        int64_t weight = PL_PPM + (legs[i].lots < 0 ? row->haircut_short.at[tier]
-                                                    : -row->haircut_long.at[tier]);
-        if (row->kind == PL_INSTRUMENT_OPTION) {
-            option_value(of, &legs[i], -1, part);
-        } else {
-            mpz_set_si(part, legs[i].lots);
-            mpz_mul_si(part, part, of->marks[legs[i].instrument].mantissa);
-            mpz_mul_si(part, part, row->multiplier);
-        }
-        mpz_addmul_ui(excess, part, (unsigned long)weight);
-    }
-    add_group(of, eth, tier, excess);
-    add_group(of, perp, tier, excess);
-    mpz_clear(part);
-}
-
-static bool is_equal(const mpz_t number, pl_i128 value)
-{
-    char naive_text[128], text[PL_I128_TEXT_BYTES];
-    mpz_get_str(naive_text, 10, number);
-    pl_i128_print(value, text);
-    return strcmp(naive_text, text) == 0;
-}
-
 /* ---- laws ----------------------------------------------------------------------------------- */
 
 static pl_i128 excess_of(const struct build *of, enum pl_tier tier)
@@ -275,29 +137,6 @@ static pl_i128 excess_of(const struct build *of, enum pl_tier tier)
     pl_i128 excess = 0;
     assert_true(pl_evaluate(&of->market, &portfolio, tier, &excess));
     return excess;
-}
-
-static void same_as_naive(void **state)
-{
-    (void)state;
-    mpz_t excess;
-    mpz_init(excess);
-    for (int round = 0; round < ROUNDS / 10; round++) {
-        if (round % 8 == 0)
-            draw_set();
-        price_all();
-        hold();
-        for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
-            naive(&build, tier, excess);
-            if (!is_equal(excess, excess_of(&build, tier))) {
-                char text[PL_I128_TEXT_BYTES];
-                pl_i128_print(excess_of(&build, tier), text);
-                gmp_printf("naive %Zd\n", excess);
-                fail_msg("round %d tier %d: %s", round, tier, text);
-            }
-        }
-    }
-    mpz_clear(excess);
 }
 
 /* 2 A(q) >= A(q + d) + A(q - d), up to the charge's rounding, once a group. */
@@ -393,7 +232,6 @@ int main(void)
 {
     chance = test_random_start(1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_as_naive),
         cmocka_unit_test(concave_and_nested),
         cmocka_unit_test(bounds_hold),
     };

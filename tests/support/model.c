@@ -60,9 +60,9 @@ void model_box_init(struct model_box *box)
     for (uint32_t i = 0; i < PL_LEGS_MAX; i++) {
         struct model_leg *leg = &box->legs[i];
         mpz_inits(leg->x[0], leg->x[1], leg->lot, leg->fall, leg->rise, leg->charge[0],
-                  leg->charge[1], NULL);
+                  leg->charge[1], leg->short_lot, leg->least_lots, NULL);
     }
-    mpz_inits(box->cash[0], box->cash[1], NULL);
+    mpz_inits(box->cash[0], box->cash[1], box->peak, NULL);
 }
 
 void model_box_deinit(struct model_box *box)
@@ -70,9 +70,9 @@ void model_box_deinit(struct model_box *box)
     for (uint32_t i = 0; i < PL_LEGS_MAX; i++) {
         struct model_leg *leg = &box->legs[i];
         mpz_clears(leg->x[0], leg->x[1], leg->lot, leg->fall, leg->rise, leg->charge[0],
-                   leg->charge[1], NULL);
+                   leg->charge[1], leg->short_lot, leg->least_lots, NULL);
     }
-    mpz_clears(box->cash[0], box->cash[1], NULL);
+    mpz_clears(box->cash[0], box->cash[1], box->peak, NULL);
 }
 
 /* unc at position x. */
@@ -168,9 +168,29 @@ static void fill_badly_priced(struct model_leg *leg, const struct pl_leg *given,
     mpz_clears(zero, least, greatest, NULL);
 }
 
+/* Between 0 and its bound whichever side: what it was says nothing. */
+static void fill_option(struct model_box *box, struct model_leg *leg, const struct pl_leg *given,
+                        const struct pl_market *market)
+{
+    struct pl_quote bad = {.status = PL_MARK_STALE};
+    leg->is_option = true;
+    if (model_option_value(market, given->instrument, &leg->option)) {
+        bad.ticks = 1;
+        bad.bad_high_lot_vu = leg->option.bound;
+    }
+    mpz_set_ui(leg->fall, 0);
+    mpz_set_ui(leg->rise, 0);
+    if (!leg->option.is_live)
+        fill_badly_priced(leg, given, &bad);
+    mpz_set_ui(leg->short_lot, 1);
+    model_option_leg(box, leg, given);
+}
+
 void model_box_fill(struct model_box *box, const struct pl_market *market,
                     const struct pl_portfolio *portfolio)
 {
+    box->set = market->parameters;
+    mpz_set_ui(box->peak, 0);
     box->leg_count = portfolio->leg_count;
     box->is_unbounded = false;
     model_set_i128(box->cash[0], portfolio->cash_vu);
@@ -184,10 +204,19 @@ void model_box_fill(struct model_box *box, const struct pl_market *market,
         (void)model_halt(market, given->instrument, leg->halt);
         mpz_set_ui(leg->charge[0], 0);
         mpz_set_ui(leg->charge[1], 0);
-        bool is_listed = leg->rules->is_listed && !given->is_unlisted_amount;
-        bool is_live = quote->status == PL_MARK_LIVE;
+        bool is_listed = leg->rules->is_listed && !given->is_unlisted_amount &&
+                         leg->rules->kind != PL_INSTRUMENT_VOLATILITY;
+        bool is_option = is_listed && leg->rules->kind == PL_INSTRUMENT_OPTION;
+        leg->group = is_listed && leg->rules->has_scenarios ? leg->rules->scenario_underlying
+                                                            : UINT32_MAX;
+        leg->is_option = false;
+        if (is_option)
+            fill_option(box, leg, given, market);
+        bool is_live = is_option ? leg->option.is_live : quote->status == PL_MARK_LIVE;
         if (!is_listed)
             fill_unlisted(leg, given);
+        else if (is_option)
+            ;
         else if (is_live)
             fill_priced(leg, given, quote);
         else
@@ -227,6 +256,8 @@ bool model_halt(const struct pl_market *market, uint32_t instrument, int64_t hal
     others += worst + rules->confidence_ppm;
     if (rules->bracket_count > 0)
         others += rules->brackets[rules->bracket_count - 1].rate.at[PL_TIER_ALERT];
+    if (rules->has_scenarios)
+        others += model_scenario_load(market->parameters, PL_TIER_ALERT);
     mpz_t part;
     mpz_init(part);
     for (int t = 0; t < PL_TIER_COUNT; t++) {
@@ -269,6 +300,7 @@ void model_sheet_deinit(struct model_sheet *sheet)
 void model_sheet_corner(struct model_sheet *sheet, const struct model_box *box, uint64_t mask)
 {
     sheet->box = box;
+    sheet->choice = mask;
     for (uint32_t i = 0; i < box->leg_count; i++)
         mpz_set(sheet->x[i], box->legs[i].x[mask >> (i % 63) & 1]);
     mpz_set(sheet->cash, box->cash[mask >> 63]);
@@ -287,14 +319,14 @@ void model_sheet_place(struct model_sheet *sheet, uint32_t leg, uint32_t part)
 
 void model_terms_init(struct model_terms *terms)
 {
-    for (int kind = 0; kind <= PL_TERM_HALT; kind++)
+    for (int kind = 0; kind < MODEL_KINDS; kind++)
         mpz_init(terms->by_kind[kind]);
     mpz_init(terms->excess);
 }
 
 void model_terms_deinit(struct model_terms *terms)
 {
-    for (int kind = 0; kind <= PL_TERM_HALT; kind++)
+    for (int kind = 0; kind < MODEL_KINDS; kind++)
         mpz_clear(terms->by_kind[kind]);
     mpz_clear(terms->excess);
 }
@@ -306,6 +338,11 @@ static void add_product(mpz_t number, int64_t coefficient, const mpz_t factor)
         mpz_addmul_ui(number, factor, (unsigned long)coefficient);
     else
         mpz_submul_ui(number, factor, -(unsigned long)coefficient);
+}
+
+void model_value(const struct model_leg *leg, const mpz_t x, mpz_t value)
+{
+    mpz_mul(value, x, leg->is_option && mpz_sgn(x) < 0 ? leg->short_lot : leg->lot);
 }
 
 /* side(n) = haircut_long n for n >= 0, haircut_short (-n) below. */
@@ -363,7 +400,7 @@ static void evaluate_leg(const struct model_leg *leg, enum pl_tier tier, const m
 {
     mpz_t n, charge;
     mpz_inits(n, charge, NULL);
-    mpz_mul(n, x, leg->lot);
+    model_value(leg, x, n);
     add_product(terms->by_kind[PL_TERM_VALUE], PL_PPM, n);
     if (leg->rules) {
         side(leg->rules, tier, n, charge);
@@ -396,7 +433,7 @@ static void factor_sum(const struct model_sheet *sheet, enum pl_tier tier, uint3
         for (uint32_t l = 0; leg->rules && l < leg->rules->load_count; l++) {
             if (leg->rules->loads[l].factor != factor)
                 continue;
-            mpz_mul(n, sheet->x[i], leg->lot);
+            model_value(leg, sheet->x[i], n);
             add_product(sum, leg->rules->loads[l].load.at[tier], n);
         }
     }
@@ -415,7 +452,7 @@ static void dependency_sum(const struct model_sheet *sheet, enum pl_tier tier, u
         for (uint32_t l = 0; leg->rules && l < leg->rules->loss_count; l++) {
             if (leg->rules->losses[l].dependency != dependency || mpz_sgn(sheet->x[i]) <= 0)
                 continue;
-            mpz_mul(n, sheet->x[i], leg->lot);
+            model_value(leg, sheet->x[i], n);
             add_product(sum, leg->rules->losses[l].loss.at[tier], n);
         }
     }
@@ -445,7 +482,7 @@ void model_evaluate(const struct model_sheet *sheet, enum pl_tier tier, struct m
 {
     mpz_t sum, worst;
     mpz_inits(sum, worst, NULL);
-    for (int kind = 0; kind <= PL_TERM_HALT; kind++)
+    for (int kind = 0; kind < MODEL_KINDS; kind++)
         mpz_set_ui(terms->by_kind[kind], 0);
     add_product(terms->by_kind[PL_TERM_VALUE], PL_PPM, sheet->cash);
     for (uint32_t i = 0; i < sheet->box->leg_count; i++)
@@ -467,8 +504,10 @@ void model_evaluate(const struct model_sheet *sheet, enum pl_tier tier, struct m
             mpz_set(worst, sum);
     }
     mpz_neg(terms->by_kind[PL_TERM_DEPENDENCY], worst);
+    model_scenario_charge(sheet, tier, sum);
+    mpz_neg(terms->by_kind[PL_TERM_SCENARIO], sum);
     mpz_set_ui(terms->excess, 0);
-    for (int kind = 0; kind <= PL_TERM_HALT; kind++)
+    for (int kind = 0; kind < MODEL_KINDS; kind++)
         mpz_add(terms->excess, terms->excess, terms->by_kind[kind]);
     mpz_clears(sum, worst, NULL);
 }
@@ -479,7 +518,7 @@ void model_equity(const struct model_sheet *sheet, mpz_t equity)
     mpz_init(n);
     mpz_set(equity, sheet->cash);
     for (uint32_t i = 0; i < sheet->box->leg_count; i++) {
-        mpz_mul(n, sheet->x[i], sheet->box->legs[i].lot);
+        model_value(&sheet->box->legs[i], sheet->x[i], n);
         mpz_add(equity, equity, n);
     }
     mpz_clear(n);
@@ -497,7 +536,7 @@ static void gross_at(const struct model_sheet *sheet, mpz_t gross)
     mpz_init(n);
     mpz_set_ui(gross, 0);
     for (uint32_t i = 0; i < sheet->box->leg_count; i++) {
-        mpz_mul(n, sheet->x[i], sheet->box->legs[i].lot);
+        model_value(&sheet->box->legs[i], sheet->x[i], n);
         mpz_abs(n, n);
         if (mpz_sizeinbase(n, 10) <= 50)
             mpz_add(gross, gross, n);
@@ -511,7 +550,8 @@ bool model_is_in_range(const struct model_sheet *sheet)
     mpz_init(gross);
     gross_at(sheet, gross);
     bool is_inside = !is_beyond(gross, PL_VALUE_VU_MAX) &&
-                     !is_beyond(sheet->cash, PL_VALUE_VU_MAX * 4);
+                     !is_beyond(sheet->cash, PL_VALUE_VU_MAX * 4) &&
+                     !is_beyond(sheet->box->peak, PL_VALUE_VU_MAX * 8);
     mpz_clear(gross);
     return is_inside;
 }
@@ -546,7 +586,7 @@ enum model_range model_box_range(const struct model_box *box)
     for (uint32_t i = 0; i < box->leg_count; i++) {
         const struct model_leg *leg = &box->legs[i];
         for (int end = 0; end < 2; end++) {
-            mpz_mul(n[end], leg->x[end], leg->lot);
+            model_value(leg, leg->x[end], n[end]);
             if (mpz_sizeinbase(n[end], 10) > 50)
                 mpz_set_ui(n[end], 0);
         }
@@ -575,6 +615,7 @@ void model_box_minimum(const struct model_box *box, enum pl_tier tier, mpz_t lea
         for (uint32_t i = 0; i < open_count; i++)
             mask |= (uint64_t)(choice >> i & 1) << open[i];
         model_sheet_corner(&sheet, box, mask);
+        sheet.choice = 0;
         model_evaluate(&sheet, tier, &terms);
         if (choice == 0 || mpz_cmp(terms.excess, least) < 0)
             mpz_set(least, terms.excess);
@@ -620,6 +661,7 @@ void model_box_climb(const struct model_box *box, enum pl_tier tier, struct mode
     struct model_terms terms;
     model_terms_init(&terms);
     mpz_set(sheet->cash, box->cash[1]);
+    sheet->choice = UINT64_MAX;
     for (int round = 0; round < 2; round++)
         for (uint32_t i = 0; i < box->leg_count; i++)
             if (mpz_cmp(box->legs[i].x[0], box->legs[i].x[1]) != 0)
@@ -647,8 +689,8 @@ static void leg_bounds(const struct model_leg *leg, enum pl_tier tier, mpz_t low
 {
     mpz_t n[2], at[2], least, greatest;
     mpz_inits(n[0], n[1], at[0], at[1], least, greatest, NULL);
-    mpz_mul(n[0], leg->x[0], leg->lot);
-    mpz_mul(n[1], leg->x[1], leg->lot);
+    model_value(leg, leg->x[0], n[0]);
+    model_value(leg, leg->x[1], n[1]);
     add_product(low, PL_PPM, n[0]);
     add_product(high, PL_PPM, n[1]);
     if (leg->rules) {
@@ -692,7 +734,7 @@ static void factor_bounds(const struct model_box *box, enum pl_tier tier, uint32
                 continue;
             int32_t load = leg->rules->loads[l].load.at[tier];
             for (int end = 0; end < 2; end++) {
-                mpz_mul(n[end], leg->x[end], leg->lot);
+                model_value(leg, leg->x[end], n[end]);
                 add_product(sum[load >= 0 ? end : 1 - end], load, n[end]);
             }
         }
@@ -733,6 +775,9 @@ void model_box_bounds(const struct model_box *box, enum pl_tier tier, mpz_t low,
     }
     mpz_sub(low, low, worst[1]);
     mpz_sub(high, high, worst[0]);
+    model_scenario_range(box, tier, worst);
+    mpz_sub(low, low, worst[1]);
+    mpz_sub(high, high, worst[0]);
     model_sheet_deinit(&sheet);
     mpz_clears(sum[0], sum[1], size, worst[0], worst[1], NULL);
 }
@@ -744,7 +789,7 @@ bool model_box_grows(const struct model_box *box, enum pl_tier tier)
         if (mpz_cmp(leg->x[0], leg->x[1]) == 0 || !leg->rules)
             continue;
         bool has_interval = mpz_sgn(leg->fall) != 0 || mpz_sgn(leg->rise) != 0;
-        if (leg->rules->kind != PL_INSTRUMENT_SPOT || (has_interval && charges_confidence(tier)))
+        if ((leg->rules->kind != PL_INSTRUMENT_SPOT && !leg->is_option) || (has_interval && charges_confidence(tier)))
             return false;
     }
     return true;

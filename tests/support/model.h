@@ -16,7 +16,7 @@
 
 #include "lib/plimsoll.h"
 
-enum { MODEL_TEXT_BYTES = 256 };
+enum { MODEL_TEXT_BYTES = 256, MODEL_KINDS = PL_TERM_SCENARIO + 1 };
 
 /* ==== numbers ================================================================================ */
 
@@ -29,6 +29,19 @@ pl_i128 model_get_i128(const mpz_t number);
 /* ==== what is known and what is open ========================================================= */
 
 /*
+ * What one lot of an option is worth, low and high: now, and in each scenario. While it is in doubt it is
+ * worth between 0 and `bound`, and no more can be said of a scenario than that what it is worth there is
+ * between 0 and the bound, moved as far up as the underlying is.
+ */
+struct model_option {
+    bool is_live;
+    int64_t now[2], then[2][PL_OPTION_SCENARIOS_MAX];
+    int64_t bound;
+    int64_t notional; /* underlying value; in doubt the most that it may be */
+    int64_t peak;     /* the largest of now, then and notional              */
+};
+
+/*
  * One leg: position x anywhere in [x[0], x[1]], worth n = x * lot and charged unc = x * fall (long)
  * or |x| * rise (short). A leg with a price is counted in lots. One with a bad price is counted in
  * VU (lot = 1, fall = rise = 0), and "no bound" is 10^60 VU, far beyond everything real.
@@ -37,13 +50,20 @@ struct model_leg {
     const struct pl_instrument *rules; /* NULL: unlisted, worth its value and charged nothing */
     int64_t halt[PL_TIER_COUNT];       /* ppm of what is owned, for a halted chain or bridge   */
     mpz_t x[2], lot, fall, rise;
+    mpz_t short_lot;                   /* where x is below 0: lot, but of an option            */
     mpz_t charge[2]; /* least and greatest unc that any reading of it allows */
+    uint32_t group;                    /* scenario_underlying; UINT32_MAX: none                */
+    bool is_option;
+    struct model_option option;
+    mpz_t least_lots;                  /* of an option                                         */
 };
 
 struct model_box {
+    const struct pl_parameters *set;
     uint32_t leg_count;
     struct model_leg legs[PL_LEGS_MAX];
     mpz_t cash[2];
+    mpz_t peak;        /* gross value of the options at their highest in any scenario */
     bool is_open;      /* some leg or the cash is not certain */
     bool is_unbounded; /* some leg has no bound */
 };
@@ -52,6 +72,7 @@ struct model_box {
 struct model_sheet {
     const struct model_box *box;
     mpz_t x[PL_LEGS_MAX], cash;
+    uint64_t choice; /* what options in doubt are worth in scenarios: 0 the least, ~0 the most */
 };
 
 void model_box_init(struct model_box *box);
@@ -62,7 +83,9 @@ void model_box_fill(struct model_box *box, const struct pl_market *market,
 
 void model_sheet_init(struct model_sheet *sheet);
 void model_sheet_deinit(struct model_sheet *sheet);
-/* The corner of the box that `mask` names: bit i set takes leg i (bit 63: the cash) at its top. */
+/* The corner of the box that `mask` names: bit i set takes leg i (bit 63: the cash) at its top. What
+ * options in doubt are worth in scenarios is some function of the mask, the least for 0 and the most for
+ * all bits. */
 void model_sheet_corner(struct model_sheet *sheet, const struct model_box *box, uint64_t mask);
 /* Moves one leg to lower + (upper - lower) * part / 2^32 of its interval. */
 void model_sheet_place(struct model_sheet *sheet, uint32_t leg, uint32_t part);
@@ -71,7 +94,7 @@ void model_sheet_place(struct model_sheet *sheet, uint32_t leg, uint32_t part);
 
 /* Contributions to the excess in VU * ppm: what costs margin is negative. */
 struct model_terms {
-    mpz_t by_kind[PL_TERM_HALT + 1]; /* by enum pl_term_kind */
+    mpz_t by_kind[MODEL_KINDS]; /* by enum pl_term_kind */
     mpz_t excess;                          /* their sum */
 };
 
@@ -79,6 +102,8 @@ void model_terms_init(struct model_terms *terms);
 void model_terms_deinit(struct model_terms *terms);
 void model_evaluate(const struct model_sheet *sheet, enum pl_tier tier, struct model_terms *terms);
 
+/* What a leg is worth at x. */
+void model_value(const struct model_leg *leg, const mpz_t x, mpz_t value);
 /* Gross value and cash are within the exact range. */
 bool model_is_in_range(const struct model_sheet *sheet);
 /* The same for both ends of a box; in between, the library may add up the larger ends of legs. */
@@ -100,6 +125,20 @@ void model_box_bounds(const struct model_box *box, enum pl_tier tier, mpz_t low,
  * bottom and at the top of the box. */
 bool model_box_grows(const struct model_box *box, enum pl_tier tier);
 void model_box_equity(const struct model_box *box, mpz_t low, mpz_t high);
+
+/* ==== options ================================================================================ */
+
+/* Whose marks have the grids, from now on; borrowed. NULL: there are no options. */
+void model_options_follow(const struct pl_mark *marks);
+/* False: it has no value. */
+bool model_option_value(const struct pl_market *market, uint32_t index, struct model_option *option);
+/* Fills in what is of an option; leg->option is set. */
+void model_option_leg(struct model_box *box, struct model_leg *leg, const struct pl_leg *given);
+/* What all groups together ask for at a sheet, and between which two numbers that lies over a box. */
+void model_scenario_charge(const struct model_sheet *sheet, enum pl_tier tier, mpz_t charge);
+void model_scenario_range(const struct model_box *box, enum pl_tier tier, mpz_t charge[2]);
+/* The most that a scenario takes of a leg's value, ppm, rounded up. */
+int64_t model_scenario_load(const struct pl_parameters *set, enum pl_tier tier);
 
 /* ==== halts ================================================================================== */
 

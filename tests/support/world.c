@@ -52,7 +52,7 @@ int64_t world_magnitude(struct world *world, unsigned bits)
 /* ==== parameters ============================================================================= */
 
 /* Falls from `top` at the alert tier to maintenance, never below 0. */
-static struct pl_tier_ppm nested_ppm(struct world *world, int64_t top)
+struct pl_tier_ppm world_nested(struct world *world, int64_t top)
 {
     struct pl_tier_ppm ppm;
     int64_t value = top;
@@ -112,7 +112,7 @@ static void fill_brackets(struct world *world, struct pl_instrument *rules, int6
         rules->bracket_count = 0;
         return;
     }
-    struct pl_tier_ppm top = nested_ppm(world, take_share(world, budget));
+    struct pl_tier_ppm top = world_nested(world, take_share(world, budget));
     rules->bracket_count = 1 + (uint32_t)world_below(world, PL_BRACKETS_MAX);
     int64_t threshold = 0, part = 0;
     bool is_small = world_chance(world, 2);
@@ -137,11 +137,11 @@ static void fill_losses(struct world *world, struct pl_instrument *rules, int64_
     int64_t top = rules->loss_count ? take_share(world, budget) : 0;
     for (uint32_t l = 0; l < rules->loss_count; l++) {
         rules->losses[l].dependency = (first + l) % count;
-        rules->losses[l].loss = nested_ppm(world, world_between(world, top / 4, top));
+        rules->losses[l].loss = world_nested(world, world_between(world, top / 4, top));
     }
 }
 
-static void fill_price_rules(struct world *world, struct pl_price_rules *rules)
+void world_fill_price_rules(struct world *world, struct pl_price_rules *rules)
 {
     rules->source_count = 1;
     rules->quorum = 1;
@@ -177,7 +177,7 @@ static int32_t draw_discount(struct world *world)
     return (int32_t)world_between(world, 0, world_chance(world, 8) ? 999999 : 50000);
 }
 
-static struct pl_id named(struct world *world, const char *prefix, uint32_t number)
+struct pl_id world_named(struct world *world, const char *prefix, uint32_t number)
 {
     char text[32];
     snprintf(text, sizeof text, "%s%04x%u", prefix, (unsigned)world_below(world, 1 << 16), number);
@@ -234,11 +234,11 @@ static void fill_instrument(struct world *world, struct pl_instrument *rules,
         budget = PL_PPM;
     if (rules->kind != PL_INSTRUMENT_SPOT && world_chance(world, 10))
         budget = short_top = 2 * PL_PPM;
-    rules->haircut_short = nested_ppm(world, short_top);
+    rules->haircut_short = world_nested(world, short_top);
     for (uint64_t turn = world_below(world, 5), i = 0; i < 5; i++) {
         switch ((turn + i) % 5) {
         case 0:
-            rules->haircut_long = nested_ppm(world, take_share(world, &budget));
+            rules->haircut_long = world_nested(world, take_share(world, &budget));
             break;
         case 1:
             fill_loads(world, rules, &budget, growth);
@@ -257,7 +257,7 @@ static void fill_instrument(struct world *world, struct pl_instrument *rules,
     rules->sale_discount_ppm = draw_discount(world);
     if (world->options.venues > 0)
         fill_venue(world, rules);
-    fill_price_rules(world, &rules->price_rules);
+    world_fill_price_rules(world, &rules->price_rules);
     if (world_chance(world, 2))
         rules->chain = plainly_named("c", world_below(world, 2));
     if (rules->chain.size_bytes > 0 && world_chance(world, 2))
@@ -273,12 +273,12 @@ static void fill_dust(struct world *world, struct pl_instrument *rules)
     rules->tick_decimals = 6;
     for (int t = 0; t < PL_TIER_COUNT; t++)
         rules->haircut_long.at[t] = 1;
-    fill_price_rules(world, &rules->price_rules);
+    world_fill_price_rules(world, &rules->price_rules);
 }
 
-static uint32_t intern(struct world *world, const char *prefix, uint32_t number)
+uint32_t world_intern(struct world *world, const char *prefix, uint32_t number)
 {
-    struct pl_id id = named(world, prefix, number);
+    struct pl_id id = world_named(world, prefix, number);
     uint32_t index = 0;
     enum pl_err err = pl_names_intern(&world->names, &id, &index);
     pl_assert(!err && index < PL_INSTRUMENTS_MAX);
@@ -335,31 +335,32 @@ void world_fill_parameters(struct world *world, uint64_t seed)
     set->edge_count = 0;
     int32_t growth[PL_FACTORS_MAX][PL_TIER_COUNT];
     for (uint32_t i = 0; i < set->factor_count; i++) {
-        set->factors[i] = named(world, "f", i);
+        set->factors[i] = world_named(world, "f", i);
         fill_growth(world, growth[i]);
     }
     for (uint32_t i = 0; i < set->dependency_count; i++)
-        set->dependencies[i] = named(world, "d", i);
+        set->dependencies[i] = world_named(world, "d", i);
     memset(set->sources, 0, sizeof set->sources[0]);
-    set->sources[0].id = named(world, "s", 0);
+    set->sources[0].id = world_named(world, "s", 0);
 
     uint32_t usual = world_chance(world, 20) ? WORLD_INSTRUMENTS_MAX : 12;
     if (world->options.instrument_count_max)
         usual = world->options.instrument_count_max;
     world->instrument_count = 1 + (uint32_t)world_below(world, usual);
     for (uint32_t i = 0; i < WORLD_UNLISTED; i++)
-        world->unlisted[i] = intern(world, "u", i);
+        world->unlisted[i] = world_intern(world, "u", i);
     for (uint32_t i = 0; i < world->instrument_count; i++) {
-        world->instruments[i] = intern(world, "i", i);
+        world->instruments[i] = world_intern(world, "i", i);
         struct pl_instrument *rules = &set->instruments[world->instruments[i]];
         fill_instrument(world, rules, growth);
-        rules->price_rules.sources[0] = named(world, "p", i);
+        rules->price_rules.sources[0] = world_named(world, "p", i);
         world->is_never_priced[i] = world->options.bad_marks && world_chance(world, 16);
     }
-    world->dust = intern(world, "z", 0);
+    world->dust = world_intern(world, "z", 0);
     fill_dust(world, &set->instruments[world->dust]);
-    set->instruments[world->dust].price_rules.sources[0] = named(world, "p", 99);
-    set->instrument_count = world->instrument_count + 1;
+    set->instruments[world->dust].price_rules.sources[0] = world_named(world, "p", 99);
+    world_fill_options(world);
+    set->instrument_count = world->instrument_count + 1 + (set->scenario_count > 0);
     fill_policy(world);
 }
 
@@ -397,7 +398,7 @@ void world_expose(struct world *world)
             struct pl_edge *edge = add_exposure(world, UINT32_MAX,
                                                     is_down ? count - 1 - to : to);
             edge->from = is_down ? count - 1 - from : from;
-            edge->loss = nested_ppm(world, world_chance(world, 3) ? PL_PPM
+            edge->loss = world_nested(world, world_chance(world, 3) ? PL_PPM
                                                                    : world_between(world, 0, PL_PPM));
         }
     }
@@ -534,7 +535,9 @@ void world_mark(struct world *world)
         struct pl_mark *mark = &world->marks[index];
         if (index != world->dust && world->is_never_priced[i])
             continue;
-        if (index == world->dust) {
+        if (rules->kind == PL_INSTRUMENT_OPTION) {
+            world_mark_option(world, index, mark);
+        } else if (index == world->dust) {
             mark->status = PL_MARK_LIVE;
             mark->mantissa = mark->low_mantissa = mark->high_mantissa = 1;
             mark->exponent = -6;
@@ -547,6 +550,7 @@ void world_mark(struct world *world)
         mark->event_time_ms = world->now_ms -
                               (world_chance(world, 2) ? rules->price_rules.age_ms_max : 0);
     }
+    model_options_follow(world->marks);
     pl_market_update(&world->market, &world->parameters, world->marks, world->now_ms);
     if (!world->options.bad_marks)
         return;
@@ -599,6 +603,12 @@ static pl_i128 edge_of(struct world *world, uint32_t instrument)
     return (pl_i128)rules->brackets[b].threshold_usd * 1000000000000;
 }
 
+/* A grid may say nothing that is a value. */
+static bool has_value(const struct world *world, uint32_t instrument)
+{
+    return world->market.quotes[instrument].status == PL_MARK_LIVE;
+}
+
 static void hold_legs(struct world *world, uint32_t count)
 {
     static const char *const SHAPES[] = {"mixed", "hedged", "equal", "edges", "specks"};
@@ -608,6 +618,8 @@ static void hold_legs(struct world *world, uint32_t count)
     uint32_t first = (uint32_t)world_below(world, world->instrument_count);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t instrument = world->instruments[(first + i) % world->instrument_count];
+        if (!world->options.bad_marks && !has_value(world, instrument))
+            continue;
         pl_i128 worth = draw_worth(world);
         if (shape == 1)
             worth = i % 2 ? -last : common / world_between(world, 1, 4);
@@ -641,6 +653,8 @@ static void hold_the_limit(struct world *world)
     pl_i128 room = PL_VALUE_VU_MAX;
     for (uint32_t i = 0; i < world->instrument_count && i < 4; i++) {
         uint32_t instrument = world->instruments[i];
+        if (!has_value(world, instrument))
+            continue;
         int64_t lots = lots_worth(world, instrument, room);
         if (i == 0 && world_chance(world, 2))
             lots /= 2;

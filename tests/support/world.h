@@ -9,7 +9,7 @@
 #include "tests/support/model.h"
 #include "tests/support/random.h"
 
-enum { WORLD_INSTRUMENTS_MAX = 64, WORLD_UNLISTED = 3, WORLD_HALTS_MAX = 4 };
+enum { WORLD_INSTRUMENTS_MAX = 64, WORLD_UNLISTED = 3, WORLD_HALTS_MAX = 4, WORLD_OPTIONS_MAX = 5 };
 
 /* What a test wants to do without. */
 struct world_options {
@@ -18,6 +18,7 @@ struct world_options {
     bool no_discount;              /* sales are free of cost */
     bool all_sellable;             /* the liquidity order names every instrument */
     bool coarse;                   /* few lots per leg: small enough to try every sale */
+    bool has_options;              /* options, and scenarios for what moves with their underlyings */
     uint32_t bad_marks;            /* of 16: instruments whose mark is not LIVE */
     uint32_t instrument_count_max; /* 0: the usual number */
 };
@@ -29,6 +30,8 @@ struct world {
     struct pl_names names;
     struct pl_parameters parameters;
     struct pl_mark marks[PL_INSTRUMENTS_MAX];
+    struct pl_option_grid grids[WORLD_OPTIONS_MAX]; /* of the options, in turn */
+    uint32_t option_count;
     struct pl_market market;
     struct pl_chain_halt halts[WORLD_HALTS_MAX];
     int64_t now_ms;
@@ -56,6 +59,17 @@ int64_t world_magnitude(struct world *world, unsigned bits);
 
 /* A new valid parameter set, without any mark yet. */
 void world_begin(struct world *world, uint64_t seed);
+/* Falls from `top` at the alert tier to maintenance, never below 0. */
+struct pl_tier_ppm world_nested(struct world *world, int64_t top);
+struct pl_id world_named(struct world *world, const char *prefix, uint32_t number);
+/* A new name and its number. */
+uint32_t world_intern(struct world *world, const char *prefix, uint32_t number);
+void world_fill_price_rules(struct world *world, struct pl_price_rules *rules);
+/* Adds a volatility, options, scenarios; nothing unless they are wanted (world_options.c). */
+void world_fill_options(struct world *world);
+/* A new grid for an option, around its underlying's mark. */
+void world_mark_option(struct world *world, uint32_t index, struct pl_mark *mark);
+
 /* Fills the set without finishing it; returns what makes it valid to its author. */
 void world_fill_parameters(struct world *world, uint64_t seed);
 /* Gives the filled set a random graph of exposures, or none; it stays valid. */
