@@ -921,8 +921,8 @@ struct pl_sale {
  * what they give up (cheapest.c); then it is trimmed likewise. Where that finds no sale the liquidity order
  * is gone through. Whatever the objective, cost_bound_vu says what any sale that reaches must cost
  * (certificate.c): a proof by weak duality, good to about one lot where legs are independent. It is over
- * what may be sold at once, slices and all, and 0 where inputs are in doubt, an option is held or more legs
- * may be sold than fit.
+ * what may be sold at once, slices and all, and 0 where inputs are in doubt or more legs may be sold than
+ * fit.
  */
 void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
                   const struct pl_portfolio *portfolio, struct pl_sale *sale);

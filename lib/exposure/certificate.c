@@ -11,8 +11,10 @@
  *   conc_i(v)     >=  r_i v - (r_i T - conc_i(T)) for any rate r_i up to the top one, with T the threshold
  *                                                 from which on more than r_i is charged
  *   max_d L_d, 0  >=  sum_d w_d L_d               for any w >= 0 with sum <= 1
+ *   SR_g          >=  sum_s -v_s k_s gain_s + v_m minimum owed    likewise for any v, of each group
  *
- * With some choice of t, r and w the excess after a sale y is at most a linear form l(y) - 10^6 C(y), for
+ * An option's value and gains are linear in its lots on the side of 0 where the leg is, and no sale crosses
+ * that. With some choice of t, r, w and v the excess after a sale y is at most a linear form l(y) - 10^6 C(y), for
  * every y. A sale that reaches therefore has l(y) >= 10^6 C(y) >= 0, and by weak duality its cost is, for
  * any price mu >= 0 of excess, at least
  *
@@ -20,7 +22,7 @@
  *
  * which falls apart into legs. Whatever t, r, w and mu are, the bound is valid; the search below only
  * makes it good. Terms that this file does not know would only lower the excess further, as long as they are
- * requirements: another kind of value has to be told of here, and until then `is_linear` refuses.
+ * requirements: another kind of value has to be told of here, and until then `is_known` refuses.
  *
  * Numbers: slopes are kept per whole leg in VU * ppm, rounded up, which only weakens the bound; below 2^107
  * (a health of at most 8 makes a debt so many times as heavy).
@@ -30,14 +32,23 @@
 #include "lib/exposure/plan.h"
 
 enum { HEALTH_PPM_MAX = 8 * PL_PPM, MU_BITS = 18, HALVINGS = 20, TRIALS = 400, CLOSE_PPM = 500,
-       NUMBERS_MAX = PL_FACTORS_MAX + PL_DEPENDENCIES_MAX + PL_LEGS_MAX };
+       GROUPS_MAX = 8, PIECES_MAX = 4, /* no more are looked at: what they ask for counts 0 then */
+       NUMBERS_MAX = PL_FACTORS_MAX + PL_DEPENDENCIES_MAX + PL_LEGS_MAX + GROUPS_MAX * PIECES_MAX };
 
+/* Some of what a group's charge is the largest of: rows of the scenario table, or the minimum. */
+struct pieces {
+    uint32_t group, count;
+    uint32_t rows[PIECES_MAX];            /* PL_SHORT_MINIMUM                         */
+    int32_t shares[PIECES_MAX];           /* of what those before leave of the whole: any are allowed */
+};
 
 /* One choice of linear forms, in ppm. */
 struct forms {
     int32_t signs[PL_FACTORS_MAX];        /* t_k                                      */
     int32_t weights[PL_DEPENDENCIES_MAX]; /* w_d                                      */
     int32_t rates[PL_LEGS_MAX];           /* r of each leg                            */
+    uint32_t group_count;
+    struct pieces groups[GROUPS_MAX];
 };
 
 /* l(y) - 10^6 C(y): what is there without a sale, and what all of each part adds. A part is what one rung
@@ -82,6 +93,80 @@ static pl_i128 cum_of(const struct pl_instrument *instrument, enum pl_tier tier,
     return cum;
 }
 
+/* v of each piece: at least 0, and together no more than the whole. */
+static void weigh(const struct pieces *pieces, int32_t weights[PIECES_MAX])
+{
+    int64_t left = PL_PPM;
+    for (uint32_t k = 0; k < pieces->count; k++) {
+        weights[k] = (int32_t)(left * pieces->shares[k] / PL_PPM);
+        left -= weights[k];
+    }
+}
+
+static const struct pieces *pieces_of(const struct forms *forms, uint32_t group)
+{
+    for (uint32_t g = 0; g < forms->group_count; g++)
+        if (forms->groups[g].group == group)
+            return &forms->groups[g];
+    return NULL;
+}
+
+/* What a group's pieces add to the slope of a leg that moves with the underlying, against what we claim: up
+ * of a long, down of a short. */
+static int64_t scenario_slope(const struct pl_plan *plan, const struct forms *forms, uint32_t group,
+                              bool is_long)
+{
+    const struct pl_parameters *parameters = plan->market->parameters;
+    const struct pieces *pieces = group > 0 ? pieces_of(forms, group) : NULL;
+    int32_t weights[PIECES_MAX];
+    pl_i128 sum = 0;
+    if (!pieces)
+        return 0;
+    weigh(pieces, weights);
+    for (uint32_t k = 0; k < pieces->count; k++)
+        if (pieces->rows[k] != PL_SHORT_MINIMUM) {
+            const struct pl_option_scenario *row = &parameters->scenarios[pieces->rows[k]];
+            sum += (pl_i128)weights[k] * row->weight.at[tier_of(plan)] * row->move_ppm;
+        }
+    return (int64_t)(is_long ? pl_div_ceil(sum, PL_PPM) : pl_div_floor(sum, PL_PPM));
+}
+
+/* What the pieces add to l for so many lots more of an option, on the side of 0 where the leg is; rounded
+ * up. All lots of it are worth less than 2^83 in any scenario (pl_options_are_in_range), and weights are
+ * 2^40 together. */
+static pl_i128 option_share(const struct pl_plan *plan, const struct forms *forms, uint32_t leg,
+                            int64_t lots)
+{
+    const struct pl_parameters *parameters = plan->market->parameters;
+    const uint32_t index = plan->before->legs[leg].instrument;
+    const struct pl_instrument *instrument = &parameters->instruments[index];
+    const struct pl_option_values *values = &plan->market->options[instrument->option_slot];
+    const struct pieces *pieces = pieces_of(forms, instrument->group);
+    const bool is_short = plan->before->legs[leg].lots < 0;
+    const int64_t *side = is_short ? values->high : values->low;
+    int32_t weights[PIECES_MAX];
+    pl_i128 sum = 0;
+    if (!pieces)
+        return 0;
+    weigh(pieces, weights);
+    for (uint32_t k = 0; k < pieces->count; k++) {
+        const uint32_t row = pieces->rows[k];
+        if (row != PL_SHORT_MINIMUM)
+            sum += (pl_i128)lots * (side[1 + row] - side[0]) *
+                   ((int64_t)weights[k] * parameters->scenarios[row].weight.at[tier_of(plan)]);
+        else if (is_short)
+            sum += (pl_i128)lots * values->notional_lot_vu *
+                   ((int64_t)weights[k] * parameters->short_minimum.at[tier_of(plan)]);
+    }
+    return pl_div_ceil(sum, PL_PPM);
+}
+
+static bool is_option(const struct pl_plan *plan, uint32_t leg)
+{
+    const uint32_t index = plan->before->legs[leg].instrument;
+    return plan->market->parameters->instruments[index].kind == PL_INSTRUMENT_OPTION;
+}
+
 /* What one VU of a leg's value adds to l, in ppm * ppm, as it is long or short. */
 static int64_t slope_of(const struct pl_plan *plan, const struct forms *forms, uint32_t leg)
 {
@@ -98,7 +183,8 @@ static int64_t slope_of(const struct pl_plan *plan, const struct forms *forms, u
     for (uint32_t k = 0; is_long && k < instrument->loss_count; k++)
         slope -= (int64_t)forms->weights[instrument->losses[k].dependency] *
                  instrument->losses[k].loss.at[tier];
-    return slope;
+    return instrument->kind == PL_INSTRUMENT_OPTION
+               ? slope : slope + scenario_slope(plan, forms, instrument->group, is_long);
 }
 
 /* value * slope / 10^6, rounded up: a value is below 2^80 and a slope below 2^46. */
@@ -108,8 +194,10 @@ static pl_i128 scale(pl_i128 value, int64_t slope)
 }
 
 /* `cash`: what one VU of cash adds, in ppm. */
-static void add_parts(struct line *line, const struct pl_item *item, int64_t slope, int64_t cash)
+static void add_parts(struct line *line, const struct pl_plan *plan, const struct forms *forms,
+                      const struct pl_item *item, int64_t cash)
 {
+    const int64_t slope = slope_of(plan, forms, item->leg);
     const int64_t whole = cash * PL_PPM;
     int64_t from = 0;
     for (uint32_t r = 0; r < item->rung_count && from < item->units_max; r++) {
@@ -122,6 +210,10 @@ static void add_parts(struct line *line, const struct pl_item *item, int64_t slo
         line->gains[part] = scale((to - from) * item->mark_vu,
                                   item->side == PL_SIDE_SELL ? whole - slope : slope - whole) -
                             cash * line->costs[part];
+        if (is_option(plan, item->leg))
+            line->gains[part] += option_share(plan, forms, item->leg,
+                                              (item->side == PL_SIDE_SELL ? from - to : to - from) *
+                                                  item->unit_lots);
         line->part_count++;
         from = to;
     }
@@ -134,14 +226,17 @@ static void make_line(const struct pl_plan *plan, const struct forms *forms, str
     line->start = before->cash_vu * cash;
     for (uint32_t i = 0; i < before->leg_count; i++) {
         const struct pl_leg *leg = &before->legs[i];
-        pl_i128 value = (pl_i128)leg->lots * plan->market->quotes[leg->instrument].lot_vu;
+        const struct pl_quote *quote = &plan->market->quotes[leg->instrument];
+        pl_i128 value = (pl_i128)leg->lots * (leg->lots < 0 ? quote->short_lot_vu : quote->lot_vu);
+        if (is_option(plan, i))
+            line->start += option_share(plan, forms, i, leg->lots);
         line->start += scale(value, slope_of(plan, forms, i)) +
                        cum_of(&plan->market->parameters->instruments[leg->instrument],
                               tier_of(plan), forms->rates[i]);
     }
     line->part_count = 0;
     for (uint32_t i = 0; i < plan->item_count; i++)
-        add_parts(line, &plan->items[i], slope_of(plan, forms, plan->items[i].leg), cash);
+        add_parts(line, plan, forms, &plan->items[i], cash);
 }
 
 /* ---- the bound of one line ------------------------------------------------------------------- */
@@ -252,6 +347,54 @@ static void collect(const struct pl_plan *plan, struct forms *forms, struct numb
             add_number(numbers, &forms->rates[i], 0,
                        instrument->brackets[instrument->bracket_count - 1].rate.at[tier]);
     }
+    for (uint32_t g = 0; g < forms->group_count; g++)
+        for (uint32_t k = 0; k < forms->groups[g].count; k++)
+            add_number(numbers, &forms->groups[g].shares[k], 0, PL_PPM);
+}
+
+/* Takes up the piece that asks for most in a portfolio, of those that ask for something and are not there
+ * yet. */
+static void add_piece(struct pieces *pieces, const pl_i128 charges[], uint32_t scenario_count)
+{
+    uint32_t worst = 0;
+    pl_i128 most = 0;
+    for (uint32_t s = 0; s <= scenario_count; s++) {
+        const uint32_t row = s < scenario_count ? s : PL_SHORT_MINIMUM;
+        bool is_there = false;
+        for (uint32_t k = 0; k < pieces->count; k++)
+            is_there |= pieces->rows[k] == row;
+        if (is_there || charges[s] <= most)
+            continue;
+        most = charges[s];
+        worst = row;
+    }
+    if (most <= 0)
+        return;
+    pieces->rows[pieces->count] = worst;
+    pieces->shares[pieces->count++] = PL_PPM; /* of what is left: nothing, unless the first gives way */
+}
+
+/* The worst after the sale has all of it to begin with; those next to it and the worst before the sale may
+ * take from it. */
+static void begin_groups(const struct pl_plan *plan, struct forms *forms)
+{
+    const uint32_t scenario_count = plan->market->parameters->scenario_count;
+    const enum pl_tier tier = tier_of(plan);
+    pl_i128 charges[PL_OPTION_SCENARIOS_MAX + 1];
+    uint64_t rest = pl_groups_of(plan->market, plan->before);
+    for (; rest != 0 && forms->group_count < GROUPS_MAX; rest &= rest - 1) {
+        struct pieces *pieces = &forms->groups[forms->group_count++];
+        *pieces = (struct pieces){.group = 1 + (uint32_t)__builtin_ctzll(rest)};
+        pl_scenario_pieces(plan->market, &plan->portfolio, tier, pieces->group, charges);
+        while (pieces->count < PIECES_MAX - 1) {
+            const uint32_t count = pieces->count;
+            add_piece(pieces, charges, scenario_count);
+            if (pieces->count == count)
+                break;
+        }
+        pl_scenario_pieces(plan->market, plan->before, tier, pieces->group, charges);
+        add_piece(pieces, charges, scenario_count);
+    }
 }
 
 /* The forms that are active at the sale: what stands at the items' present lots. */
@@ -283,6 +426,7 @@ static void begin_at_sale(const struct pl_plan *plan, struct forms *forms)
             worst = d;
     if (parameters->dependency_count > 0 && losses[worst] > 0)
         forms->weights[worst] = PL_PPM;
+    begin_groups(plan, forms);
 }
 
 static bool is_allowed(const struct pl_plan *plan, const struct forms *forms)
@@ -357,14 +501,14 @@ static pl_i128 climb(const struct pl_plan *plan, struct forms *forms, const stru
     return bound;
 }
 
-/* Whether the excess is known term by term, and within 128 bits. */
-static bool is_linear(const struct pl_plan *plan)
+/* Whether the excess is known term by term, and within 128 bits. Of options it is by tiers alone: what they
+ * weigh as debts is not for this file. */
+static bool is_known(const struct pl_plan *plan)
 {
     if (plan->goal.health_ppm > HEALTH_PPM_MAX)
         return false;
     for (uint32_t i = 0; i < plan->before->leg_count; i++)
-        if (plan->market->parameters->instruments[plan->before->legs[i].instrument].kind >
-            PL_INSTRUMENT_FUTURE)
+        if (plan->goal.health_ppm > 0 && is_option(plan, i))
             return false;
     return plan->is_certain && !plan->has_more; /* what does not fit might be cheaper */
 }
@@ -373,7 +517,7 @@ pl_i128 pl_plan_cost_bound(const struct pl_plan *plan, pl_i128 cost_vu)
 {
     struct forms forms;
     struct numbers numbers;
-    if (!is_linear(plan))
+    if (!is_known(plan))
         return 0;
     begin_at_sale(plan, &forms);
     collect(plan, &forms, &numbers);

@@ -243,23 +243,46 @@ static struct scenario_charge worst_of(const struct sums *sums,
     return worst;
 }
 
-struct scenario_charge pl_scenario_charge(const struct pl_market *market,
-                                          const struct pl_portfolio *portfolio, enum pl_tier tier,
-                                          uint32_t group, enum end end)
+static void add_group(struct sums *sums, const struct pl_market *market,
+                      const struct pl_portfolio *portfolio, enum pl_tier tier, uint32_t group,
+                      enum end end)
 {
     const struct pl_parameters *parameters = market->parameters;
-    struct sums sums;
-    sums.now = sums.rising = sums.falling = sums.owed = 0;
-    sums.has_no_rising = sums.has_no_falling = false;
+    sums->now = sums->rising = sums->falling = sums->owed = 0;
+    sums->has_no_rising = sums->has_no_falling = false;
     for (uint32_t s = 0; s < parameters->scenario_count; s++)
-        sums.then[s] = 0;
+        sums->then[s] = 0;
     for (uint32_t i = 0; i < portfolio->leg_count; i++) {
         const struct pl_leg *leg = &portfolio->legs[i];
         if (parameters->instruments[leg->instrument].group == group &&
             !pl_leg_is_unlisted(market, leg))
-            add_leg(&sums, market, leg, tier, end);
+            add_leg(sums, market, leg, tier, end);
     }
-    return worst_of(&sums, parameters, tier, end);
+}
+
+struct scenario_charge pl_scenario_charge(const struct pl_market *market,
+                                          const struct pl_portfolio *portfolio, enum pl_tier tier,
+                                          uint32_t group, enum end end)
+{
+    struct sums sums;
+    add_group(&sums, market, portfolio, tier, group, end);
+    return worst_of(&sums, market->parameters, tier, end);
+}
+
+void pl_scenario_pieces(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                        enum pl_tier tier, uint32_t group,
+                        pl_i128 pieces[PL_OPTION_SCENARIOS_MAX + 1])
+{
+    const struct pl_parameters *parameters = market->parameters;
+    struct sums sums;
+    add_group(&sums, market, portfolio, tier, group, END_HIGH);
+    for (uint32_t s = 0; s < parameters->scenario_count; s++) {
+        const struct pl_option_scenario *scenario = &parameters->scenarios[s];
+        const pl_i128 gain =
+            (sums.then[s] - sums.now) * PL_PPM + sums.rising * scenario->move_ppm;
+        pieces[s] = -gain * scenario->weight.at[tier];
+    }
+    pieces[parameters->scenario_count] = sums.owed * parameters->short_minimum.at[tier] * PL_PPM;
 }
 
 /* ---- what the rest needs to know ------------------------------------------------------------ */

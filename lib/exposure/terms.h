@@ -102,6 +102,11 @@ struct scenario_charge {
 struct scenario_charge pl_scenario_charge(const struct pl_market *market,
                                           const struct pl_portfolio *portfolio, enum pl_tier tier,
                                           uint32_t group, enum end end);
+/* All that the charge of a group of a certain portfolio is the largest of, besides 0: each
+ * scenario by its row, then the minimum; VU ppm^2. */
+void pl_scenario_pieces(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                        enum pl_tier tier, uint32_t group,
+                        pl_i128 pieces[PL_OPTION_SCENARIOS_MAX + 1]);
 /* Whether the options are small enough for exact sums. */
 bool pl_options_are_in_range(const struct pl_market *market, const struct pl_portfolio *portfolio);
 /* Groups that the portfolio has legs of, one bit each: 1 << (group - 1). */

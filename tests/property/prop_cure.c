@@ -77,8 +77,8 @@ static int64_t limit_of(uint32_t instrument, enum pl_side side)
 {
     mpz_t limit;
     mpz_init(limit);
-    model_limit(limit, world.market.quotes[instrument].ticks, side,
-                world.parameters.instruments[instrument].sale_discount_ppm);
+    model_limit(&world.market, instrument, side,
+                world.parameters.instruments[instrument].sale_discount_ppm, limit);
     int64_t ticks = mpz_fits_slong_p(limit) && mpz_sgn(limit) > 0 ? mpz_get_si(limit) : 0;
     mpz_clear(limit);
     return ticks;

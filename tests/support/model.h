@@ -159,8 +159,9 @@ uint32_t model_rank(const struct pl_parameters *parameters, uint32_t instrument)
 /* Lots of a leg that may be sold or bought back: what is final however things turn out, if there is
  * a limit price to order it at: a discount may leave less than a tick. */
 int64_t model_saleable_lots(const struct pl_market *market, const struct pl_leg *leg);
-/* sell: floor(ticks (1 - discount)); buy: ceil(ticks (1 + discount)). */
-void model_limit(mpz_t limit, int64_t ticks, enum pl_side side, int32_t discount_ppm);
+/* In ticks, sell: floor(value of a lot (1 - discount)); buy: ceil(value of a lot (1 + discount)). */
+void model_limit(const struct pl_market *market, uint32_t instrument, enum pl_side side,
+                 int32_t discount_ppm, mpz_t limit);
 /* The portfolio after a sale executed at its limits; `legs` has room for PL_LEGS_MAX. */
 void model_sell(const struct pl_market *market, const struct pl_portfolio *portfolio,
                 const struct pl_sale_leg *sale, uint32_t sale_count, struct pl_leg *legs,

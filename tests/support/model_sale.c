@@ -48,20 +48,28 @@ uint32_t model_rank(const struct pl_parameters *parameters, uint32_t instrument)
     return 0;
 }
 
-void model_limit(mpz_t limit, int64_t ticks, enum pl_side side, int32_t discount_ppm)
+/* The value of a lot that such an order is about: of an option what is owned and what is owed differ. */
+static int64_t lot_vu(const struct pl_market *market, uint32_t instrument, enum pl_side side)
 {
-    mpq_t price, change;
-    mpq_inits(price, change, NULL);
-    mpq_set_si(price, ticks, 1);
-    mpq_set_si(change, side == PL_SIDE_SELL ? PL_PPM - discount_ppm : PL_PPM + discount_ppm,
-               PL_PPM);
-    mpq_canonicalize(change);
-    mpq_mul(price, price, change);
+    const struct pl_quote *quote = &market->quotes[instrument];
+    return side == PL_SIDE_SELL ? quote->lot_vu : quote->short_lot_vu;
+}
+
+/* lot_vu (1 - discount) of a sale, (1 + discount) of a purchase, in ticks, against us. */
+void model_limit(const struct pl_market *market, uint32_t instrument, enum pl_side side,
+                 int32_t discount_ppm, mpz_t limit)
+{
+    const struct pl_instrument *rules = &market->parameters->instruments[instrument];
+    mpz_t whole;
+    mpz_init(whole);
+    mpz_set_si(limit, lot_vu(market, instrument, side));
+    mpz_mul_si(limit, limit, side == PL_SIDE_SELL ? PL_PPM - discount_ppm : PL_PPM + discount_ppm);
+    mpz_ui_pow_ui(whole, 10, 18 - rules->lot_decimals - rules->tick_decimals);
     if (side == PL_SIDE_SELL)
-        mpz_fdiv_q(limit, mpq_numref(price), mpq_denref(price));
+        mpz_fdiv_q(limit, limit, whole);
     else
-        mpz_cdiv_q(limit, mpq_numref(price), mpq_denref(price));
-    mpq_clears(price, change, NULL);
+        mpz_cdiv_q(limit, limit, whole);
+    mpz_clear(whole);
 }
 
 static int64_t size_of(int64_t lots)
@@ -111,9 +119,8 @@ int64_t model_saleable_lots(const struct pl_market *market, const struct pl_leg 
         return 0;
     mpz_t limit;
     mpz_init(limit);
-    model_limit(limit, market->quotes[leg->instrument].ticks,
-                leg->lots > 0 ? PL_SIDE_SELL : PL_SIDE_BUY,
-                market->parameters->instruments[leg->instrument].sale_discount_ppm);
+    model_limit(market, leg->instrument, leg->lots > 0 ? PL_SIDE_SELL : PL_SIDE_BUY,
+                market->parameters->instruments[leg->instrument].sale_discount_ppm, limit);
     bool is_price = mpz_sgn(limit) > 0 && mpz_fits_slong_p(limit);
     mpz_clear(limit);
     int64_t counted = size_of(leg->lots), final = size_of(leg->final_lots);
@@ -175,8 +182,8 @@ static void set_limit(const struct pl_market *market, struct pl_sale_leg *sold)
 {
     mpz_t limit;
     mpz_init(limit);
-    model_limit(limit, market->quotes[sold->instrument].ticks, sold->side,
-                model_discount(market, sold->instrument, sold->lots));
+    model_limit(market, sold->instrument, sold->side,
+                model_discount(market, sold->instrument, sold->lots), limit);
     pl_assert(mpz_fits_slong_p(limit));
     sold->limit_ticks = mpz_get_si(limit);
     mpz_clear(limit);
@@ -334,8 +341,8 @@ static const char *sale_leg_fault(const struct pl_market *market,
                      sold->lots, size);
     mpz_t limit;
     mpz_init(limit);
-    model_limit(limit, market->quotes[sold->instrument].ticks, sold->side,
-                model_discount(market, sold->instrument, sold->lots));
+    model_limit(market, sold->instrument, sold->side,
+                model_discount(market, sold->instrument, sold->lots), limit);
     bool is_equal = mpz_fits_slong_p(limit) && mpz_get_si(limit) == sold->limit_ticks;
     const char *text_or_null = NULL;
     if (!is_equal)
@@ -372,11 +379,11 @@ const char *model_sale_fault(const struct pl_market *market, const struct pl_por
 pl_i128 model_sale_cost(const struct pl_market *market, const struct pl_sale_leg *sold)
 {
     const struct pl_instrument *rules = &market->parameters->instruments[sold->instrument];
-    pl_i128 ticks = market->quotes[sold->instrument].ticks - (pl_i128)sold->limit_ticks;
-    pl_i128 cost = (ticks < 0 ? -ticks : ticks) * sold->lots;
+    pl_i128 limit_vu = sold->limit_ticks;
     for (unsigned i = rules->lot_decimals + rules->tick_decimals; i < 12; i++)
-        cost *= 10;
-    return cost;
+        limit_vu *= 10;
+    const pl_i128 cost = (lot_vu(market, sold->instrument, sold->side) - limit_vu) * sold->lots;
+    return cost < 0 ? -cost : cost;
 }
 
 int model_find_sale(const struct pl_market *market, const struct pl_portfolio *portfolio,
