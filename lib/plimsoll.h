@@ -54,6 +54,7 @@ enum {
     PL_CONFIRMATIONS_MAX = 4,  /* kinds of credit before finality          */
     PL_OPTIONS_MAX = 256,      /* options of a set                         */
     PL_OPTION_SCENARIOS_MAX = 64, /* rows of the scenario table            */
+    PL_AVERAGING_MS_MAX = 86400000,
     PL_OPTION_GROUPS_MAX = 63, /* underlyings with scenarios               */
     PL_PRICE_SOURCES_MAX = 8,  /* price sources of an instrument           */
     PL_LEGS_MAX = 128,         /* legs of an account                       */
@@ -212,12 +213,14 @@ struct pl_contract {
     int64_t small_usd;           /* value below which all may be repaid; 0: none                   */
 };
 
-/* A European option, settled in cash at its underlying's mark of expiry: one unit of it is on one unit of the underlying. */
+/* A European option, settled in cash at its underlying's mark of expiry, or at the average of its marks over
+ * averaging_ms before expiry: one unit of it is on one unit of the underlying. */
 struct pl_option_terms {
     enum pl_option_type type;
     uint32_t underlying, volatility; /* instruments of the same set                                */
     int64_t strike_ticks;        /* > 0; ticks of the underlying                                   */
     int64_t expiry_ms;           /* > 0                                                            */
+    int64_t averaging_ms;        /* 0: none; <= PL_AVERAGING_MS_MAX. Decisions read grids only     */
 };
 
 /* Which of an option's values a scenario is about: as volatility and time are, or after the look-ahead

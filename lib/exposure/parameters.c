@@ -559,7 +559,8 @@ static bool are_same_terms(const struct pl_instrument *a, const struct pl_instru
     return (a->kind == PL_INSTRUMENT_OPTION) == (b->kind == PL_INSTRUMENT_OPTION) &&
            a->option.type == b->option.type && a->option.underlying == b->option.underlying &&
            a->option.strike_ticks == b->option.strike_ticks &&
-           a->option.expiry_ms == b->option.expiry_ms;
+           a->option.expiry_ms == b->option.expiry_ms &&
+           a->option.averaging_ms == b->option.averaging_ms;
 }
 
 enum pl_err pl_parameters_finish(struct pl_parameters *parameters, const struct pl_names *names)

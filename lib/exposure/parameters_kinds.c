@@ -294,6 +294,8 @@ static enum pl_err check_option(const struct pl_checked *checked)
         {"option.type", terms->type, PL_OPTION_CALL, PL_OPTION_PUT},
         {"option.strike_ticks", terms->strike_ticks, 1, INT64_C(1) << 60},
         {"option.expiry_ms", terms->expiry_ms, 1, INT64_MAX},
+        {"option.averaging_ms", terms->averaging_ms, 0,
+         terms->expiry_ms < PL_AVERAGING_MS_MAX ? terms->expiry_ms : PL_AVERAGING_MS_MAX},
         {"option.scenarios", parameters->scenario_count, 1, PL_OPTION_SCENARIOS_MAX},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {

@@ -37,7 +37,7 @@ static struct node node_at(const struct pl_bracket_terms *terms, int64_t ticks)
     const double tick_usd = 1 / POWERS[terms->tick_decimals];
     const struct pl_black76 option = {
         .type = terms->type,
-        .forward = (double)ticks * tick_usd * terms->forward_ratio,
+        .forward = ((double)ticks * terms->forward_ratio + terms->fixed_ticks) * tick_usd,
         .strike = (double)terms->strike_ticks * tick_usd,
         .volatility = terms->volatility, .years = terms->years, .rate = terms->rate,
     };
@@ -74,9 +74,10 @@ static enum pl_err check(const struct pl_bracket_terms *terms)
     if (terms->tick_decimals > PL_DECIMALS_MAX ||
         terms->lot_decimals > PL_DECIMALS_MAX - terms->tick_decimals)
         return pl_err_set(PL_REJECT_RANGE, "more than %d decimals", PL_DECIMALS_MAX);
-    if (!in_range(terms->forward_ratio, 1e-3, 1e3) || !in_range(terms->volatility, 0, 100) ||
-        !in_range(terms->years, 0, 100) || !in_range(terms->rate, -10, 10))
-        return pl_err_set(PL_REJECT_RANGE, "forward ratio, volatility, years or rate");
+    if (!in_range(terms->fixed_ticks, 0, 0x1p60) ||
+        !in_range(terms->forward_ratio, terms->fixed_ticks > 0 ? 0 : 1e-3, 1e3) ||
+        !in_range(terms->volatility, 0, 100) || !in_range(terms->years, 0, 100) || !in_range(terms->rate, -10, 10))
+        return pl_err_set(PL_REJECT_RANGE, "forward, volatility, years or rate");
     return PL_OK;
 }
 

@@ -93,10 +93,13 @@ struct pl_bracket_terms {
     int64_t strike_ticks;      /* > 0, ticks of the underlying */
     uint32_t tick_decimals;    /* of the underlying; with lot_decimals <= PL_DECIMALS_MAX */
     uint32_t lot_decimals;     /* of the option */
-    double forward_ratio;      /* forward / underlying price, > 0; held fixed over the grid */
+    /* forward = fixed_ticks + forward_ratio * underlying price, both held fixed over the grid. Without a
+     * fixed part the ratio is at least 10^-3, with one it may be 0. */
+    double forward_ratio;      /* at most 10^3 */
     double volatility;         /* a year, 0..100 */
     double years;              /* 0..100 */
     double rate;               /* a year, -10..10 */
+    double fixed_ticks;        /* of the forward, >= 0, ticks of the underlying, at most 2^60 */
 };
 
 /*

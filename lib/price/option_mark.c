@@ -24,6 +24,88 @@ double pl_option_volatility(const struct pl_mark *mark)
     return (double)mark->mantissa * pow(10, mark->exponent);
 }
 
+/* ---- the average at expiry ------------------------------------------------------------------ */
+
+/* How much of the window the newest mark covers until now. */
+static int64_t running_ms(const struct pl_settlement *settlement,
+                          const struct pl_parameters *parameters, uint32_t option, int64_t now_ms)
+{
+    const struct pl_option_terms *terms = &parameters->instruments[option].option;
+    const int64_t hold_ms = parameters->instruments[terms->underlying].price_rules.age_ms_max;
+    const int64_t begin_ms = terms->expiry_ms - terms->averaging_ms;
+    pl_i128 from_ms = pl_max(settlement->at_ms, begin_ms);
+    pl_i128 until_ms = pl_min(now_ms, terms->expiry_ms);
+    until_ms = pl_min(until_ms, (pl_i128)settlement->at_ms + hold_ms);
+    return settlement->ticks > 0 && until_ms > from_ms ? (int64_t)(until_ms - from_ms) : 0;
+}
+
+void pl_settlement_see(struct pl_settlement *settlement, const struct pl_parameters *parameters,
+                       uint32_t option, const struct pl_mark *mark, int64_t at_ms)
+{
+    const struct pl_option_terms *terms = &parameters->instruments[option].option;
+    const struct pl_instrument *underlying = &parameters->instruments[terms->underlying];
+    pl_assert(terms->averaging_ms > 0);
+    if (!pl_mark_is_newer(mark, &settlement->last) || at_ms < settlement->at_ms)
+        return;
+    const int64_t passed_ms = running_ms(settlement, parameters, option, at_ms);
+    settlement->sum += (pl_i128)settlement->ticks * passed_ms;
+    settlement->covered_ms += passed_ms;
+    settlement->last = *mark;
+    settlement->last.grid = NULL;
+    settlement->at_ms = at_ms;
+    if (mark->status != PL_MARK_LIVE ||
+        pl_rescale(mark->mantissa, mark->exponent, underlying->tick_decimals, PL_ROUND_EVEN,
+                   &settlement->ticks) ||
+        settlement->ticks < 0 || settlement->ticks > INT64_C(1) << 60)
+        settlement->ticks = 0;
+}
+
+/* Sum and cover at now_ms; false where less than half of what has passed is covered. */
+static bool settlement_at(struct pl_settlement *settlement, const struct pl_parameters *parameters,
+                          uint32_t option, int64_t now_ms, int64_t *passed_ms)
+{
+    const struct pl_option_terms *terms = &parameters->instruments[option].option;
+    const int64_t more_ms = running_ms(settlement, parameters, option, now_ms);
+    const int64_t until_ms = now_ms < terms->expiry_ms ? now_ms : terms->expiry_ms;
+    settlement->sum += (pl_i128)settlement->ticks * more_ms;
+    settlement->covered_ms += more_ms;
+    *passed_ms = until_ms - (terms->expiry_ms - terms->averaging_ms);
+    return settlement->covered_ms > 0 && settlement->covered_ms >= *passed_ms - *passed_ms / 2;
+}
+
+bool pl_settlement_split_at(const struct pl_settlement *settlement,
+                            const struct pl_parameters *parameters, uint32_t option,
+                            int64_t now_ms, struct pl_settlement_split *split)
+{
+    const struct pl_option_terms *terms = &parameters->instruments[option].option;
+    struct pl_settlement now = *settlement;
+    int64_t passed_ms;
+    *split = (struct pl_settlement_split){0};
+    if (terms->averaging_ms == 0 || now_ms <= terms->expiry_ms - terms->averaging_ms)
+        return true;
+    if (!settlement_at(&now, parameters, option, now_ms, &passed_ms))
+        return false;
+    split->passed = (double)passed_ms / (double)terms->averaging_ms;
+    split->fixed_ticks = (double)now.sum / (double)now.covered_ms * split->passed;
+    return true;
+}
+
+bool pl_settlement_average(const struct pl_settlement *settlement,
+                           const struct pl_parameters *parameters, uint32_t option, int64_t *ticks)
+{
+    struct pl_settlement now = *settlement;
+    int64_t passed_ms;
+    if (!settlement_at(&now, parameters, option, parameters->instruments[option].option.expiry_ms,
+                       &passed_ms))
+        return false;
+    const pl_i128 twice = 2 * (now.sum % now.covered_ms);
+    *ticks = (int64_t)(now.sum / now.covered_ms);
+    *ticks += twice > now.covered_ms || (twice == now.covered_ms && *ticks % 2 == 1);
+    return true;
+}
+
+/* ---- the grid ------------------------------------------------------------------------------- */
+
 static double volatility_of(const struct pl_parameters *parameters, enum pl_layer layer,
                             double volatility, double years)
 {
@@ -59,7 +141,9 @@ enum pl_err pl_option_grid_fill(const struct pl_parameters *parameters, uint32_t
             .tick_decimals = underlying->tick_decimals, .lot_decimals = instrument->lot_decimals,
             /* What is bought for cash is carried at the rate; a perp or future costs nothing to
              * hold. */
-            .forward_ratio = underlying->kind == PL_INSTRUMENT_SPOT ? exp(rate * years) : 1,
+            .forward_ratio = (underlying->kind == PL_INSTRUMENT_SPOT ? exp(rate * years) : 1) *
+                             (1 - inputs->split.passed),
+            .fixed_ticks = inputs->split.fixed_ticks,
             .volatility = volatility_of(parameters, layer, inputs->volatility, years),
             .years = years, .rate = rate};
         err = pl_bracket_fill(&grid->grid, &bracket, grid->low[layer], grid->high[layer]);

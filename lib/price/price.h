@@ -138,11 +138,44 @@ void pl_aggregate_forget(struct pl_aggregate *aggregate);
 
 /* ---- options (option_mark.c) ---------------------------------------------------------------- */
 
+/*
+ * The average at which an option settles, as far as its window (expiry - averaging, expiry] has passed:
+ * the underlying's marks weighted by time. A mark counts from its append time until the next one's, at most
+ * for the underlying's age_ms_max, and only while it is LIVE. Fed with the marks topic in its order, so
+ * that a successor that reads it from the window's beginning has the same. Zeroed to begin with.
+ */
+struct pl_settlement {
+    struct pl_mark last;         /* newest seen                                                    */
+    int64_t at_ms, ticks;        /* when, and its price; 0: none that counts                       */
+    int64_t covered_ms;          /* of the window, up to at_ms                                     */
+    pl_i128 sum;                 /* ticks * ms over what is covered                                */
+};
+
+/* What of the average is known: at any price P of the underlying the forward of the average is
+ * fixed_ticks + (1 - passed) times that of P (RISK 1.4: fixed and variable part). */
+struct pl_settlement_split {
+    double fixed_ticks;
+    double passed;               /* part of the window that is over, 0..1                          */
+};
+
+/* A mark of the underlying, appended at at_ms; ignored unless its number is above the last one's. */
+void pl_settlement_see(struct pl_settlement *settlement, const struct pl_parameters *parameters,
+                       uint32_t option, const struct pl_mark *mark, int64_t at_ms);
+/* All 0 before the window, and without one. What was not covered counts at the average of what was; false
+ * where that is less than half. */
+bool pl_settlement_split_at(const struct pl_settlement *settlement,
+                            const struct pl_parameters *parameters, uint32_t option,
+                            int64_t now_ms, struct pl_settlement_split *split);
+/* The average of the whole window, in ticks, half to even; false where less than half is covered. */
+bool pl_settlement_average(const struct pl_settlement *settlement,
+                           const struct pl_parameters *parameters, uint32_t option, int64_t *ticks);
+
 /* What an option's value follows from besides its terms and the set. */
 struct pl_option_inputs {
     int64_t ticks;               /* of the underlying, 1..2^60: the grid is around it              */
     double volatility;           /* a year, 0.6 is 60 %                                            */
     int64_t now_ms;
+    struct pl_settlement_split split; /* all 0 but within an averaging window                      */
 };
 
 /* What the mark of a volatility says. */

@@ -386,6 +386,7 @@ static enum pl_err read_option(const Plimsoll__V1__ParameterSet__Option *from,
                            &option->strike_ticks);
     if (!err)
         err = pl_field_time(&place, PL_SCALAR(from, expiry_ms), &option->expiry_ms);
+    option->averaging_ms = from->has_averaging_ms ? from->averaging_ms : 0;
     instrument->has_scenarios = true;
     instrument->scenario_underlying = option->underlying;
     return err;

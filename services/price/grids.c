@@ -5,10 +5,13 @@
  * the age that the option's rules allow), when volatility has moved by a point, when the underlying
  * has left the grid's inner part, or when the set or the volatility's status changed.
  *
- * At expiry an option is worth what it pays at the underlying's mark, at every node: the grid of a
- * settled option is flat, and stays the first that was read from the topic, whoever wrote it. A
+ * At expiry an option is worth what it pays at the underlying's mark, or at the average of its marks, at
+ * every node: the grid of a settled option is flat, and stays the first that was read from the topic, whoever wrote it. A
  * worker that knows of no settlement, and no live price from within the underlying's age of expiry,
- * publishes none: what then grows stale is doubt, not a guess.
+ * publishes none: what then grows stale is doubt, not a guess. Averages are of the marks that the topic
+ * has, whoever published them: a successor has them from its tail, as far back as price.marks_window_ms.
+ * A grid is renewed with every hundredth of an averaging window; where less than half of what has passed of
+ * it is known, there is none.
  */
 #include <math.h>
 
@@ -24,11 +27,40 @@ enum {
 };
 
 static const double POINT = 0.01;
+static const double WINDOW_PART = 0.01;
 
 /* ---- what is known -------------------------------------------------------------------------- */
 
-void price_recover_grid(struct price_service *service, uint32_t index, const struct pl_mark *mark)
+static void follow_set(struct price_service *service)
 {
+    const struct pl_parameters *set = service->parameters.effective;
+    if (service->averaged_epoch == set->epoch)
+        return;
+    service->averaged_epoch = set->epoch;
+    service->averaged_count = 0;
+    for (uint32_t i = 0; i < service->names->count && set->option_count > 0; i++)
+        if (set->instruments[i].is_listed && set->instruments[i].option.averaging_ms > 0)
+            service->averaged[service->averaged_count++] = i;
+}
+
+static void see_underlying(struct price_service *service, uint32_t index,
+                           const struct pl_mark *mark, int64_t at_ms)
+{
+    const struct pl_parameters *set = service->parameters.effective;
+    follow_set(service);
+    for (uint32_t k = 0; k < service->averaged_count; k++) {
+        const uint32_t option = service->averaged[k];
+        if (set->instruments[option].option.underlying == index)
+            pl_settlement_see(&service->instruments[option].grid.settlement, set, option, mark,
+                              at_ms);
+    }
+}
+
+void price_see_mark(struct price_service *service, uint32_t index, const struct pl_mark *mark,
+                    int64_t at_ms)
+{
+    if (service->parameters.has_effective)
+        see_underlying(service, index, mark, at_ms);
     struct grid *grid = &service->instruments[index].grid;
     const struct pl_parameters *set = service->parameters.effective;
     if (!mark->grid || grid->is_confirmed || !service->parameters.has_effective ||
@@ -58,6 +90,15 @@ static int64_t refresh_ms(const struct pl_instrument *rules)
     return half_ms < REFRESH_MS ? half_ms : REFRESH_MS;
 }
 
+/* How much of the averaging window is over. */
+static double passed_of(const struct price_service *service, const struct pl_option_terms *terms)
+{
+    const int64_t left_ms = terms->expiry_ms - service->now_ms;
+    if (terms->averaging_ms == 0 || left_ms >= terms->averaging_ms)
+        return 0;
+    return left_ms > 0 ? 1 - (double)left_ms / (double)terms->averaging_ms : 1;
+}
+
 static bool is_due(const struct price_service *service, const struct grid *grid,
                    const struct pl_instrument *rules, int64_t ticks)
 {
@@ -68,6 +109,7 @@ static bool is_due(const struct price_service *service, const struct grid *grid,
            service->mono_ms - grid->sent_mono_ms >= refresh_ms(rules) ||
            grid->is_settled != (service->now_ms >= rules->option.expiry_ms) ||
            fabs(pl_option_volatility(volatility) - grid->volatility) > POINT ||
+           passed_of(service, &rules->option) - grid->passed > WINDOW_PART ||
            ticks > grid->ticks / 2 * 5 || ticks < grid->ticks / 5 * 2;
 }
 
@@ -82,6 +124,20 @@ static bool may_settle(const struct price_service *service, const struct pl_inst
                service->parameters.effective->instruments[underlying].price_rules.age_ms_max;
 }
 
+/* What it settles at; false where nobody knows. */
+static bool settle(const struct price_service *service, uint32_t index, int64_t ticks,
+                   struct pl_option_grid *values)
+{
+    const struct pl_parameters *set = service->parameters.effective;
+    const struct pl_instrument *rules = &set->instruments[index];
+    const bool is_known =
+        rules->option.averaging_ms > 0
+            ? pl_settlement_average(&service->instruments[index].grid.settlement, set, index,
+                                    &ticks)
+            : may_settle(service, rules);
+    return is_known && pl_option_settle(set, index, ticks, values);
+}
+
 /* False where there is nothing that could be published. */
 static bool fill(struct price_service *service, uint32_t index, int64_t ticks,
                  struct pl_option_grid *values)
@@ -89,14 +145,15 @@ static bool fill(struct price_service *service, uint32_t index, int64_t ticks,
     const struct pl_parameters *set = service->parameters.effective;
     const struct pl_instrument *rules = &set->instruments[index];
     struct grid *grid = &service->instruments[index].grid;
-    const struct pl_option_inputs inputs = {
+    struct pl_option_inputs inputs = {
         .ticks = ticks, .now_ms = service->now_ms,
         .volatility =
             pl_option_volatility(&service->instruments[rules->option.volatility].aggregate.mark)};
     if (service->now_ms < rules->option.expiry_ms)
-        return !pl_option_grid_fill(set, index, &inputs, values);
-    if (!grid->is_settled && (!may_settle(service, rules) ||
-                              !pl_option_settle(set, index, ticks, values)))
+        return pl_settlement_split_at(&grid->settlement, set, index, service->now_ms,
+                                      &inputs.split) &&
+               !pl_option_grid_fill(set, index, &inputs, values);
+    if (!grid->is_settled && !settle(service, index, ticks, values))
         return false;
     if (!grid->is_settled)
         grid->settled_vu = values->low[0][0];
@@ -160,6 +217,7 @@ static enum pl_err send(struct price_service *service, uint32_t index, int64_t t
     own->grid.volatility = pl_option_volatility(volatility);
     own->grid.status = volatility->status;
     own->grid.epoch = service->parameters.effective->epoch;
+    own->grid.passed = passed_of(service, &rules->option);
     own->grid.sent_mono_ms = service->mono_ms;
     pl_metric_add(PL_METRIC_MARKS, 1);
     return err;

@@ -141,7 +141,7 @@ static enum pl_err apply_mark(struct price_service *service, const struct pl_rec
                                           record->value, &index, &mark);
     if (err)
         return err;
-    price_recover_grid(service, index, &mark);
+    price_see_mark(service, index, &mark, record->timestamp_ms);
     mark.grid = NULL; /* the next record's room */
     pl_aggregate_recover(&service->instruments[index].aggregate, &mark);
     /* Pegs rest on what the topic says, whoever wrote it: so has a successor the same averages. */

@@ -45,6 +45,8 @@ struct grid {                      /* of an option; grids.c's own               
     uint64_t epoch;
     int64_t sent_mono_ms;
     bool is_settled, is_confirmed; /* it is known; it was read                             */
+    double passed;                 /* of the averaging window when it was sent             */
+    struct pl_settlement settlement;
     int64_t settled_vu;            /* of a lot                                             */
 };
 
@@ -100,6 +102,9 @@ struct price_service {
     uint32_t instrument_count;     /* names whose partition is known                       */
     struct instrument instruments[PL_INSTRUMENTS_MAX];
     struct pl_pegs pegs;           /* of the set in force                                  */
+    uint32_t averaged_count;       /* options that settle at an average; grids.c's own     */
+    uint32_t averaged[PL_OPTIONS_MAX];
+    uint64_t averaged_epoch;
     uint32_t touched_count;
     uint32_t touched[PL_INSTRUMENTS_MAX];
 
@@ -133,8 +138,10 @@ enum pl_err price_publish_parameters(struct price_service *service);
 
 /* ---- grids.c ---- */
 
-/* A mark read from the topic: whether it settles an option. */
-void price_recover_grid(struct price_service *service, uint32_t index, const struct pl_mark *mark);
+/* A mark read from the topic, appended at at_ms: whether it settles an option, or counts in the average of
+ * one. */
+void price_see_mark(struct price_service *service, uint32_t index, const struct pl_mark *mark,
+                    int64_t at_ms);
 /* Publishes what is due of options' marks if prices-0 is ours: once per pass. RETRY, FATAL_*. */
 enum pl_err price_publish_grids(struct price_service *service);
 

@@ -10,8 +10,8 @@ static const struct pl_config_row rows[] = {
     {"price.marks_window_ms", PL_CONFIG_INT,
      PL_CONFIG_FIELD(struct pl_price_settings, marks_window_ms), "3600000", 1000, 604800000,
      "How far back a starting service reads the marks topic for the last mark of each instrument and "
-     "for the averages of pegs; raise it above the longest window of a peg, and to find marks after "
-     "longer outages, lower it to start sooner.", NULL},
+     "for the averages of pegs and of options about to expire; raise it above the longest window of "
+     "these, and to find marks after longer outages, lower it to start sooner.", NULL},
 };
 
 struct pl_config_table pl_price_settings_table(struct pl_price_settings *settings)

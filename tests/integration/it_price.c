@@ -108,14 +108,18 @@ static void quote_all(int instrument, int64_t ticks)
 /* What a test may write otherwise; 0: as usual. */
 static struct { unsigned base_epoch; int btc_cap_ppm; int64_t expiry_ms; } other;
 
-/* A volatility, and a call on SOLO at 1 USD that runs for a month or until other.expiry_ms. */
+/* A volatility, and a call on SOLO at 1 USD that runs for a month or until other.expiry_ms; another settles
+ * three seconds later at the average of three and a half. */
 #define DERIVED(name, kind, rest)                                                                  \
     ",{'instrument':'" name "','kind':'" kind "','lot_decimals':4,'tick_decimals':4,"              \
     "'haircut_long':" FLAT(0) ",'haircut_short':" FLAT(0) ",'confidence_ppm':0,"                    \
     "'sale_discount_ppm':5000,'price_rules':{'sources':['a'],'quorum':1,'age_ms_max':'2500',"       \
     "'band_ppm':1000000,'bad_mark_low_ppm':0,'bad_mark_high_ppm':1000000}" rest "}"
-#define CALL ",'option':{'type':'TYPE_CALL','underlying':'SOLO','volatility':'VOL',"              \
-    "'strike_ticks':'10000','expiry_ms':'%lld'}"
+#define CALL_UNTIL                                                                                 \
+    ",'option':{'type':'TYPE_CALL','underlying':'SOLO','volatility':'VOL',"                        \
+    "'strike_ticks':'10000','expiry_ms':'%lld'"
+#define CALL CALL_UNTIL "}"
+#define AVERAGED_CALL CALL_UNTIL ",'averaging_ms':'3500'}"
 
 /* A set of the four instruments; `end_ppm` below 30000 breaks V6, tick decimals should be 4. */
 static void put_parameters(const char *key, unsigned epoch, int end_ppm, unsigned tick_decimals)
@@ -147,9 +151,10 @@ static void put_parameters(const char *key, unsigned epoch, int end_ppm, unsigne
     if (other.expiry_ms > 0)
         used += snprintf(text + used, sizeof text - (size_t)used,
                          DERIVED("VOL", "KIND_VOLATILITY", "") DERIVED("MONTH", "KIND_OPTION", CALL)
-                         DERIVED("SOON", "KIND_OPTION", CALL),
+                         DERIVED("SOON", "KIND_OPTION", CALL)
+                         DERIVED("MEAN", "KIND_OPTION", AVERAGED_CALL),
                          (long long)other.expiry_ms + INT64_C(2592000000),
-                         (long long)other.expiry_ms);
+                         (long long)other.expiry_ms, (long long)other.expiry_ms + 3000);
     snprintf(text + used, sizeof text - (size_t)used, "]%s}", other.expiry_ms > 0
              ? ",'scenarios':[{'move_ppm':100000,'layer':'LAYER_UP','weight':" FLAT(800000) "}]" : "");
     for (char *at = text; *at; at++)
@@ -740,11 +745,12 @@ static bool encloses(const struct pl_mark *mark, int64_t ticks, double value)
 }
 
 /* An option's mark follows its volatility, and at expiry is what it pays: 0.2 USD, whatever then
- * happens, after a restart too. Quotes of an option are refused. */
+ * happens, after a restart too. An average in which the restart falls has of both sides: 1.2 USD before,
+ * 1.3 after. Quotes of an option are refused. */
 static void options_are_marked(void **state)
 {
     (void)state;
-    const uint32_t month = named("MONTH"), soon = named("SOON");
+    const uint32_t month = named("MONTH"), soon = named("SOON"), mean = named("MEAN");
     int64_t deadline_ms = pl_mono_ms() + WAIT_MS;
     uint8_t bytes[256];
     other.expiry_ms = pl_now_ms() + 4000;
@@ -771,10 +777,16 @@ static void options_are_marked(void **state)
     service = start(0);
     for (const unsigned seen = mark_counts[soon]; mark_counts[soon] < seen + 2;) {
         assert_true(pl_mono_ms() < deadline_ms);
-        quote_option_inputs(15000, 9000);
+        quote_option_inputs(13000, 9000);
     }
     assert_int_equal(newest[soon].grid->low[PL_LAYER_UP][0], 20000000);
     assert_true(pl_option_is_settled(newest[soon].grid));
+    while (!pl_option_is_settled(newest[mean].grid)) {
+        assert_true(pl_mono_ms() < deadline_ms);
+        quote_option_inputs(13000, 9000);
+    }
+    print_message("averaged: %lld\n", (long long)newest[mean].grid->low[0][0]);
+    assert_in_range(newest[mean].grid->low[0][0], 20000001, 29999999);
 }
 
 static void without_a_broker_it_waits(void **state)

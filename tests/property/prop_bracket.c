@@ -34,12 +34,12 @@ static long double value_vu(const struct pl_bracket_terms *terms, int64_t ticks)
 {
     const long double tick = powl(10, -(long double)terms->tick_decimals);
     const long double lot = powl(10, 12 - (long double)terms->lot_decimals);
-    const long double forward = ticks * tick * terms->forward_ratio;
+    const long double forward = (ticks * (long double)terms->forward_ratio + terms->fixed_ticks) * tick;
     const long double strike = terms->strike_ticks * tick;
     const long double discount = expl(-(long double)terms->rate * terms->years);
     const long double deviation = terms->volatility * sqrtl(terms->years);
     const int sign = terms->type == PL_OPTION_CALL ? 1 : -1;
-    if (deviation == 0 || ticks == 0)
+    if (deviation == 0 || forward == 0)
         return discount * lot * fmaxl(0, sign * (forward - strike));
     const long double d1 = logl(forward / strike) / deviation + deviation / 2;
     const long double d2 = d1 - deviation;
@@ -69,16 +69,25 @@ static void make(struct bracket *bracket, int64_t *price)
     terms->volatility = below(8) ? uniform(.02, 2.5) : 0;
     terms->years = below(8) ? pow(10, uniform(-5, .5)) : 0;
     terms->rate = below(3) ? uniform(-.05, .2) : 0;
+    terms->fixed_ticks = 0;
+    if (below(3) == 0) { /* inside an averaging window, at times at its very end */
+        const double passed = below(4) ? uniform(0, 1) : 1 - pow(10, uniform(-8, -1));
+        terms->fixed_ticks = (double)*price * uniform(.8, 1.2) * passed;
+        terms->forward_ratio *= 1 - passed;
+    }
+    if (terms->fixed_ticks <= 0 && terms->forward_ratio < 1e-3)
+        terms->forward_ratio = 1;
     bracket->grid = pl_grid_around(*price);
 }
 
 static void fail_at(const struct bracket *bracket, int64_t ticks, int64_t lots)
 {
     const struct pl_bracket_terms *terms = &bracket->terms;
-    fail_msg("%s strike %" PRId64 " decimals %u/%u ratio %.17g volatility %.17g years %.17g rate "
+    fail_msg("%s strike %" PRId64 " decimals %u/%u ratio %.17g fixed %.17g volatility %.17g years %.17g rate "
              "%.17g: not enclosed at %" PRId64 " for %" PRId64 " lots",
              terms->type == PL_OPTION_CALL ? "call" : "put", terms->strike_ticks,
-             terms->tick_decimals, terms->lot_decimals, terms->forward_ratio, terms->volatility,
+             terms->tick_decimals, terms->lot_decimals, terms->forward_ratio, terms->fixed_ticks,
+             terms->volatility,
              terms->years, terms->rate, ticks, lots);
 }
 
@@ -99,8 +108,10 @@ static int64_t some_price(const struct bracket *bracket, int64_t price)
     case 0:
         return (int64_t)(pl_grid_ticks(&bracket->grid, node) - (int64_t)below(2));
     case 1: /* where it bends most */
-        return (int64_t)((double)bracket->terms.strike_ticks / bracket->terms.forward_ratio *
-                         uniform(.95, 1.05));
+        return (int64_t)fmin(1e15, fmax(0, ((double)bracket->terms.strike_ticks -
+                                            bracket->terms.fixed_ticks) /
+                                               bracket->terms.forward_ratio *
+                                               uniform(.95, 1.05)));
     case 2:
         return bracket->terms.strike_ticks;
     case 3:
@@ -141,7 +152,7 @@ static void arrays_enclose_beside_the_bend(void **state)
     (void)state;
     static struct bracket bracket = {.terms = {
         PL_OPTION_CALL, 371063, 4, 3, 0.95277600704749477, 1.5213369653177951,
-        1.0756319450675985e-05, -0.026184164347653124}};
+        1.0756319450675985e-05, -0.026184164347653124, 0}};
     bracket.grid = pl_grid_around(371063);
     for (int type = PL_OPTION_CALL; type <= PL_OPTION_PUT; type++) {
         bracket.terms.type = (enum pl_option_type)type;
@@ -163,7 +174,7 @@ static void arrays_are_narrow(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         bracket.grid = pl_grid_around(30000000);
         bracket.terms = (struct pl_bracket_terms){
-            PL_OPTION_CALL, 30000000, 4, 8, 1, .6, rows[i].days / 365, 0};
+            PL_OPTION_CALL, 30000000, 4, 8, 1, .6, rows[i].days / 365, 0, 0};
         assert_int_equal(
             pl_bracket_fill(&bracket.grid, &bracket.terms, bracket.low, bracket.high), PL_OK);
         int64_t widest = 0;

@@ -292,11 +292,11 @@ static void grid_reach(void **state)
 static void bracket_refuses(void **state)
 {
     (void)state;
-    const struct pl_bracket_terms good = {CALL, 300000, 2, 8, 1, .6, .1, .05};
+    const struct pl_bracket_terms good = {CALL, 300000, 2, 8, 1, .6, .1, .05, 0};
     const struct pl_grid grid = pl_grid_around(300000);
     int64_t low[PL_GRID_NODES_MAX], high[PL_GRID_NODES_MAX];
     assert_int_equal(pl_bracket_fill(&grid, &good, low, high), PL_OK);
-    struct pl_bracket_terms bad[12];
+    struct pl_bracket_terms bad[15];
     for (size_t i = 0; i < COUNT(bad); i++)
         bad[i] = good;
     bad[0].type = 0;
@@ -310,8 +310,12 @@ static void bracket_refuses(void **state)
     bad[8].years = -1e-9;
     bad[9].rate = NAN;
     bad[10].rate = 11;
+    bad[12].fixed_ticks = -1;
+    bad[13].fixed_ticks = 0x1p61;
+    bad[14].fixed_ticks = 1; /* so that a ratio of 0 is good, and this one is not */
+    bad[14].forward_ratio = -1e-9;
     /* 18 million USD in VU a lot of one whole unit: more than 2^63. */
-    bad[11] = (struct pl_bracket_terms){PUT, 18000000, 0, 0, 1, .6, .1, .05};
+    bad[11] = (struct pl_bracket_terms){PUT, 18000000, 0, 0, 1, .6, .1, .05, 0};
     for (size_t i = 0; i < COUNT(bad); i++)
         assert_int_equal(pl_bracket_fill(&grid, &bad[i], low, high), PL_REJECT_RANGE);
 }

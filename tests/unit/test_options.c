@@ -2,8 +2,10 @@
 /*
  * Options in the exposure library, worked by hand: ETH at 100 USD, a call on it with a coarse grid
  * of USD 16 around there, two scenarios. Values, requirement, netting against the underlying,
- * minimum, roundings, bounds while a mark is bad, limits of a sale, and what a set is refused for.
+ * minimum, roundings, bounds while a mark is bad, limits of a sale, what a set is refused for, and the
+ * average at which an option settles.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +14,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "lib/price/price.h"
 #include "tests/support/build.h"
 
 static struct build build;
@@ -313,6 +316,117 @@ static void refusals(void **state)
     assert_int_equal(pl_parameters_follow(set, &next, &build.names), PL_OK);
     next.instruments[call].option.strike_ticks++;
     assert_int_equal(pl_parameters_follow(set, &next, &build.names), PL_REJECT_CONFLICT);
+    next = *set;
+    next.epoch++;
+    next.instruments[call].option.averaging_ms++;
+    assert_int_equal(pl_parameters_follow(set, &next, &build.names), PL_REJECT_CONFLICT);
+    list();
+    set->instruments[call].option.averaging_ms = 2; /* begins before there is time */
+    assert_refused("option.averaging_ms");
+}
+
+/* ---- the average at expiry ------------------------------------------------------------------ */
+
+static struct pl_settlement settlement;
+static uint64_t mark_number;
+
+static void see(int64_t at_ms, int64_t ticks, enum pl_mark_status status)
+{
+    const struct pl_mark mark = {.status = status, .mantissa = ticks, .low_mantissa = ticks,
+                                 .high_mantissa = ticks, .source_offset = ++mark_number};
+    pl_settlement_see(&settlement, &build.parameters, call, &mark, at_ms);
+}
+
+static bool split_at(int64_t now_ms, struct pl_settlement_split *split)
+{
+    return pl_settlement_split_at(&settlement, &build.parameters, call, now_ms, split);
+}
+
+static void begin_window(int64_t averaging_ms, int64_t hold_ms)
+{
+    list();
+    build.parameters.instruments[call].option.expiry_ms = 1000000;
+    build.parameters.instruments[call].option.averaging_ms = averaging_ms;
+    build.parameters.instruments[eth].price_rules.age_ms_max = hold_ms;
+    build_finish(&build);
+    settlement = (struct pl_settlement){0};
+}
+
+/*
+ * Ten seconds until 1,000,000; a mark counts for four:
+ *   988,000 100    covers 990,000 to 992,000, for before is no part of the window
+ *   993,000 106    until the next, 995,000, which is none
+ *   996,000 108    to the end
+ * 8 of 10 seconds: (2 * 100 + 2 * 106 + 4 * 108) / 8 = 105.5 -> 106, half to even. At 995,500 5.5 of them
+ * are over, 4 covered at 103: 56.65 is fixed.
+ */
+static void settlement_average(void **state)
+{
+    (void)state;
+    struct pl_settlement_split split;
+    int64_t ticks = 0;
+    begin_window(10000, 4000);
+    assert_true(split_at(990000, &split) && split.passed == 0 && split.fixed_ticks == 0);
+    assert_false(split_at(990001, &split));
+    see(988000, 100, PL_MARK_LIVE);
+    assert_true(split_at(992000, &split));
+    assert_true(fabs(split.passed - .2) < 1e-12 && fabs(split.fixed_ticks - 20) < 1e-9);
+    see(993000, 106, PL_MARK_LIVE);
+    see(992500, 1000, PL_MARK_LIVE); /* time does not go back */
+    mark_number -= 2;
+    see(994000, 1000, PL_MARK_LIVE); /* nor do numbers */
+    mark_number++;
+    see(995000, 107, PL_MARK_STALE);
+    assert_true(split_at(995500, &split));
+    assert_true(fabs(split.passed - .55) < 1e-12 && fabs(split.fixed_ticks - 56.65) < 1e-9);
+    see(996000, 108, PL_MARK_LIVE);
+    assert_true(pl_settlement_average(&settlement, &build.parameters, call, &ticks));
+    assert_int_equal(ticks, 106);
+    see(1000500, 500, PL_MARK_LIVE); /* what comes after is no part of it */
+    assert_true(pl_settlement_average(&settlement, &build.parameters, call, &ticks));
+    assert_int_equal(ticks, 106);
+}
+
+/* Half of it must be known, and is enough; 100.5 goes down to the even 100. */
+static void settlement_gaps(void **state)
+{
+    (void)state;
+    struct pl_settlement_split split;
+    int64_t ticks = 0;
+    begin_window(10000, 2500);
+    see(990000, 100, PL_MARK_LIVE);
+    assert_true(split_at(995000, &split) && fabs(split.fixed_ticks - 50) < 1e-9);
+    assert_false(split_at(995001, &split));
+    assert_false(pl_settlement_average(&settlement, &build.parameters, call, &ticks));
+    see(997500, 101, PL_MARK_LIVE);
+    assert_true(pl_settlement_average(&settlement, &build.parameters, call, &ticks));
+    assert_int_equal(ticks, 100);
+    begin_window(10000, 2500);
+    see(990000, 100, PL_MARK_LIVE);
+    see(997501, 101, PL_MARK_LIVE);
+    assert_false(pl_settlement_average(&settlement, &build.parameters, call, &ticks));
+}
+
+/* What is fixed no longer moves: at 55 % of the window and 56.65, at 104 the average is to be 56.65 + 0.45 *
+ * 104 = 103.45, and the call at 100 without volatility is worth 3.45; at no price at all the put 43.35. */
+static void settlement_grid(void **state)
+{
+    (void)state;
+    static struct pl_option_grid split;
+    struct pl_option_inputs inputs = {.ticks = 104, .now_ms = 995500,
+                                      .split = {.fixed_ticks = 56.65, .passed = .55}};
+    begin_window(10000, 4000);
+    build.parameters.instruments[put].option.expiry_ms = 1000000;
+    for (int type = 0; type < 2; type++) {
+        const int64_t at = type ? 0 : 104, worth = type ? 43350000000000 : 3450000000000;
+        assert_int_equal(pl_option_grid_fill(&build.parameters, type ? put : call, &inputs, &split),
+                         PL_OK);
+        const struct pl_grid_place place = pl_grid_place(&split.grid, at);
+        const int64_t *low = &split.low[0][place.node], *high = &split.high[0][place.node];
+        assert_true(pl_grid_interpolate(low[0], low[1], place) <= worth);
+        assert_true(pl_grid_interpolate(high[0], high[1], place) >= worth - 1);
+        assert_true(type || pl_grid_interpolate(high[0], high[1], place) < worth + BUILD_USD / 100);
+    }
 }
 
 int main(void)
@@ -323,7 +437,8 @@ int main(void)
         cmocka_unit_test(open_cover),          cmocka_unit_test(open_linear),
         cmocka_unit_test(unpriced_linear),     cmocka_unit_test(bounds_round_outward),
         cmocka_unit_test(underlying_moves),    cmocka_unit_test(sale_and_volatility),
-        cmocka_unit_test(refusals),
+        cmocka_unit_test(refusals),            cmocka_unit_test(settlement_average),
+        cmocka_unit_test(settlement_gaps),     cmocka_unit_test(settlement_grid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

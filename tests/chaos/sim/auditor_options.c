@@ -73,7 +73,9 @@ bool auditor_read_option(const struct reader *reader,
         !auditor_is_enum(option->has_type, (int)option->type,
                          &plimsoll__v1__parameter_set__option__type__descriptor) ||
         !option->has_strike_ticks || option->strike_ticks < 1 || !option->has_expiry_ms ||
-        option->expiry_ms < 1 || from->n_factors || from->n_brackets || from->n_dependencies ||
+        option->expiry_ms < 1 || option->averaging_ms < 0 ||
+        option->averaging_ms > option->expiry_ms || option->averaging_ms > 24 * 3600 * 1000 ||
+        from->n_factors || from->n_brackets || from->n_dependencies ||
         rules->confidence != 0 || from->haircut_model || rules->chain)
         return false;
     for (int t = 0; t < PL_TIER_COUNT; t++)
@@ -84,6 +86,7 @@ bool auditor_read_option(const struct reader *reader,
     rules->is_put = option->type == PLIMSOLL__V1__PARAMETER_SET__OPTION__TYPE__TYPE_PUT;
     rules->strike = option->strike_ticks;
     rules->expiry_ms = option->expiry_ms;
+    rules->averaging_ms = option->averaging_ms;
     return true;
 }
 

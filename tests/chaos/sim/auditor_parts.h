@@ -184,7 +184,7 @@ struct rules {
     int underlying; /* whose scenarios it takes part in; -1: none */
     int volatility; /* of an option, and the rest */
     bool is_put;
-    int64_t strike, expiry_ms;
+    int64_t strike, expiry_ms, averaging_ms;
 };
 struct contract {
     const char *name, *chain;

@@ -537,7 +537,8 @@ bool auditor_set_follows(const struct set *last, const struct set *next)
             return false;
         if (before && after && before->kind == PL_INSTRUMENT_OPTION &&
             (before->underlying != after->underlying || before->is_put != after->is_put ||
-             before->strike != after->strike || before->expiry_ms != after->expiry_ms))
+             before->strike != after->strike || before->expiry_ms != after->expiry_ms ||
+             before->averaging_ms != after->averaging_ms))
             return false;
     }
     /* Nothing derived from an older base set than the one in force comes from. */

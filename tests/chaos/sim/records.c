@@ -244,6 +244,8 @@ static void fill_option(struct set_message *to, unsigned i)
     option->volatility = text(world_instruments[WORLD_VOLATILITY].id.text);
     PUT(option, strike_ticks, records_strike(i));
     PUT(option, expiry_ms, INT64_MAX / 2);
+    if (i == WORLD_CALL)
+        PUT(option, averaging_ms, 1800000);
     to->instruments[i].option = option;
 }
 
