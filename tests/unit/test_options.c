@@ -401,6 +401,10 @@ static void settlement_gaps(void **state)
     see(997500, 101, PL_MARK_LIVE);
     assert_true(pl_settlement_average(&settlement, &build.parameters, call, &ticks));
     assert_int_equal(ticks, 100);
+    see(999000, 101, PL_MARK_LIVE);
+    see(1000500, 102, PL_MARK_LIVE); /* the last one stands longer, but not in the window */
+    assert_true(pl_settlement_average(&settlement, &build.parameters, call, &ticks));
+    assert_int_equal(ticks, 100);
     begin_window(10000, 2500);
     see(990000, 100, PL_MARK_LIVE);
     see(997501, 101, PL_MARK_LIVE);
