@@ -349,7 +349,8 @@ static json_t *price_facts(const struct explain_view *view, uint32_t index)
 
 static json_t *leg_facts(const struct explain_view *view, uint32_t i)
 {
-    static const char *const kinds[] = { "?", "spot", "perp", "future", "option", "volatility" };
+    static const char *const kinds[] = { "?", "spot", "perp", "future", "option", "volatility",
+                                         "statistic" };
     const struct venue *venue = view->scene->venue;
     const struct pl_leg *held = &pl_book_legs(view->scene->ledger->book, view->row)[i];
     const struct pl_leg *counted = &view->legs[i];
