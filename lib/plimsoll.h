@@ -65,6 +65,8 @@ enum {
     PL_DOUBTS_MAX = 8,         /* reasons of uncertainty that are listed   */
     PL_TOLD_MAX = 5,           /* states that alerts tell of               */
     PL_LOT_STEP_MAX = 1000000, /* so that the value of one at a tick fits   */
+    PL_MODES_MAX = 256,        /* modes of an account; 0: none             */
+    PL_MODE_WEIGHTS_MAX = 1024, /* of all modes                            */
     PL_DUST_USD_MAX = 1000000, /* more than this is no dust                */
     PL_BRAKE_WINDOW_MS_MAX = 86400000,
     PL_BRAKE_DEPTH_PPM_MAX = 1000000000, /* a thousand times the depth     */
@@ -199,6 +201,10 @@ struct pl_haircut {
     int64_t figures_usd[PL_SCALES]; /* 0: not known yet                                            */
 };
 
+/* Haircuts that replace an instrument's own, and which of them belong together. */
+struct pl_mode_weight { uint32_t instrument; struct pl_tier_ppm haircut_long, haircut_short; };
+struct pl_mode { bool is_present; uint32_t first, count; };
+
 /* A smart contract that holds accounts' collateral and debts; by whose rule a call takes what. */
 enum pl_contract_rule { PL_CONTRACT_AAVE_V3 = 1, PL_CONTRACT_COMPOUND_V3, PL_CONTRACT_MORPHO };
 
@@ -272,6 +278,7 @@ struct pl_instrument {
     uint32_t confirmation_count;
     struct pl_haircut_model haircut_model;
     struct pl_haircut haircut;   /* of an effective set                                            */
+    struct pl_mode lent_on;      /* as a debt: what counts how much as collateral for it           */
     uint32_t contract;           /* which one holds or lends it, from 1; 0: none                   */
     int32_t bonus_ppm;           /* of a call that takes it, 0..PPM; MORPHO: 0, see pl_call_of     */
     struct pl_id token;          /* its address; size 0: not said                                  */
@@ -345,6 +352,10 @@ struct pl_parameters {
     struct pl_option_shock option_shock;
     uint32_t option_count, group_count;  /* by finish                                              */
     uint32_t groups[PL_OPTION_GROUPS_MAX]; /* underlyings with scenarios, by id; by finish         */
+    struct pl_mode modes[PL_MODES_MAX];
+    uint32_t mode_weight_count;
+    bool has_debt_modes;         /* some instrument has lent_on; by finish                         */
+    struct pl_mode_weight mode_weights[PL_MODE_WEIGHTS_MAX];
     struct pl_policy policy;
     struct pl_instrument instruments[PL_INSTRUMENTS_MAX];
 };
@@ -486,6 +497,7 @@ struct pl_market {
     uint32_t listed[PL_INSTRUMENTS_MAX];
     struct pl_weights weights[PL_TIER_COUNT][PL_INSTRUMENTS_MAX];
     struct pl_tier_ppm halt_haircuts[PL_INSTRUMENTS_MAX]; /* on top of haircut_long                */
+    uint16_t halt_steps[PL_INSTRUMENTS_MAX];              /* of the ramp, of a stuck one           */
     struct pl_option_values options[PL_OPTIONS_MAX];      /* by option_slot                        */
 };
 
@@ -542,6 +554,7 @@ struct pl_holdings {
     int64_t event_time_ms;       /* oldest of the sources' newest event times                      */
     bool has_gap;
     pl_i128 cash_vu, final_cash_vu; /* cash less cost, as counted / final only; cash <= final      */
+    uint32_t mode;               /* 0..PL_MODES_MAX - 1                                            */
     uint32_t leg_count, applied_count;
     struct pl_leg legs[PL_LEGS_MAX];
     struct pl_applied applied[PL_APPLIED_MAX];
@@ -553,7 +566,7 @@ enum pl_state { PL_STATE_OK = 1, PL_STATE_ALERT, PL_STATE_RESTRICTED, PL_STATE_L
 
 enum pl_doubt_reason { PL_DOUBT_NO_MARK = 1, PL_DOUBT_STALE, PL_DOUBT_HALTED, PL_DOUBT_UNLISTED,
                        PL_DOUBT_UNFINALISED, PL_DOUBT_GAP, PL_DOUBT_TAINTED,
-                       PL_DOUBT_ORDER_OVERDUE, PL_DOUBT_OUT_OF_RANGE };
+                       PL_DOUBT_ORDER_OVERDUE, PL_DOUBT_OUT_OF_RANGE, PL_DOUBT_MODE };
 
 struct pl_doubt {
     uint32_t instrument;         /* UINT32_MAX: the whole account                                  */
@@ -610,6 +623,7 @@ struct pl_account {
     bool has_gap, is_tainted, has_holdings;
     uint32_t leg_first, leg_count;         /* where they are in the book                           */
     uint32_t applied_first, applied_count; /* likewise                                             */
+    uint32_t mode;
     uint32_t state_index;                  /* in book->states; UINT32_MAX: the default state       */
     uint64_t version;
     int64_t event_time_ms;
@@ -662,6 +676,8 @@ const struct pl_budget *pl_book_budget(const struct pl_book *book);
 void pl_book_set_budget(struct pl_book *book, const struct pl_budget *budget,
                         struct pl_digest digest);
 struct pl_digest pl_book_budget_digest(const struct pl_book *book);
+/* The account as it is held, with nothing pending counted; borrowed until the book changes. */
+struct pl_portfolio pl_book_portfolio(const struct pl_book *book, uint32_t index);
 /* The stored states, to walk over: their number, the account's row of each, and each, borrowed until
  * the book changes; of `pending` there is only what pending_count counts. Their order may change. */
 uint32_t pl_book_state_count(const struct pl_book *book);
@@ -685,7 +701,30 @@ struct pl_portfolio {
     const struct pl_leg *legs;
     uint32_t leg_count;
     pl_i128 cash_vu, final_cash_vu;
+    /* Which haircuts count. By debts where the mode is 0: those of the holdings, whatever has been sold
+     * and repaid since in thought, or the excess would not be concave in what is (RISK 1.5). `held`
+     * NULL: of `legs` and cash themselves. */
+    uint32_t mode;
+    const struct pl_leg *held;
+    uint32_t held_count;
+    bool held_owes_cash;
 };
+
+/*
+ * Modes. haircut_long and haircut_short of a leg are those of the portfolio's mode where it names the
+ * instrument; in no mode, and with debts of which each has lent_on, and each of these names the instrument,
+ * haircut_long is the largest of theirs; else the instrument's own. A debt in cash has none. A halted chain
+ * adds to a mode's haircut what leads from there to the same whole. All the rest is the instrument's.
+ */
+
+/* Keeps what decides on haircuts before legs are sold and repaid in thought: of a portfolio without `held`,
+ * its own legs, which must not change then. */
+void pl_portfolio_pin(struct pl_portfolio *portfolio);
+/* The haircut of a long or short leg, without what halts add. */
+int32_t pl_haircut_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                      uint32_t instrument, enum pl_tier tier, bool is_long);
+/* A mode that the parameters do not have: nothing certain can be said of the account. */
+bool pl_mode_is_known(const struct pl_parameters *parameters, uint32_t mode);
 
 /*
  * Margin excess of one tier, exactly (RISK 1.3, 1.5):

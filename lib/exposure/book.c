@@ -304,6 +304,7 @@ static void replace(struct pl_book *book, uint32_t row, const struct pl_holdings
     account->is_tainted = false;
     account->version = holdings->version;
     account->event_time_ms = holdings->event_time_ms;
+    account->mode = holdings->mode;
     account->cash_vu = holdings->cash_vu;
     account->final_cash_vu = holdings->final_cash_vu;
     account->instrument_mask = mask_of(holdings);
@@ -444,6 +445,16 @@ const struct pl_account *pl_book_at(const struct pl_book *book, uint32_t index)
 const struct pl_leg *pl_book_legs(const struct pl_book *book, uint32_t index)
 {
     return (const void *)&book->units[pl_book_at(book, index)->leg_first];
+}
+
+struct pl_portfolio pl_book_portfolio(const struct pl_book *book, uint32_t index)
+{
+    const struct pl_account *account = pl_book_at(book, index);
+    struct pl_portfolio portfolio = {.legs = pl_book_legs(book, index), .leg_count = account->leg_count,
+                                     .cash_vu = account->cash_vu,
+                                     .final_cash_vu = account->final_cash_vu, .mode = account->mode};
+    pl_portfolio_pin(&portfolio);
+    return portfolio;
 }
 
 const struct pl_applied *pl_book_applied(const struct pl_book *book, uint32_t index)

@@ -52,6 +52,7 @@ static void trial_init(struct trial *trial, const struct pl_market *market,
     trial->before = portfolio;
     trial->goal = *goal;
     trial->after = *portfolio;
+    pl_portfolio_pin(&trial->after);
     trial->after.legs = trial->legs;
     memcpy(trial->legs, portfolio->legs, portfolio->leg_count * sizeof trial->legs[0]);
 }
@@ -163,6 +164,7 @@ static bool cash_cure(const struct pl_market *market, const struct pl_portfolio 
                       const struct pl_goal *goal, struct pl_cure *cure)
 {
     struct pl_portfolio after = *portfolio;
+    pl_portfolio_pin(&after);
     pl_i128 low = 0, high = 1;
     /* Cash below 0 is debt, so a health does not rise in one line with it: looked for like lots. */
     while (high <= PL_CASH_VU_MAX) {
@@ -311,6 +313,7 @@ pl_i128 pl_withdrawable(const struct pl_market *market, const struct pl_portfoli
                         const struct pl_goal *goal, uint32_t leg)
 {
     struct pl_portfolio after = *portfolio;
+    pl_portfolio_pin(&after);
     struct pl_leg legs[PL_LEGS_MAX];
     pl_assert(portfolio->leg_count <= PL_LEGS_MAX);
     pl_assert(leg < portfolio->leg_count || leg == UINT32_MAX);

@@ -144,10 +144,7 @@ void pl_effective_portfolio(const struct pl_book *book, uint32_t index,
 {
     const struct pl_account *account = pl_book_at(book, index);
     pl_assert(account->leg_count <= PL_LEGS_MAX && state->pending_count <= PL_PENDING_MAX);
-    *portfolio = (struct pl_portfolio){.legs = pl_book_legs(book, index),
-                                       .leg_count = account->leg_count,
-                                       .cash_vu = account->cash_vu,
-                                       .final_cash_vu = account->final_cash_vu};
+    *portfolio = pl_book_portfolio(book, index);
     if (state->pending_count == 0) return;
     memcpy(legs, portfolio->legs, account->leg_count * sizeof legs[0]);
     portfolio->legs = legs;
@@ -231,10 +228,12 @@ static bool straddles(const struct pl_bounds *excess)
 }
 
 /* What we hold to be the account's holdings is not what they are, or cannot be calculated with. */
-static bool is_blind(const struct pl_account *account, const struct pl_verdict *verdict)
+static bool is_blind(const struct pl_market *market, const struct pl_account *account,
+                     const struct pl_verdict *verdict)
 {
     return account->has_gap || account->is_tainted || !account->has_holdings ||
-           verdict->certainty == PL_OUT_OF_RANGE;
+           verdict->certainty == PL_OUT_OF_RANGE ||
+           !pl_mode_is_known(market->parameters, account->mode);
 }
 
 static bool has_overdue(const struct pl_account_state *state)
@@ -248,15 +247,16 @@ static bool has_overdue(const struct pl_account_state *state)
  * Lists what could change the decision: doubtful legs if they leave open on which side of the line
  * the account is, in the order of ids, then what is wrong with the account as a whole.
  */
-static void list_doubts(const struct pl_account *account, const struct pl_verdict *verdict,
-                        struct pl_account_state *state)
+static void list_doubts(const struct pl_market *market, const struct pl_account *account,
+                        const struct pl_verdict *verdict, struct pl_account_state *state)
 {
-    enum pl_doubt_reason whole[4];
+    enum pl_doubt_reason whole[5];
     uint32_t whole_count = 0, leg_count = 0;
     if (account->has_gap || !account->has_holdings) whole[whole_count++] = PL_DOUBT_GAP;
     if (account->is_tainted) whole[whole_count++] = PL_DOUBT_TAINTED;
     if (has_overdue(state)) whole[whole_count++] = PL_DOUBT_ORDER_OVERDUE;
     if (verdict->certainty == PL_OUT_OF_RANGE) whole[whole_count++] = PL_DOUBT_OUT_OF_RANGE;
+    if (!pl_mode_is_known(market->parameters, account->mode)) whole[whole_count++] = PL_DOUBT_MODE;
 
     if (straddles(&verdict->excess[PL_TIER_MAINTENANCE]) ||
         (state->state >= PL_STATE_LIQUIDATING && straddles(&verdict->excess[PL_TIER_END]))) {
@@ -332,7 +332,7 @@ static void move(const struct pl_market *market, const struct pl_account *accoun
                  const struct pl_verdict *verdict, struct pl_account_state *state)
 {
     enum pl_state left = state->state;
-    bool is_known = !is_blind(account, verdict);
+    bool is_known = !is_blind(market, account, verdict);
     bool is_whole = is_known && verdict->excess[PL_TIER_INITIAL].low >= 0;
     if (left != PL_STATE_RESTRICTED || !is_whole) state->whole_since_ms = -1;
     else if (state->whole_since_ms < 0) state->whole_since_ms = market->now_ms;
@@ -356,7 +356,7 @@ static bool is_sale_due(const struct pl_market *market, const struct pl_account 
                         const struct pl_verdict *verdict, const struct pl_account_state *state)
 {
     if (state->state < PL_STATE_LIQUIDATING) return false;
-    if (is_blind(account, verdict) || has_overdue(state)) return false;
+    if (is_blind(market, account, verdict) || has_overdue(state)) return false;
     if (market->now_ms < state->revision_after_ms) return false;
     if (verdict->excess[PL_TIER_MAINTENANCE].high < 0) return true;
     return state->pending_count == 0 && verdict->excess[PL_TIER_END].high < 0;
@@ -466,7 +466,7 @@ static int64_t take_expired(const struct pl_market *market, const struct pl_acco
                             const struct pl_verdict *verdict, struct pl_account_state *state)
 {
     int64_t due_ms = state->due_ms;
-    if (due_ms == 0 || market->now_ms < due_ms || is_blind(account, verdict) ||
+    if (due_ms == 0 || market->now_ms < due_ms || is_blind(market, account, verdict) ||
         verdict->excess[PL_TIER_INITIAL].high >= 0)
         return 0;
     state->due_ms = 0;
@@ -625,7 +625,7 @@ void pl_decide(const struct pl_market *market, const struct pl_names *names,
     pl_verdict_of(market, names, &portfolio, &decision->verdict);
 
     move(market, account, &decision->verdict, state);
-    list_doubts(account, &decision->verdict, state);
+    list_doubts(market, account, &decision->verdict, state);
     if (state->state != PL_STATE_BANKRUPT) state->bad_debt_vu = 0;
     if (!is_halted && is_sale_due(market, account, &decision->verdict, state)) { /* G8 */
         sell(market, names, &portfolio, decision);

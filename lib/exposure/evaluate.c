@@ -133,6 +133,8 @@ evaluate(const struct pl_market *market, const struct pl_portfolio *portfolio, e
         result -= pl_abs(factors[k]);
     if (failures.used)
         result -= worst_loss(&failures);
+    if (pl_has_mode(market, portfolio))
+        result += pl_mode_charge(market, portfolio, tier);
     *excess = result;
     return groups > 1 ? charge_scenarios(market, portfolio, tier, groups >> 1, excess)
                       : OUTCOME_EXACT;

@@ -103,19 +103,22 @@ static int64_t steps_of_ramp(const struct pl_market *market, int64_t since_ms)
     return steps < RAMP_STEPS ? (int64_t)steps : RAMP_STEPS;
 }
 
-static struct pl_tier_ppm halt_haircut(const struct pl_market *market,
-                                       const struct pl_instrument *instrument, int64_t since_ms)
+int32_t pl_halt_haircut(const struct pl_parameters *parameters, const struct pl_instrument *instrument,
+                        int32_t haircut, enum pl_tier tier, int64_t steps)
 {
-    const int32_t whole = whole_haircut(market->parameters, instrument);
-    const int64_t steps = steps_of_ramp(market, since_ms);
+    const int32_t missing = whole_haircut(parameters, instrument) - haircut;
+    pl_assert(missing >= 0);
+    bool is_at_once = tier == PL_TIER_ALERT || tier == PL_TIER_INITIAL;
+    return is_at_once ? missing : (int32_t)pl_div_ceil((pl_i128)missing * steps, RAMP_STEPS);
+}
+
+static struct pl_tier_ppm halt_haircut(const struct pl_market *market,
+                                       const struct pl_instrument *instrument, int64_t steps)
+{
     struct pl_tier_ppm result;
-    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
-        int32_t missing = whole - instrument->haircut_long.at[tier];
-        pl_assert(missing >= 0);
-        bool is_at_once = tier == PL_TIER_ALERT || tier == PL_TIER_INITIAL;
-        result.at[tier] =
-            is_at_once ? missing : (int32_t)pl_div_ceil((pl_i128)missing * steps, RAMP_STEPS);
-    }
+    for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++)
+        result.at[tier] = pl_halt_haircut(market->parameters, instrument,
+                                          instrument->haircut_long.at[tier], tier, steps);
     return result;
 }
 
@@ -127,8 +130,12 @@ static bool apply_halt(struct pl_market *market, uint32_t i, bool *is_now_stuck)
     int64_t since_ms = 0;
     bool has_changed = false;
     *is_now_stuck = is_stuck(market, instrument, &since_ms);
-    if (*is_now_stuck)
-        haircut = halt_haircut(market, instrument, since_ms);
+    if (*is_now_stuck) {
+        const int64_t steps = steps_of_ramp(market, since_ms);
+        haircut = halt_haircut(market, instrument, steps);
+        has_changed = market->halt_steps[i] != steps; /* a mode may hide it from the haircut below */
+        market->halt_steps[i] = (uint16_t)steps;
+    }
     for (enum pl_tier tier = 0; tier < PL_TIER_COUNT; tier++) {
         int32_t *last = &market->halt_haircuts[i].at[tier];
         market->weights[tier][i].own_long += *last - haircut.at[tier];

@@ -176,12 +176,13 @@ static void add_doubtful_option(struct sums *sums, const struct pl_market *marke
 
 /* Where the excess grows with the leg, as with all spot (V3), the leg is at the end asked for in
  * every scenario; else each scenario takes its own. */
-static void add_linear(struct sums *sums, const struct pl_market *market, const struct pl_leg *leg,
+static void add_linear(struct sums *sums, const struct pl_market *market,
+                       const struct pl_portfolio *portfolio, const struct pl_leg *leg,
                        enum pl_tier tier, enum end end)
 {
     struct span span = pl_reach_of(market, leg).value;
     const bool is_open = span.low != span.high || span.has_no_low || span.has_no_high;
-    if (is_open && pl_grows_in_scenarios(market, leg, tier)) {
+    if (is_open && pl_grows_in_scenarios(market, portfolio, leg, tier)) {
         if (end == END_HIGH)
             span = (struct span){span.high, span.high, span.has_no_high, span.has_no_high};
         else
@@ -193,12 +194,13 @@ static void add_linear(struct sums *sums, const struct pl_market *market, const 
     sums->has_no_falling |= end == END_HIGH ? span.has_no_low : span.has_no_high;
 }
 
-static void add_leg(struct sums *sums, const struct pl_market *market, const struct pl_leg *leg,
-                    enum pl_tier tier, enum end end)
+static void add_leg(struct sums *sums, const struct pl_market *market,
+                    const struct pl_portfolio *portfolio, const struct pl_leg *leg, enum pl_tier tier,
+                    enum end end)
 {
     const struct pl_instrument *instrument = &market->parameters->instruments[leg->instrument];
     if (instrument->kind != PL_INSTRUMENT_OPTION) {
-        add_linear(sums, market, leg, tier, end);
+        add_linear(sums, market, portfolio, leg, tier, end);
     } else if (market->quotes[leg->instrument].status != PL_MARK_LIVE) {
         add_doubtful_option(sums, market, leg, end);
     } else {
@@ -256,7 +258,7 @@ static void add_group(struct sums *sums, const struct pl_market *market,
         const struct pl_leg *leg = &portfolio->legs[i];
         if (parameters->instruments[leg->instrument].group == group &&
             !pl_leg_is_unlisted(market, leg))
-            add_leg(sums, market, leg, tier, end);
+            add_leg(sums, market, portfolio, leg, tier, end);
     }
 }
 

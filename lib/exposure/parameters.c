@@ -535,6 +535,67 @@ static enum pl_err check_all_rules(const struct pl_parameters *parameters,
     return PL_OK;
 }
 
+/* A mode's weights are those of instruments with other haircuts: the same rules hold of them. */
+static enum pl_err check_weight(const struct pl_parameters *parameters, const struct pl_names *names,
+                                const struct pl_mode_weight *weight, bool is_of_debt)
+{
+    static struct pl_instrument as_weighted; /* scratch */
+    const char *id = names->ids[weight->instrument].text;
+    const struct pl_instrument *instrument = &parameters->instruments[weight->instrument];
+    const struct pl_checked checked = {parameters, &as_weighted, id};
+    if (!instrument->is_listed || instrument->kind != PL_INSTRUMENT_SPOT)
+        return pl_err_set(PL_REJECT_PARAMETERS, "weight of %s: it is no listed spot", id);
+    as_weighted = *instrument;
+    as_weighted.haircut_model = (struct pl_haircut_model){0};
+    as_weighted.haircut_long = weight->haircut_long;
+    if (!is_of_debt)
+        as_weighted.haircut_short = weight->haircut_short;
+    enum pl_err err = check_v1(&checked);
+    if (!err)
+        err = check_v3(&checked);
+    if (!err)
+        err = check_v6(&checked);
+    return err ? err : check_v7(&checked);
+}
+
+static enum pl_err check_mode(const struct pl_parameters *parameters, const struct pl_names *names,
+                              const struct pl_mode *mode, bool is_of_debt)
+{
+    for (uint32_t i = 0; i < mode->count; i++) {
+        const struct pl_mode_weight *weight = &parameters->mode_weights[mode->first + i];
+        enum pl_err err = check_weight(parameters, names, weight, is_of_debt);
+        for (uint32_t k = 0; !err && k < i; k++)
+            if (parameters->mode_weights[mode->first + k].instrument == weight->instrument)
+                err = pl_err_set(PL_REJECT_PARAMETERS, "weight of %s: it is there twice",
+                                 names->ids[weight->instrument].text);
+        if (err)
+            return err;
+    }
+    return PL_OK;
+}
+
+static enum pl_err check_modes(struct pl_parameters *parameters, const struct pl_names *names)
+{
+    parameters->has_debt_modes = false;
+    for (uint32_t i = 0; i < PL_MODES_MAX; i++) {
+        enum pl_err err = check_mode(parameters, names, &parameters->modes[i], false);
+        if (err)
+            return pl_err_note(err, "mode %u", i);
+    }
+    for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {
+        const struct pl_instrument *debt = &parameters->instruments[i];
+        if (!debt->lent_on.is_present)
+            continue;
+        enum pl_err err = debt->is_listed && debt->kind == PL_INSTRUMENT_SPOT
+                              ? check_mode(parameters, names, &debt->lent_on, true)
+                              : pl_err_set(PL_REJECT_PARAMETERS, "it is no listed spot");
+        if (err)
+            return pl_err_note(err, "mode of debt %s", names->ids[i].text);
+        parameters->has_debt_modes = true;
+    }
+    return PL_OK;
+}
+
 /* Gives each instrument its place in the liquidity order; a place that is taken is a duplicate. */
 static enum pl_err rank_sales(struct pl_parameters *parameters, const struct pl_names *names)
 {
@@ -576,6 +637,8 @@ enum pl_err pl_parameters_finish(struct pl_parameters *parameters, const struct 
         err = pl_lookthrough(parameters, names);
     if (!err)
         err = check_all_rules(parameters, names);
+    if (!err)
+        err = check_modes(parameters, names);
     if (err)
         return err;
     for (uint32_t i = 0; i < PL_INSTRUMENTS_MAX; i++) {

@@ -285,6 +285,7 @@ static void plan_init(struct pl_plan *plan, const struct pl_market *market,
     plan->is_own = goal != NULL;
     plan->goal = goal ? *goal : (struct pl_goal){.tier = PL_TIER_END};
     plan->portfolio = *portfolio;
+    pl_portfolio_pin(&plan->portfolio);
     plan->portfolio.legs = plan->legs;
     memcpy(plan->legs, portfolio->legs, portfolio->leg_count * sizeof plan->legs[0]);
     plan->is_certain = pl_portfolio_is_certain(market, portfolio);
@@ -731,6 +732,7 @@ bool pl_sale_excess(const struct pl_market *market, const struct pl_portfolio *p
 {
     struct pl_leg after[PL_LEGS_MAX];
     struct pl_portfolio sold = *portfolio;
+    pl_portfolio_pin(&sold);
     bool is_certain = pl_portfolio_is_certain(market, portfolio);
     /* In range before, so that the products below are. */
     if (!best_excess(market, portfolio, tier, is_certain, excess))

@@ -8,7 +8,7 @@
 #include "lib/exposure/terms.h"
 
 /* Collateral, debt and weighted debt, each at the end that is asked for. */
-struct sides {
+struct balance {
     pl_i128 collateral_low, debt_high;
     pl_i128 weighted_low, weighted_high; /* D */
     bool has_no_high_debt;
@@ -16,10 +16,12 @@ struct sides {
 
 /* Bounds: the values of an account in range sum to 2^80 at most and an own weight to 2^23 + 10^6
  * (V7); the cash to 2^82 at the weight 10^6 < 2^20: D < 2^104. */
-static void add_leg(struct sides *sides, const struct pl_market *market, const struct pl_leg *leg)
+static void add_leg(struct balance *sides, const struct pl_market *market,
+                    const struct pl_portfolio *portfolio, const struct pl_leg *leg)
 {
     const struct reach reach = pl_reach_of(market, leg);
-    pl_i128 weight = pl_max(0, market->weights[PL_TIER_MAINTENANCE][leg->instrument].own_short);
+    pl_i128 weight = pl_max(0, pl_weights_of(market, portfolio, leg->instrument,
+                                              PL_TIER_MAINTENANCE).own_short);
     pl_i128 debt_least = reach.value.has_no_high ? 0 : pl_max(0, -reach.value.high);
     pl_i128 debt_most = pl_max(0, -reach.value.low);
     sides->collateral_low += pl_max(0, reach.value.low);
@@ -29,29 +31,29 @@ static void add_leg(struct sides *sides, const struct pl_market *market, const s
     sides->has_no_high_debt |= reach.value.has_no_low;
 }
 
-static struct sides sides_of(const struct pl_market *market, const struct pl_portfolio *portfolio)
+static struct balance sides_of(const struct pl_market *market, const struct pl_portfolio *portfolio)
 {
     pl_i128 least = pl_min(portfolio->cash_vu, portfolio->final_cash_vu);
     pl_i128 most = pl_max(portfolio->cash_vu, portfolio->final_cash_vu);
-    struct sides sides = {.collateral_low = pl_max(0, least),
+    struct balance sides = {.collateral_low = pl_max(0, least),
                           .debt_high = pl_max(0, -least),
                           .weighted_low = pl_max(0, -most) * PL_PPM,
                           .weighted_high = pl_max(0, -least) * PL_PPM};
     for (uint32_t i = 0; i < portfolio->leg_count; i++)
-        add_leg(&sides, market, &portfolio->legs[i]);
+        add_leg(&sides, market, portfolio, &portfolio->legs[i]);
     return sides;
 }
 
 pl_i128 pl_weighted_debt(const struct pl_market *market, const struct pl_portfolio *portfolio)
 {
-    const struct sides sides = sides_of(market, portfolio);
+    const struct balance sides = sides_of(market, portfolio);
     pl_assert(sides.weighted_low == sides.weighted_high);
     return sides.weighted_low;
 }
 
 /* 1 + A / D: least at the least A, and at the D that brings it nearest to 0 from above, or farthest
  * from it below. */
-static struct pl_ratio health_of(const struct sides *sides, pl_i128 excess_low)
+static struct pl_ratio health_of(const struct balance *sides, pl_i128 excess_low)
 {
     pl_i128 debt = excess_low >= 0 ? sides->weighted_high : sides->weighted_low;
     if (excess_low <= -PL_EXCESS_UNBOUNDED || debt <= 0 ||
@@ -81,7 +83,7 @@ void pl_ratios_of(const struct pl_market *market, const struct pl_portfolio *por
         set_tier(verdict, tier, ratios);
     if (verdict->certainty == PL_OUT_OF_RANGE)
         return;
-    const struct sides sides = sides_of(market, portfolio);
+    const struct balance sides = sides_of(market, portfolio);
     ratios->collateral_vu = sides.collateral_low;
     ratios->health = health_of(&sides, verdict->excess[PL_TIER_MAINTENANCE].low);
     if (sides.has_no_high_debt)

@@ -237,7 +237,11 @@ bool pl_netting_of(const struct pl_market *market, const struct pl_portfolio *po
         !requirement_of(market, portfolio, tier, &netting->requirement))
         return false;
     for (uint32_t i = 0; i < portfolio->leg_count; i++) {
-        const struct pl_portfolio one = {.legs = &portfolio->legs[i], .leg_count = 1};
+        struct pl_portfolio one = *portfolio;
+        pl_portfolio_pin(&one);
+        one.legs = &portfolio->legs[i];
+        one.leg_count = 1;
+        one.cash_vu = one.final_cash_vu = 0;
         if (!requirement_of(market, &one, tier, &alone))
             return false;
         netting->gross_requirement += alone;

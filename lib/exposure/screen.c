@@ -43,10 +43,10 @@ static bool is_at_rest(const struct pl_book *book, uint32_t index)
 static bool is_whole(const struct pl_market *market, const struct pl_book *book, uint32_t index)
 {
     const struct pl_account *account = pl_book_at(book, index);
-    const struct pl_portfolio portfolio = {
-        .legs = pl_book_legs(book, index), .leg_count = account->leg_count,
-        .cash_vu = account->cash_vu, .final_cash_vu = account->final_cash_vu};
-    if (!account->has_holdings || account->has_gap || account->is_tainted) return false;
+    const struct pl_portfolio portfolio = pl_book_portfolio(book, index);
+    if (!account->has_holdings || account->has_gap || account->is_tainted ||
+        !pl_mode_is_known(market->parameters, account->mode))
+        return false;
     if (pl_portfolio_is_certain(market, &portfolio)) {
         pl_i128 excess;
         return pl_evaluate(market, &portfolio, PL_TIER_ALERT, &excess) && excess >= 0;

@@ -73,7 +73,7 @@ struct reach {
 
 bool pl_leg_is_unlisted(const struct pl_market *market, const struct pl_leg *leg); /* verdict.c */
 /* Whether more of a leg with scenarios never lowers the excess, whatever else is held (verdict.c). */
-bool pl_grows_in_scenarios(const struct pl_market *market, const struct pl_leg *leg,
+bool pl_grows_in_scenarios(const struct pl_market *market, const struct pl_portfolio *portfolio, const struct pl_leg *leg,
                            enum pl_tier tier);
 struct reach pl_reach_of(const struct pl_market *market, const struct pl_leg *leg); /* verdict.c */
 
@@ -127,5 +127,26 @@ bool pl_is_told_lately(const struct pl_market *market, const struct pl_account_s
  */
 pl_i128 pl_beyond_goal(const struct pl_market *market, const struct pl_portfolio *portfolio,
                        const struct pl_goal *goal);
+
+/* ---- modes (modes.c) ------------------------------------------------------------------------- */
+
+/* Haircuts of one leg at one tier; halt on top of haircut_long. */
+struct sides { int32_t haircut_long, haircut_short, halt; };
+/* Whether any leg may have others than its instrument's. */
+static inline bool pl_has_mode(const struct pl_market *market, const struct pl_portfolio *portfolio)
+{
+    return portfolio->mode != 0 || market->parameters->has_debt_modes;
+}
+struct sides pl_sides_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                         uint32_t instrument, enum pl_tier tier);
+/* The instrument's weights with these. */
+struct pl_weights pl_weights_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                                uint32_t instrument, enum pl_tier tier);
+/* What modes make of the excess of a certain portfolio. */
+pl_i128 pl_mode_charge(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                       enum pl_tier tier);
+/* A halt's haircut at one tier on top of `haircut`, at so many steps of the ramp (market.c). */
+int32_t pl_halt_haircut(const struct pl_parameters *parameters, const struct pl_instrument *instrument,
+                        int32_t haircut, enum pl_tier tier, int64_t steps);
 
 #endif

@@ -106,10 +106,10 @@ static int32_t top_rate(const struct pl_instrument *instrument, enum pl_tier tie
 /* Fact 1 of the file's comment, on the sides of 0 where the leg may be. The charge for the price
  * interval of a live long leg takes lot - low of each lot's value away again, 10^6 fold. What holds
  * for n > 0 holds below, as own_short >= own_long (V1). */
-static bool grows_by(const struct pl_market *market, const struct pl_leg *leg, enum pl_tier tier,
-                     int64_t scenario_load)
+static bool grows_by(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                     const struct pl_leg *leg, enum pl_tier tier, int64_t scenario_load)
 {
-    const struct pl_weights *weights = &market->weights[tier][leg->instrument];
+    const struct pl_weights own = pl_weights_of(market, portfolio, leg->instrument, tier), *weights = &own;
     const struct pl_instrument *instrument = &market->parameters->instruments[leg->instrument];
     const struct pl_quote *quote = &market->quotes[leg->instrument];
     if (pl_leg_is_unlisted(market, leg))
@@ -131,16 +131,15 @@ static bool grows_by(const struct pl_market *market, const struct pl_leg *leg, e
 }
 
 /* Without what the leg's scenarios may ask: they take their own ends then (options.c). */
-static bool grows_with_value(const struct pl_market *market, const struct pl_leg *leg,
-                             enum pl_tier tier)
+static bool grows_with_value(const struct scope *scope, uint32_t i, enum pl_tier tier)
 {
-    return grows_by(market, leg, tier, 0);
+    return grows_by(scope->market, scope->portfolio, &scope->portfolio->legs[i], tier, 0);
 }
 
-bool pl_grows_in_scenarios(const struct pl_market *market, const struct pl_leg *leg,
-                           enum pl_tier tier)
+bool pl_grows_in_scenarios(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                           const struct pl_leg *leg, enum pl_tier tier)
 {
-    return grows_by(market, leg, tier, pl_scenario_load(market->parameters, tier));
+    return grows_by(market, portfolio, leg, tier, pl_scenario_load(market->parameters, tier));
 }
 
 static bool is_point(struct span span)
@@ -152,7 +151,7 @@ static bool is_point(struct span span)
 static struct span span_at(const struct scope *scope, uint32_t i, enum pl_tier tier, enum end end)
 {
     struct span span = scope->reaches[i].value;
-    if (is_point(span) || !grows_with_value(scope->market, &scope->portfolio->legs[i], tier))
+    if (is_point(span) || !grows_with_value(scope, i, tier))
         return span;
     return end == END_HIGH
                ? (struct span){.low = span.high, .high = span.high, .has_no_high = span.has_no_high}
@@ -269,7 +268,9 @@ static void add_leg(struct tally *tally, uint32_t i)
         return; /* an asset counts 0, and so does a debt at best */
     }
 
-    const struct pl_weights *weights = &scope->market->weights[tier][index];
+    const struct sides sides = pl_sides_of(scope->market, scope->portfolio, index, tier);
+    const struct pl_weights own = pl_weights_of(scope->market, scope->portfolio, index, tier),
+                            *weights = &own;
     struct span span = span_at(scope, i, tier, tally->end);
     bool has_open_size = tally->end == END_LOW && (span.has_no_low || span.has_no_high);
     if (own_is_unbounded(weights, span, tally->end) ||
@@ -278,10 +279,8 @@ static void add_leg(struct tally *tally, uint32_t i)
     pl_i128 value = extreme_value(weights, span, tally->end);
     add_term(tally, PL_TERM_VALUE, index, value * PL_PPM);
     add_term(tally, PL_TERM_HAIRCUT, index,
-             value < 0 ? value * instrument->haircut_short.at[tier]
-                       : -value * instrument->haircut_long.at[tier]);
-    add_term(tally, PL_TERM_HALT, index,
-             -pl_max(value, 0) * scope->market->halt_haircuts[index].at[tier]);
+             value < 0 ? value * sides.haircut_short : -value * sides.haircut_long);
+    add_term(tally, PL_TERM_HALT, index, -pl_max(value, 0) * sides.halt);
     add_term(tally, PL_TERM_CONCENTRATION, index,
              -pl_concentration(instrument, tier, extreme_size(span, tally->end)));
     if (pl_tier_charges_doubt(tier))

@@ -321,6 +321,8 @@ enum pl_err pl_record_apply(struct pl_record_holdings *record, const struct pl_p
     }
     note_continuity(&record->sources[index], event, true, has_reopened);
     record->is_tainted = false;
+    if (event->has_mode)
+        record->mode = event->mode;
     for (uint32_t i = 0; i < event->applied_count; i++)
         apply_fill(record, &event->applied[i]);
     drop_empty_legs(record);
@@ -563,7 +565,7 @@ enum pl_err pl_record_to_holdings(const struct pl_record_holdings *record, struc
                                   struct pl_holdings *holdings)
 {
     *holdings = (struct pl_holdings){ .account = record->account, .version = record->version,
-                                      .has_gap = record->is_tainted };
+                                      .has_gap = record->is_tainted, .mode = record->mode };
     for (uint32_t i = 0; i < record->source_count; i++) {
         const struct pl_record_source *source = &record->sources[i];
         holdings->has_gap |= source->has_gap;

@@ -34,7 +34,8 @@ struct pl_position_event {
     uint64_t sequence, previous_sequence, retracts, block_height;
     enum pl_position_kind kind;
     int64_t event_time_ms;
-    bool has_cash;
+    bool has_cash, has_mode;
+    uint32_t mode;
     struct pl_amount cash;
     uint32_t leg_count, applied_count;
     struct pl_position_leg legs[PL_LEGS_MAX];
@@ -74,6 +75,7 @@ struct pl_record_holdings {
     struct pl_id account;
     uint64_t version, positions_offset;
     int64_t written_ms;
+    uint32_t mode;   /* that the account is in; 0: none                                        */
     bool is_tainted; /* the last position record could not be read; the next event clears it   */
     uint32_t leg_count, source_count, tail_count, applied_count;
     struct pl_record_leg legs[PL_LEGS_MAX];          /* by instrument id, then source id       */

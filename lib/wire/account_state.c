@@ -19,8 +19,8 @@ static_assert((int)PL_STATE_OK == (int)PLIMSOLL__V1__MARGIN_CALL__STATE__STATE_O
               "account state");
 static_assert((int)PL_DOUBT_NO_MARK ==
                       (int)PLIMSOLL__V1__MARGIN_CALL__DOUBT__REASON__REASON_NO_MARK &&
-                  (int)PL_DOUBT_OUT_OF_RANGE ==
-                      (int)PLIMSOLL__V1__MARGIN_CALL__DOUBT__REASON__REASON_OUT_OF_RANGE,
+                  (int)PL_DOUBT_MODE ==
+                      (int)PLIMSOLL__V1__MARGIN_CALL__DOUBT__REASON__REASON_MODE,
               "doubt reason");
 static_assert((int)PL_PROGRESS_OPEN ==
                       (int)PLIMSOLL__V1__ACCOUNT_STATE__PENDING_ORDER__PROGRESS__PROGRESS_OPEN &&

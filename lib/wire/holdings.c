@@ -278,6 +278,8 @@ enum pl_err pl_wire_record_decode(struct pl_wire *wire, struct pl_bytes_view key
     if (!err)
         err = pl_field_time(NULL, PL_SCALAR(from, written_ms), &record->written_ms);
     record->is_tainted = from->has_tainted && from->tainted;
+    if (!err && from->has_mode)
+        err = pl_field_u32(NULL, PL_SCALAR(from, mode), 0, PL_MODES_MAX - 1, &record->mode);
     if (!err)
         err = read_sources(from, record);
     if (!err)
@@ -403,6 +405,8 @@ enum pl_err pl_wire_record_encode(struct pl_wire *wire, const struct pl_record_h
     PL_PUT(&to, written_ms, record->written_ms);
     if (record->is_tainted)
         PL_PUT(&to, tainted, 1);
+    if (record->mode > 0)
+        PL_PUT(&to, mode, record->mode);
     to.legs = pl_wire_take(wire, record->leg_count * sizeof(*to.legs));
     size_t tail_count = 0;
     for (uint32_t i = 0; i < record->leg_count; i++) {

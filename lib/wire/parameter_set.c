@@ -584,6 +584,74 @@ static enum pl_err read_pegs(const Plimsoll__V1__ParameterSet *from, const struc
     return err;
 }
 
+static enum pl_err read_weight(const struct pl_place *place,
+                               const Plimsoll__V1__ParameterSet__Mode__Weight *from,
+                               const struct pl_names *names, const struct pl_parameters *parameters,
+                               struct pl_mode_weight *weight)
+{
+    enum pl_err err = find_listed(place, "instrument", from->instrument, names, parameters,
+                                  &weight->instrument);
+    if (!err)
+        err = read_tiers(place, "haircut_long", from->haircut_long, &weight->haircut_long);
+    if (!err)
+        weight->haircut_short = parameters->instruments[weight->instrument].haircut_short;
+    if (!err && from->haircut_short)
+        err = read_tiers(place, "haircut_short", from->haircut_short, &weight->haircut_short);
+    return err;
+}
+
+/* Where the mode's weights go: to its number, or to the debt that lends by them. */
+static enum pl_err find_mode(const struct pl_place *place, const Plimsoll__V1__ParameterSet__Mode *from,
+                             const struct pl_names *names, struct pl_parameters *parameters,
+                             struct pl_mode **mode)
+{
+    uint32_t number = 0;
+    enum pl_err err = PL_OK;
+    if ((from->has_mode != 0) == (from->debt != NULL))
+        return pl_field_fail(PL_REJECT_CONFLICT, place, "mode", ": a mode has a number or a debt, and not "
+                             "both");
+    if (from->debt)
+        err = find_listed(place, "debt", from->debt, names, parameters, &number);
+    else
+        err = pl_field_u32(place, PL_SCALAR(from, mode), 1, PL_MODES_MAX - 1, &number);
+    if (err)
+        return err;
+    *mode = from->debt ? &parameters->instruments[number].lent_on : &parameters->modes[number];
+    if ((*mode)->is_present)
+        return pl_field_fail(PL_REJECT_CONFLICT, place, from->debt ? "debt" : "mode",
+                             ": it is there twice");
+    return PL_OK;
+}
+
+/* When all instruments have their numbers. */
+static enum pl_err read_modes(const Plimsoll__V1__ParameterSet *from, const struct pl_names *names,
+                              struct pl_parameters *parameters)
+{
+    for (size_t i = 0; i < from->n_modes; i++) {
+        const struct pl_place place = {NULL, "modes", (int)i};
+        const Plimsoll__V1__ParameterSet__Mode *stated = from->modes[i];
+        struct pl_mode *mode = NULL;
+        enum pl_err err = find_mode(&place, stated, names, parameters, &mode);
+        if (!err && stated->n_weights > PL_MODE_WEIGHTS_MAX - parameters->mode_weight_count)
+            err = pl_field_fail(PL_REJECT_SIZE, &place, "weights", ": more than %d in all",
+                                PL_MODE_WEIGHTS_MAX);
+        if (err)
+            return err;
+        *mode = (struct pl_mode){true, parameters->mode_weight_count, (uint32_t)stated->n_weights};
+        for (size_t k = 0; k < stated->n_weights; k++) {
+            const struct pl_place weight = {&place, "weights", (int)k};
+            if (stated->debt && stated->weights[k]->haircut_short)
+                return pl_field_fail(PL_REJECT_CONFLICT, &weight, "haircut_short",
+                                     ": what a debt is lent on changes no debt");
+            err = read_weight(&weight, stated->weights[k], names, parameters,
+                              &parameters->mode_weights[parameters->mode_weight_count++]);
+            if (err)
+                return err;
+        }
+    }
+    return PL_OK;
+}
+
 static enum pl_err read_ids(const Plimsoll__V1__ParameterSet *from,
                             struct pl_parameters *parameters)
 {
@@ -955,6 +1023,8 @@ enum pl_err pl_wire_parameters_decode(struct pl_wire *wire, struct pl_names *nam
         err = read_contracts(from, names, parameters);
     if (!err)
         err = read_pegs(from, names, parameters);
+    if (!err)
+        err = read_modes(from, names, parameters);
     if (!err)
         err = read_exposures(from, names, parameters);
     if (!err)

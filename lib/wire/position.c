@@ -123,5 +123,8 @@ enum pl_err pl_wire_position_decode(struct pl_wire *wire, struct pl_bytes_view k
         err = read_chain(from, event);
     if (!err)
         err = pl_field_time(NULL, PL_SCALAR(from, event_time_ms), &event->event_time_ms);
+    event->has_mode = from->has_mode;
+    if (!err && from->has_mode)
+        err = pl_field_u32(NULL, PL_SCALAR(from, mode), 0, PL_MODES_MAX - 1, &event->mode);
     return err ? err : read_changes(from, event);
 }

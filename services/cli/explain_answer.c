@@ -113,9 +113,15 @@ static bool is_below(const struct explain_view *view)
     return view->decision.verdict.excess[PL_TIER_MAINTENANCE].high < 0;
 }
 
-static bool is_blind(const struct pl_account *account)
+static bool is_in_unknown_mode(const struct explain_view *view)
 {
-    return account->has_gap || account->is_tainted || !account->has_holdings;
+    return !pl_mode_is_known(view->scene->venue->parameters, view->account->mode);
+}
+
+static bool is_blind(const struct explain_view *view)
+{
+    const struct pl_account *account = view->account;
+    return account->has_gap || account->is_tainted || !account->has_holdings || is_in_unknown_mode(view);
 }
 
 static bool has_overdue(const struct pl_account_state *state)
@@ -152,7 +158,7 @@ static enum explain_reason reason_of(const struct explain_view *view)
     bool is_open = view->state.state >= PL_STATE_LIQUIDATING;
     if (!is_open && !is_below(view))
         return verdict->excess[PL_TIER_MAINTENANCE].low >= 0 ? EXPLAIN_HEALTHY : EXPLAIN_UNCERTAIN;
-    if (is_blind(view->account))
+    if (is_blind(view))
         return EXPLAIN_HOLDINGS;
     if (is_below(view) ||
         (view->state.pending_count == 0 && verdict->excess[PL_TIER_END].high < 0))
@@ -206,6 +212,9 @@ static void say_holdings(struct sentence *sentence, const struct explain_view *v
         say(sentence, " because no holdings of it are known");
     else if (view->account->is_tainted)
         say(sentence, " because a record of its holdings could not be read");
+    else if (is_in_unknown_mode(view) && !view->account->has_gap)
+        say(sentence, " because it is in mode %u, which the parameters do not have",
+            view->account->mode);
     else
         say(sentence, " because its holdings have a gap%s%s", source ? ": events are missing from "
                                                                      : "", source ? source : "");
@@ -318,7 +327,7 @@ static void say_reason(struct sentence *sentence, const struct explain_view *vie
     } else if (reason == EXPLAIN_HEALTHY) {
         say(sentence, ": ");
         say_bounds(sentence, "maintenance", &view->decision.verdict.excess[PL_TIER_MAINTENANCE]);
-        if (is_blind(view->account))
+        if (is_blind(view))
             say(sentence, ", as far as its holdings are known");
     } else {
         say_held_back(sentence, view, reason);

@@ -111,7 +111,7 @@ const char *explain_doubt_name(enum pl_doubt_reason reason)
 {
     static const char *const names[] = { "?", "no mark", "stale mark", "halted mark", "unlisted",
                                          "not final", "gap", "tainted", "order overdue",
-                                         "out of range" };
+                                         "out of range", "unknown mode" };
     return names[reason];
 }
 
@@ -387,7 +387,7 @@ static json_t *holdings_facts(const struct explain_view *view)
     json_t *legs = json_array();
     for (uint32_t i = 0; i < account->leg_count; i++)
         json_array_append_new(legs, leg_facts(view, i));
-    return json_pack(
+    json_t *facts = json_pack(
         "{s:b, s:I, s:o, s:I, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "known",
         account->has_holdings, "version", (json_int_t)account->version, "event_time_ms",
         time_or_null(account->event_time_ms), "age_ms",
@@ -397,21 +397,23 @@ static json_t *holdings_facts(const struct explain_view *view)
         explain_decimal(account->final_cash_vu, 12), "cash_after_pending_usd",
         explain_bound(view->portfolio.cash_vu, 12), "sources", source_facts(record), "legs", legs,
         "not_final", not_final_facts(record));
+    if (account->mode > 0)
+        json_object_set_new(facts, "mode", json_integer(account->mode));
+    return facts;
 }
 
 /* ---- verdict -------------------------------------------------------------------------------- */
 
 /* The one rate behind a term; others have several, or an interval beside it. */
-static json_t *rate_of(const struct pl_parameters *parameters, const struct pl_portfolio *portfolio,
+static json_t *rate_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
                        enum pl_tier tier, const struct pl_term *term)
 {
     if (term->kind != PL_TERM_HAIRCUT)
         return json_null();
-    const struct pl_instrument *instrument = &parameters->instruments[term->index];
     for (uint32_t i = 0; i < portfolio->leg_count; i++)
         if (portfolio->legs[i].instrument == term->index)
-            return json_integer(portfolio->legs[i].lots < 0 ? instrument->haircut_short.at[tier]
-                                                            : instrument->haircut_long.at[tier]);
+            return json_integer(pl_haircut_of(market, portfolio, term->index, tier,
+                                              portfolio->legs[i].lots >= 0));
     return json_null();
 }
 
@@ -445,7 +447,7 @@ static json_t *tier_facts(const struct explain_view *view, enum pl_tier tier)
             "{s:s, s:s, s:o, s:o, s:o*}", "term", explain_term_name(terms[i].kind), "of",
             explain_term_of(venue->names, venue->parameters, &terms[i]), "excess_usd",
             explain_bound(terms[i].amount, 18), "rate_ppm",
-            rate_of(venue->parameters, &view->portfolio, tier, &terms[i]), "worst",
+            rate_of(venue->market, &view->portfolio, tier, &terms[i]), "worst",
             scenario_of(venue->parameters, &terms[i]));
         if (terms[i].kind == PL_TERM_DEPENDENCY)
             json_object_set_new(term, "paths", explain_paths(venue->names, venue->parameters,

@@ -227,6 +227,8 @@ static void print_holdings(FILE *file, const json_t *holdings)
             is_so(holdings, "known") ? "" : "never seen, ",
             is_so(holdings, "gap") ? "with a gap" : "complete",
             is_so(holdings, "tainted") ? ", a later record could not be read" : "");
+    if (whole(holdings, "mode") > 0)
+        fprintf(file, "            in mode %lld\n", whole(holdings, "mode"));
     fprintf(file, "  %-12s %18s %14s %20s\n", "instrument", "quantity", "price", "value USD");
     json_array_foreach(json_object_get(holdings, "legs"), i, leg)
         print_leg(file, leg);

@@ -53,6 +53,7 @@ struct import {
     const char *chain;      /* of the instruments; NULL: none               */
     json_t *instruments, *notes;
     json_t *assets;         /* of the protocol's contract                   */
+    json_t *modes;
     const char *rule;       /* of it; NULL: no calls are known              */
     int64_t close_factor_ppm, full_below_ppm; /* 0: not said                */
 };
@@ -91,6 +92,11 @@ enum pl_err import_binance_usdm(struct import *import);
 
 /* Adds an instrument; what has to be bounded for a valid set is noted. */
 enum pl_err import_row(struct import *import, const struct import_row *row);
+
+/* Begins a mode under its number; REJECT_RANGE: it has none. */
+enum pl_err import_mode(struct import *import, const char *number);
+/* Adds what a spot lends in the mode that was begun last. */
+void import_weight(struct import *import, const char *name, struct import_lines haircut_long);
 
 /* Notes something about `of`; the same text about others is one note. */
 __attribute__((format(printf, 3, 4)))

@@ -39,7 +39,7 @@ static const struct import_field AAVE_RESERVE[] = {
     { "liquidation_bonus_bps", NULL }, { "usage_as_collateral", NULL }, { "is_active", NULL },
     { "is_paused", NULL }, { "oracle_price_usd", NULL }, { "address", NULL },
     { "liquidation_protocol_fee_bps", "it divides the bonus, which the account pays whole" },
-    { "emode_category", "there are no mode tables" }, { "borrowing_enabled", GATE },
+    { "emode_category", NULL }, { "borrowing_enabled", GATE },
     { "is_frozen", GATE }, { "is_siloed", GATE }, { "borrowable_in_isolation", GATE },
     { "debt_ceiling_raw", POOL }, { "supply_cap", POOL }, { "borrow_cap", POOL },
     { "oracle", "price sources are the template's" }, { NULL, NULL },
@@ -139,13 +139,51 @@ static enum pl_err aave_v3_factors(struct import *import)
                                      &import->full_below_ppm);
 }
 
+/* Of a category: its collateral lends by the category's lines to whoever has chosen it. */
+static enum pl_err aave_mode(struct import *import, const char *number, const json_t *category,
+                             const json_t *reserves)
+{
+    static const struct import_field fields[] = {
+        { "ltv_bps", NULL }, { "liquidation_threshold_bps", NULL }, { "label", "a mode has a number" },
+        { "liquidation_bonus_bps", "a call counts on the reserve's own bonus" }, { NULL, NULL } };
+    int64_t borrow = 0, liquidate = 0;
+    const char *name;
+    json_t *reserve;
+    import_survey(import, "emode", number, category, fields);
+    enum pl_err err = import_number(category, number, "ltv_bps", SHARE_BPS, &borrow);
+    if (!err)
+        err = import_number(category, number, "liquidation_threshold_bps", SHARE_BPS, &liquidate);
+    if (!err)
+        err = import_mode(import, number);
+    json_object_foreach((json_t *)reserves, name, reserve) {
+        const char *its = json_string_value(json_object_get(reserve, "emode_category"));
+        const char *line = json_string_value(json_object_get(reserve, "liquidation_threshold_bps"));
+        if (!err && its && strcmp(its, number) == 0 && line && strcmp(line, "0") != 0 &&
+            flag(reserve, "usage_as_collateral", true))
+            import_weight(import, name, (struct import_lines){ PL_PPM - borrow, PL_PPM - liquidate });
+    }
+    return err;
+}
+
+static enum pl_err aave_modes(struct import *import, const json_t *chain)
+{
+    json_t *modes = json_object_get(chain, "emodes"), *mode;
+    const char *number;
+    enum pl_err err = PL_OK;
+    json_object_foreach(modes, number, mode) {
+        if (!err)
+            err = aave_mode(import, number, mode, json_object_get(chain, "reserves"));
+    }
+    return err;
+}
+
 enum pl_err import_aave_v3(struct import *import)
 {
     static const struct import_field fields[] = { PROVENANCE, { "chains", NULL },
                                                   { "close_factor", NULL },
                                                   { "extra", "it is of another day" }, { NULL, NULL } };
     static const struct import_field of_chain[] = { { "reserves", NULL }, { "chain_id", ADDRESS },
-                                                    { "emodes", "there are no mode tables" },
+                                                    { "emodes", NULL },
                                                     { NULL, NULL } };
     const json_t *document = import->request->document;
     json_t *chains = NULL, *chain = NULL;
@@ -159,7 +197,8 @@ enum pl_err import_aave_v3(struct import *import)
     if (err)
         return err;
     import_survey(import, "chain", import->chain, chain, of_chain);
-    return aave_reserves(import, chain, import->chain);
+    err = aave_reserves(import, chain, import->chain);
+    return err ? err : aave_modes(import, chain);
 }
 
 /* ---- Compound ------------------------------------------------------------------------------- */

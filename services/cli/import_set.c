@@ -208,6 +208,29 @@ enum pl_err import_row(struct import *import, const struct import_row *row)
     return PL_OK;
 }
 
+/* ---- modes ---------------------------------------------------------------------------------- */
+
+enum pl_err import_mode(struct import *import, const char *number)
+{
+    char *end = NULL;
+    const long mode = strtol(number, &end, 10);
+    if (*end != '\0' || mode < 1 || mode >= PL_MODES_MAX)
+        return pl_err_set(PL_REJECT_RANGE, "mode %s: a mode is a number from 1 to %d", number,
+                          PL_MODES_MAX - 1);
+    json_array_append_new(import->modes,
+                          json_pack("{s:I, s:[]}", "mode", (json_int_t)mode, "weights"));
+    return PL_OK;
+}
+
+void import_weight(struct import *import, const char *name, struct import_lines haircut_long)
+{
+    const struct import_row row = { .name = name, .kind = "KIND_SPOT" };
+    json_t *mode = json_array_get(import->modes, json_array_size(import->modes) - 1);
+    json_array_append_new(json_object_get(mode, "weights"),
+                          json_pack("{s:s, s:o}", "instrument", name, "haircut_long",
+                                    make_haircut(import, &row, haircut_long, "haircut_long")));
+}
+
 /* ---- liquidity order ------------------------------------------------------------------------ */
 
 static json_int_t member(const json_t *object, const char *group, const char *field)
@@ -310,6 +333,8 @@ static enum pl_err make_set(struct import *import, json_t **set)
                      "sources", json_object_get(template, "sources"), "instruments",
                      import->instruments, "policies", policies);
     add_contract(import, *set);
+    if (json_array_size(import->modes) > 0)
+        json_object_set(*set, "modes", import->modes);
     return err;
 }
 
@@ -339,13 +364,14 @@ static enum pl_err read_protocol(struct import *import)
 enum pl_err import_set(const struct import_request *request, json_t **set, json_t **notes)
 {
     struct import import = { .request = request, .instruments = json_array(),
-                             .assets = json_array(), .notes = json_object() };
+                             .assets = json_array(), .modes = json_array(), .notes = json_object() };
     *set = *notes = NULL;
     enum pl_err err = read_protocol(&import);
     if (!err)
         err = make_set(&import, set);
     json_decref(import.instruments);
     json_decref(import.assets);
+    json_decref(import.modes);
     if (!err)
         *notes = import.notes;
     else

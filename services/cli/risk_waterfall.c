@@ -119,7 +119,8 @@ static enum pl_err add_account(struct waterfall *waterfall, const struct moment 
     ledger_decide_account(moment->ledger, moment->venue, row, &decision);
     waterfall->account_count++;
     const struct pl_bounds *equity = &verdict.equity_vu;
-    if (verdict.certainty == PL_OUT_OF_RANGE || account->has_gap || account->is_tainted)
+    if (verdict.certainty == PL_OUT_OF_RANGE || account->has_gap || account->is_tainted ||
+        !pl_mode_is_known(moment->venue->parameters, account->mode))
         return PL_OK;
     if (equity->low > 0)
         return add_share(waterfall, &account->id, equity->low);

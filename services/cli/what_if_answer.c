@@ -37,7 +37,7 @@ static void copy_holdings(const struct pl_book *book, uint32_t row, struct pl_ho
         .account = account->id, .version = account->version,
         .event_time_ms = account->event_time_ms, .has_gap = account->has_gap,
         .cash_vu = account->cash_vu, .final_cash_vu = account->final_cash_vu,
-        .leg_count = account->leg_count, .applied_count = account->applied_count,
+        .mode = account->mode, .leg_count = account->leg_count, .applied_count = account->applied_count,
         .digest = account->digest };
     memcpy(holdings->legs, pl_book_legs(book, row), sizeof(holdings->legs[0]) * account->leg_count);
     memcpy(holdings->applied, pl_book_applied(book, row),

@@ -33,7 +33,10 @@ static void locate(const struct venue *venue, const struct pl_portfolio *portfol
 {
     static struct pl_verdict verdict;
     for (uint32_t i = 0; i < portfolio->leg_count; i++) {
-        const struct pl_portfolio alone = {.legs = &portfolio->legs[i], .leg_count = 1};
+        struct pl_portfolio alone = *portfolio;
+        alone.legs = &portfolio->legs[i];
+        alone.leg_count = 1;
+        alone.cash_vu = alone.final_cash_vu = 0;
         pl_verdict_of(venue->market, venue->names, &alone, &verdict);
         pl_i128 plain = plain_excess(venue->market, &alone, result->tier);
         pl_i128 fast = verdict.excess[result->tier].high;
@@ -53,14 +56,10 @@ static void look(const struct ledger *ledger, const struct venue *venue,
                  struct pl_portfolio *portfolio)
 {
     static struct pl_account_state state;
-    const struct pl_account *account = pl_book_at(ledger->book, decision->index);
     uint32_t pending_count = decision->state.pending_count -
                              (decision->has_sale ? decision->sale.leg_count : 0);
     if (pending_count == 0) {
-        *portfolio = (struct pl_portfolio){.legs = pl_book_legs(ledger->book, decision->index),
-                                           .leg_count = account->leg_count,
-                                           .cash_vu = account->cash_vu,
-                                           .final_cash_vu = account->final_cash_vu};
+        *portfolio = pl_book_portfolio(ledger->book, decision->index);
         return;
     }
     state = decision->state;

@@ -200,12 +200,14 @@ void model_box_fill(struct model_box *box, const struct pl_market *market,
         const struct pl_leg *given = &portfolio->legs[i];
         const struct pl_quote *quote = &market->quotes[given->instrument];
         struct model_leg *leg = &box->legs[i];
-        leg->rules = &market->parameters->instruments[given->instrument];
-        (void)model_halt(market, given->instrument, leg->halt);
+        leg->own = market->parameters->instruments[given->instrument];
+        model_apply_mode(portfolio, market->parameters, given->instrument, &leg->own);
+        leg->rules = &leg->own;
+        (void)model_halt(market, leg->rules, leg->halt);
         mpz_set_ui(leg->charge[0], 0);
         mpz_set_ui(leg->charge[1], 0);
         bool is_listed = leg->rules->is_listed && !given->is_unlisted_amount &&
-                         leg->rules->kind != PL_INSTRUMENT_VOLATILITY;
+                         leg->rules->kind < PL_INSTRUMENT_VOLATILITY;
         bool is_option = is_listed && leg->rules->kind == PL_INSTRUMENT_OPTION;
         leg->group = is_listed && leg->rules->has_scenarios ? leg->rules->scenario_underlying
                                                             : UINT32_MAX;
@@ -228,9 +230,53 @@ void model_box_fill(struct model_box *box, const struct pl_market *market,
     }
 }
 
-bool model_halt(const struct pl_market *market, uint32_t instrument, int64_t halt[PL_TIER_COUNT])
+static const struct pl_mode_weight *weight_of(const struct pl_parameters *set, const struct pl_mode *mode,
+                                              uint32_t instrument)
 {
-    const struct pl_instrument *rules = &market->parameters->instruments[instrument];
+    const struct pl_mode_weight *found = NULL;
+    for (uint32_t i = mode->first; i < mode->first + mode->count; i++)
+        if (set->mode_weights[i].instrument == instrument)
+            found = &set->mode_weights[i];
+    return found;
+}
+
+/* RISK 1.5: what the account's mode says, or the smallest weight among what is owed, dropped if anything that
+ * is owed has none. */
+void model_apply_mode(const struct pl_portfolio *portfolio, const struct pl_parameters *set,
+                      uint32_t instrument, struct pl_instrument *rules)
+{
+    if (portfolio->mode > 0) {
+        const struct pl_mode_weight *weight = weight_of(set, &set->modes[portfolio->mode], instrument);
+        if (weight) {
+            rules->haircut_long = weight->haircut_long;
+            rules->haircut_short = weight->haircut_short;
+        }
+        return;
+    }
+    const struct pl_leg *held = portfolio->held ? portfolio->held : portfolio->legs;
+    const uint32_t count = portfolio->held ? portfolio->held_count : portfolio->leg_count;
+    bool is_dropped = portfolio->held ? portfolio->held_owes_cash
+                                      : portfolio->cash_vu < 0 || portfolio->final_cash_vu < 0;
+    struct pl_tier_ppm most = {{INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN}};
+    uint32_t debts = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (held[i].lots >= 0 && held[i].final_lots >= 0)
+            continue;
+        const struct pl_mode_weight *weight =
+            weight_of(set, &set->instruments[held[i].instrument].lent_on, instrument);
+        debts++;
+        is_dropped |= !weight;
+        for (int t = 0; weight && t < PL_TIER_COUNT; t++)
+            if (weight->haircut_long.at[t] > most.at[t])
+                most.at[t] = weight->haircut_long.at[t];
+    }
+    if (debts > 0 && !is_dropped)
+        rules->haircut_long = most;
+}
+
+bool model_halt(const struct pl_market *market, const struct pl_instrument *rules,
+                int64_t halt[PL_TIER_COUNT])
+{
     int64_t since_ms = INT64_MAX, others = 0;
     bool is_stuck = false;
     memset(halt, 0, sizeof(halt[0]) * PL_TIER_COUNT);

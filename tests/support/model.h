@@ -48,6 +48,7 @@ struct model_option {
  */
 struct model_leg {
     const struct pl_instrument *rules; /* NULL: unlisted, worth its value and charged nothing */
+    struct pl_instrument own;          /* the instrument, with what its mode makes of haircuts */
     int64_t halt[PL_TIER_COUNT];       /* ppm of what is owned, for a halted chain or bridge   */
     mpz_t x[2], lot, fall, rise;
     mpz_t short_lot;                   /* where x is below 0: lot, but of an option            */
@@ -143,7 +144,11 @@ int64_t model_scenario_load(const struct pl_parameters *set, enum pl_tier tier);
 /* ==== halts ================================================================================== */
 
 /* Whether the instrument is stuck on a halted chain or bridge, and what that adds to its haircut. */
-bool model_halt(const struct pl_market *market, uint32_t instrument, int64_t halt[PL_TIER_COUNT]);
+/* Puts what the portfolio's mode says in place of the haircuts of `rules`, a copy of the instrument's. */
+void model_apply_mode(const struct pl_portfolio *portfolio, const struct pl_parameters *set,
+                      uint32_t instrument, struct pl_instrument *rules);
+bool model_halt(const struct pl_market *market, const struct pl_instrument *rules,
+                int64_t halt[PL_TIER_COUNT]);
 
 /* ==== quotes ================================================================================= */
 

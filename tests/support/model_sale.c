@@ -113,7 +113,7 @@ int64_t model_saleable_lots(const struct pl_market *market, const struct pl_leg 
     if (!market->parameters->instruments[leg->instrument].is_listed || leg->is_unlisted_amount ||
         model_rank(market->parameters, leg->instrument) == 0 ||
         market->quotes[leg->instrument].status != PL_MARK_LIVE ||
-        model_halt(market, leg->instrument, halt))
+        model_halt(market, &market->parameters->instruments[leg->instrument], halt))
         return 0;
     if ((leg->lots > 0) != (leg->final_lots > 0) || leg->lots == 0 || leg->final_lots == 0)
         return 0;
@@ -259,10 +259,11 @@ static bool is_health_below(const struct pl_market *market, const struct pl_port
     mpz_mul_ui(debt, debt, PL_PPM);
     for (uint32_t i = 0; i < portfolio->leg_count; i++) {
         const struct pl_leg *leg = &portfolio->legs[i];
-        const struct pl_instrument *rules = &market->parameters->instruments[leg->instrument];
+        struct pl_instrument rules = market->parameters->instruments[leg->instrument];
+        model_apply_mode(portfolio, market->parameters, leg->instrument, &rules);
         mpz_set_si(value, leg->lots < 0 ? leg->lots : 0);
         mpz_mul_si(value, value, market->quotes[leg->instrument].lot_vu);
-        mpz_mul_si(value, value, PL_PPM + rules->haircut_short.at[PL_TIER_MAINTENANCE]);
+        mpz_mul_si(value, value, PL_PPM + rules.haircut_short.at[PL_TIER_MAINTENANCE]);
         mpz_sub(debt, debt, value);
     }
     model_excess(market, portfolio, PL_TIER_MAINTENANCE, excess);

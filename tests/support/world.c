@@ -333,6 +333,8 @@ void world_fill_parameters(struct world *world, uint64_t seed)
         world, world_chance(world, 6) ? PL_DEPENDENCIES_MAX + 1 : 4);
     set->source_count = 1;
     set->edge_count = 0;
+    memset(set->modes, 0, sizeof set->modes);
+    set->mode_weight_count = 0;
     int32_t growth[PL_FACTORS_MAX][PL_TIER_COUNT];
     for (uint32_t i = 0; i < set->factor_count; i++) {
         set->factors[i] = world_named(world, "f", i);
@@ -414,12 +416,49 @@ static void print_assertion(const char *expression, const char *file, int line)
         world_print(asserting);
 }
 
+/* Weights of some spots at a part of their own haircuts, which is valid where these are. */
+static void fill_mode(struct world *world, struct pl_mode *mode)
+{
+    struct pl_parameters *set = &world->parameters;
+    *mode = (struct pl_mode){true, set->mode_weight_count, 0};
+    for (uint32_t i = 0; i < world->instrument_count; i++) {
+        const uint32_t at = world->instruments[i];
+        const struct pl_instrument *rules = &set->instruments[at];
+        if (rules->kind != PL_INSTRUMENT_SPOT || world_chance(world, 4) ||
+            set->mode_weight_count == PL_MODE_WEIGHTS_MAX)
+            continue;
+        struct pl_mode_weight *weight = &set->mode_weights[set->mode_weight_count++];
+        const int64_t part = world_between(world, 0, PL_PPM);
+        *weight = (struct pl_mode_weight){at, rules->haircut_long, rules->haircut_short};
+        for (int t = 0; t < PL_TIER_COUNT; t++)
+            if (rules->haircut_long.at[PL_TIER_MAINTENANCE] >= 0 &&
+                rules->haircut_short.at[PL_TIER_MAINTENANCE] >= 0)
+                weight->haircut_long.at[t] = (int32_t)(rules->haircut_long.at[t] * part / PL_PPM);
+        mode->count++;
+    }
+}
+
+static void world_modes(struct world *world)
+{
+    struct pl_parameters *set = &world->parameters;
+    if (world_chance(world, 2))
+        return;
+    fill_mode(world, &set->modes[1]);
+    fill_mode(world, &set->modes[PL_MODES_MAX - 1]);
+    for (uint32_t i = 0; i < world->instrument_count; i++) {
+        struct pl_instrument *rules = &set->instruments[world->instruments[i]];
+        if (rules->kind == PL_INSTRUMENT_SPOT && !world_chance(world, 3))
+            fill_mode(world, &rules->lent_on);
+    }
+}
+
 void world_begin(struct world *world, uint64_t seed)
 {
     asserting = world;
     pl_assert_set_handler(print_assertion);
     world_fill_parameters(world, seed);
     world_expose(world);
+    world_modes(world);
     enum pl_err err = pl_parameters_finish(&world->parameters, &world->names);
     if (err) {
         printf("seed=%" PRIu64 ": a valid set is refused: %s\n", seed, pl_err_text());
@@ -706,7 +745,7 @@ static void level_exactly(struct world *world, enum pl_tier tier, int wanted)
     }
 }
 
-void world_hold(struct world *world)
+static void hold_something(struct world *world)
 {
     world->portfolio = (struct pl_portfolio){.legs = world->legs};
     if (!world->options.coarse && world_chance(world, 24) && !world->options.bad_marks) {
@@ -739,6 +778,19 @@ void world_hold(struct world *world)
         world->portfolio.final_cash_vu = world->portfolio.cash_vu;
         break;
     }
+}
+
+/* In a mode or in none; whatever is done to the portfolio from here on, what decides on modes stands. */
+void world_hold(struct world *world)
+{
+    struct pl_portfolio *portfolio = &world->portfolio;
+    hold_something(world);
+    if (world->parameters.modes[1].is_present && world_chance(world, 3))
+        portfolio->mode = world_chance(world, 2) ? 1 : PL_MODES_MAX - 1;
+    portfolio->held = world->legs;
+    portfolio->held_count = portfolio->leg_count;
+    portfolio->held_owes_cash = world_chance(world, 2) &&
+                                (portfolio->cash_vu < 0 || portfolio->final_cash_vu < 0);
 }
 
 void world_open(struct world *world)

@@ -172,7 +172,8 @@ static void what_breaks_a_rule_is_bounded_and_said(void **state)
     assert_true(is_noted("INSIDE-OUT", "V6 haircut_long: initial 200000 is below maintenance 250000"));
 }
 
-#define AAVE_3(...) "{'protocol':'aave-v3','chains':{'one':{'chain_id':1,'emodes':{'1':{}},'reserves':{"   \
+#define AAVE_3(...) "{'protocol':'aave-v3','chains':{'one':{'chain_id':1,'emodes':{'1':{'label':'x',"   \
+                    "'ltv_bps':9000,'liquidation_threshold_bps':9300,'liquidation_bonus_bps':10100}},'reserves':{"   \
                     __VA_ARGS__ "}},'two':{'reserves':{}}}}"
 
 static void a_chain_s_reserves_say_more(void **state)
@@ -199,9 +200,20 @@ static void a_chain_s_reserves_say_more(void **state)
     EXPECT("STOP", "haircut_long", 220000, 200000, 162500, 150000);
     assert_true(is_noted("STOP", "never sold"));
     assert_true(is_noted("ETH", "supply_cap: left out"));
-    assert_true(is_noted("ETH", "emode_category: left out"));
     assert_true(is_noted("ETH", "surprise: not known here, left out"));
-    assert_true(is_noted("one", "emodes: left out"));
+    /* Mode 1 has ETH alone: 93 % lent at maintenance, 90 % at first. */
+    const json_t *modes = json_object_get(set, "modes"), *mode = json_array_get(modes, 0);
+    const json_t *weights = json_object_get(mode, "weights"), *weight = json_array_get(weights, 0);
+    assert_int_equal(json_array_size(modes), 1);
+    assert_int_equal(json_integer_value(json_object_get(mode, "mode")), 1);
+    assert_int_equal(json_array_size(weights), 1);
+    assert_string_equal(json_string_value(json_object_get(weight, "instrument")), "ETH");
+    const json_t *lines = json_object_get(weight, "haircut_long");
+    assert_int_equal(json_integer_value(json_object_get(lines, "maintenance")), 70000);
+    assert_int_equal(json_integer_value(json_object_get(lines, "end")), 77500);
+    assert_int_equal(json_integer_value(json_object_get(lines, "initial")), 100000);
+    assert_int_equal(json_integer_value(json_object_get(lines, "alert")), 110000);
+    assert_true(is_noted("1", "liquidation_bonus_bps: left out"));
     request.chain = NULL;
 }
 

@@ -55,6 +55,10 @@ static void a_taint_goes_there_and_back(void **state)
     tainted = test_encode(PL_TOPIC_HOLDINGS, test_changed(TEST_RECORD_HOLDINGS, "tainted", "true"));
     assert_int_equal(test_decoder(TEST_RECORD_HOLDINGS)(test_key("alice"), tainted), PL_OK);
     assert_true(result()->is_tainted);
+    assert_int_equal(result()->mode, 0);
+    tainted = test_encode(PL_TOPIC_HOLDINGS, test_changed(TEST_RECORD_HOLDINGS, "mode", "7"));
+    assert_int_equal(test_decoder(TEST_RECORD_HOLDINGS)(test_key("alice"), tainted), PL_OK);
+    assert_int_equal(result()->mode, 7);
     assert_int_equal(pl_wire_record_encode(test_wire(), result(), &value), PL_OK);
     assert_int_equal(value.size_bytes, tainted.size_bytes);
     assert_memory_equal(value.data, tainted.data, value.size_bytes);

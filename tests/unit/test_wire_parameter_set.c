@@ -220,6 +220,64 @@ static void bad_exposures_are_refused(void **state)
     }
 }
 
+#define WEIGHT "{'instrument':'ETH','haircut_long':{'alert':4,'initial':3,'end':2,'maintenance':1}}"
+
+static enum pl_err decode_modes(const char *modes, struct pl_parameters *set)
+{
+    json_t *json = test_json(test_records[TEST_RECORD_PARAMETERS].json);
+    json_object_set_new(json, "modes", test_json(modes));
+    return pl_wire_parameters_decode(test_wire(), test_names(), test_encode(PL_TOPIC_PARAMETERS, json),
+                                     set);
+}
+
+static void modes_are_read(void **state)
+{
+    static struct pl_parameters set;
+    (void)state;
+    if (decode_modes("[{'debt':'ETH','weights':[" WEIGHT "]},{'mode':255,'weights':[" WEIGHT "]},"
+                     "{'mode':3}]", &set))
+        fail_msg("%s", pl_err_text());
+    const struct pl_mode_weight *weight = &set.mode_weights[set.modes[255].first];
+    const struct pl_instrument *eth = &set.instruments[weight->instrument];
+    assert_int_equal(set.mode_weight_count, 2);
+    assert_int_equal(set.modes[255].count, 1);
+    assert_true(set.modes[3].is_present && set.modes[3].count == 0 && !set.modes[4].is_present);
+    assert_int_equal(weight->haircut_long.at[PL_TIER_ALERT], 4);
+    assert_int_equal(weight->haircut_long.at[PL_TIER_MAINTENANCE], 1);
+    assert_memory_equal(&weight->haircut_short, &eth->haircut_short, sizeof eth->haircut_short);
+    assert_true(eth->lent_on.is_present && eth->lent_on.count == 1 && set.has_debt_modes);
+}
+
+static void bad_modes_are_refused(void **state)
+{
+    static struct pl_parameters set;
+    static const struct { const char *modes; enum pl_err err; const char *text; } rows[] = {
+        {"[{'weights':[]}]", PL_REJECT_CONFLICT, "field modes[0].mode: a mode has a number or a debt"},
+        {"[{'mode':1,'debt':'ETH'}]", PL_REJECT_CONFLICT, "field modes[0].mode: a mode has a number"},
+        {"[{'mode':0}]", PL_REJECT_RANGE, "field modes[0].mode: 0 is outside 1..255"},
+        {"[{'mode':256}]", PL_REJECT_RANGE, "field modes[0].mode: 256 is outside 1..255"},
+        {"[{'mode':1},{'mode':1}]", PL_REJECT_CONFLICT, "field modes[1].mode: it is there twice"},
+        {"[{'debt':'ETH'},{'debt':'ETH'}]", PL_REJECT_CONFLICT, "field modes[1].debt: it is there twice"},
+        {"[{'debt':'SOL'}]", PL_REJECT_UNKNOWN, "field modes[0].debt: SOL is not among"},
+        {"[{'debt':'BTC-PERP'}]", PL_REJECT_PARAMETERS, "mode of debt BTC-PERP: it is no listed spot"},
+        {"[{'mode':1,'weights':[{'instrument':'SOL'}]}]", PL_REJECT_UNKNOWN,
+         "field modes[0].weights[0].instrument: SOL is not among"},
+        {"[{'mode':1,'weights':[{'instrument':'ETH'}]}]", PL_REJECT_MISSING,
+         "field modes[0].weights[0].haircut_long"},
+        {"[{'mode':1,'weights':[" WEIGHT "," WEIGHT "]}]", PL_REJECT_PARAMETERS,
+         "mode 1: weight of ETH: it is there twice"},
+        {"[{'debt':'ETH','weights':[{'instrument':'ETH','haircut_long':{'alert':1,'initial':1,'end':1,"
+         "'maintenance':1},'haircut_short':{'alert':1,'initial':1,'end':1,'maintenance':1}}]}]",
+         PL_REJECT_CONFLICT, "field modes[0].weights[0].haircut_short: what a debt is lent on"},
+    };
+    (void)state;
+    for (unsigned i = 0; i < TEST_COUNT(rows); i++) {
+        enum pl_err err = decode_modes(rows[i].modes, &set);
+        if (err != rows[i].err || strncmp(pl_err_text(), rows[i].text, strlen(rows[i].text)) != 0)
+            fail_msg("expected %s, got %s", rows[i].text, err ? pl_err_text() : "nothing");
+    }
+}
+
 /* ETH after BTC-PERP, whose mark is not a ratio, but a set does not know that. */
 static json_t *with_peg(const char *change)
 {
@@ -601,6 +659,8 @@ int main(void)
         cmocka_unit_test(calls_may_have_an_interval_and_a_grace),
         cmocka_unit_test(exposures_become_losses),
         cmocka_unit_test(bad_exposures_are_refused),
+        cmocka_unit_test(modes_are_read),
+        cmocka_unit_test(bad_modes_are_refused),
         cmocka_unit_test(a_peg_is_read),
         cmocka_unit_test(bad_pegs_are_refused),
         cmocka_unit_test(bad_sets_are_refused),

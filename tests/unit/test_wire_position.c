@@ -57,6 +57,7 @@ static void kinds_have_their_shapes(void **state)
     assert_int_equal(decode(test_json("{'account':'alice','source':'s','kind':'KIND_SNAPSHOT',"
                                       "'sequence':1,'event_time_ms':5}")), PL_OK);
     assert_false(result()->has_cash);
+    assert_false(result()->has_mode);
     assert_int_equal(result()->chain.size_bytes, 0);
     assert_int_equal(decode(test_json("{'account':'alice','source':'s','kind':'KIND_DELTA',"
                                       "'sequence':1,'previous_sequence':0,'event_time_ms':5}")),
@@ -93,6 +94,7 @@ static void bad_events_are_refused(void **state)
           "field retracts: only an event of KIND_RETRACTION" },
         { "chain", "''", PL_REJECT_MISSING, "field chain is missing" },
         { "event_time_ms", "-1", PL_REJECT_RANGE, "field event_time_ms" },
+        { "mode", "256", PL_REJECT_RANGE, "field mode: 256 is outside 0..255" },
         { "legs.1.instrument", "'ETH'", PL_REJECT_CONFLICT,
           "field legs[1].instrument: legs[0] has it too; write one leg per instrument" },
         { "legs.1.quantity.mantissa", "'12x'", PL_REJECT_MALFORMED,

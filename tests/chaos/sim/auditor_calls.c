@@ -29,7 +29,7 @@ int64_t auditor_expire(const struct scene *scene, const struct account *account,
                        const struct verdict *verdict, struct state *next)
 {
     int64_t due_ms = next->due_ms;
-    if (due_ms == 0 || scene->now_ms < due_ms || auditor_is_blind(account, verdict) ||
+    if (due_ms == 0 || scene->now_ms < due_ms || auditor_is_blind(scene, account, verdict) ||
         !auditor_is_below(verdict, PL_TIER_INITIAL))
         return 0;
     next->due_ms = 0;

@@ -381,8 +381,9 @@ void auditor_halt(const struct set *set, const struct rules *rules, int64_t sinc
         others += rules->brackets[rules->bracket_count - 1].rate.at[PL_TIER_ALERT];
     if (rules->underlying >= 0)
         others += set->scenario_load.at[PL_TIER_ALERT];
+    quote->halt_whole = PL_PPM - others - loss;
     for (int tier = 0; tier < PL_TIER_COUNT; tier++) {
-        int64_t missing = PL_PPM - others - loss - rules->haircut_long.at[tier];
+        int64_t missing = quote->halt_whole - rules->haircut_long.at[tier];
         int64_t thousandths = is_charged(tier) ? 1000 : 0;
         if (!is_charged(tier) && set->halt_ramp_ms > 0 && now_ms > since_ms) {
             mpz_set_si(scratch.part, now_ms - since_ms);
@@ -390,6 +391,7 @@ void auditor_halt(const struct set *set, const struct rules *rules, int64_t sinc
             mpz_cdiv_q_ui(scratch.part, scratch.part, (unsigned long)set->halt_ramp_ms);
             thousandths = mpz_cmp_ui(scratch.part, 1000) > 0 ? 1000 : mpz_get_si(scratch.part);
         }
+        quote->halt_thousandths[tier] = thousandths;
         quote->halt_haircut.at[tier] = (missing * thousandths + 999) / 1000;
     }
 }
@@ -398,6 +400,50 @@ static bool is_unlisted(const struct portfolio *portfolio, const struct leg *leg
 {
     const struct rules *rules = auditor_rules_of(portfolio->set, leg->instrument);
     return leg->is_unlisted || !rules || rules->kind >= PL_INSTRUMENT_VOLATILITY;
+}
+
+/* ---- modes ----------------------------------------------------------------------------------- */
+
+static const struct mode_weight *weight_in(const struct set *set, int mode, int debt, int instrument)
+{
+    for (int i = 0; i < set->mode_weight_count; i++) {
+        const struct mode_weight *weight = &set->mode_weights[i];
+        if (weight->mode == mode && weight->debt == debt && weight->instrument == instrument)
+            return weight;
+    }
+    return NULL;
+}
+
+/* Of what is owned or owed: the mode's, or the worst that any debt asks for if all name it, or its own. */
+static int64_t haircut_of(const struct portfolio *portfolio, int instrument, int tier, bool is_long)
+{
+    const struct rules *rules = auditor_rules_of(portfolio->set, instrument);
+    int64_t own = is_long ? rules->haircut_long.at[tier] : rules->haircut_short.at[tier];
+    int64_t worst = INT64_MIN;
+    if (portfolio->mode > 0) {
+        const struct mode_weight *weight = weight_in(portfolio->set, portfolio->mode, -1, instrument);
+        return !weight ? own : is_long ? weight->haircut_long.at[tier] : weight->haircut_short.at[tier];
+    }
+    for (int i = 0; is_long && i < portfolio->held_count; i++) {
+        const struct leg *leg = &portfolio->held[i];
+        if (leg->lots >= 0 && leg->final_lots >= 0)
+            continue;
+        const struct mode_weight *weight = weight_in(portfolio->set, 0, leg->instrument, instrument);
+        if (!weight)
+            return own;
+        if (weight->haircut_long.at[tier] > worst)
+            worst = weight->haircut_long.at[tier];
+    }
+    return worst == INT64_MIN || portfolio->owes_cash ? own : worst;
+}
+
+static int64_t halt_of(const struct portfolio *portfolio, int instrument, int tier)
+{
+    const struct quote *quote = &portfolio->quotes[instrument];
+    if (!quote->is_stuck)
+        return 0;
+    int64_t missing = quote->halt_whole - haircut_of(portfolio, instrument, tier, true);
+    return (missing * quote->halt_thousandths[tier] + 999) / 1000;
 }
 
 /* ---- where a leg may be ---------------------------------------------------------------------- */
@@ -472,9 +518,10 @@ bool auditor_grows(const struct portfolio *portfolio, const struct leg *leg, int
     int64_t rate = rules->bracket_count ? rules->brackets[rules->bracket_count - 1].rate.at[tier]
                                         : 0;
     if (leg->lots <= 0 && leg->final_lots <= 0)
-        return PL_PPM + rules->haircut_short.at[tier] + confidence >= loads + scenarios;
-    pl_i128 slope = PL_PPM - rules->haircut_long.at[tier] - quote->halt_haircut.at[tier] -
-                    confidence - loads - loss - rate - scenarios;
+        return PL_PPM + haircut_of(portfolio, leg->instrument, tier, false) + confidence >=
+               loads + scenarios;
+    pl_i128 slope = PL_PPM - haircut_of(portfolio, leg->instrument, tier, true) -
+                    halt_of(portfolio, leg->instrument, tier) - confidence - loads - loss - rate - scenarios;
     if (is_charged(tier) && quote->status == PL_MARK_LIVE)
         return slope * quote->lot_vu >= (pl_i128)PL_PPM * (quote->lot_vu - quote->low_vu);
     return slope >= 0;
@@ -509,17 +556,19 @@ static void charge_brackets(const struct rules *rules, int tier, const mpz_t siz
 }
 
 /* The terms of one leg of its own; what it adds to factors and dependencies is kept. */
-static void add_leg(const struct rules *rules, const struct quote *quote, int tier, const mpz_t n,
+static void add_leg(const struct portfolio *portfolio, const struct leg *leg, int tier, const mpz_t n,
                     const mpz_t charge, uint64_t *factors, uint64_t *losses)
 {
+    const struct rules *rules = leg->is_unlisted ? NULL
+                                                 : auditor_rules_of(portfolio->set, leg->instrument);
     add_times(scratch.sum, n, PL_PPM);
     if (!rules)
         return;
     mpz_abs(scratch.size, n);
     add_times(scratch.sum, scratch.size,
-              -(mpz_sgn(n) >= 0 ? rules->haircut_long.at[tier] : rules->haircut_short.at[tier]));
+              -haircut_of(portfolio, leg->instrument, tier, mpz_sgn(n) >= 0));
     if (mpz_sgn(n) > 0)
-        add_times(scratch.sum, n, -quote->halt_haircut.at[tier]);
+        add_times(scratch.sum, n, -halt_of(portfolio, leg->instrument, tier));
     charge_brackets(rules, tier, scratch.size);
     if (is_charged(tier)) {
         add_times(scratch.sum, scratch.size, -rules->confidence);
@@ -549,10 +598,7 @@ static void excess_at(const struct portfolio *portfolio, int tier, int end, mpz_
     add_times(scratch.sum, scratch.cash[end], PL_PPM);
     for (int i = 0; i < portfolio->leg_count; i++) {
         const struct leg *leg = &portfolio->legs[i];
-        const struct rules *rules = leg->is_unlisted
-                                        ? NULL
-                                        : auditor_rules_of(portfolio->set, leg->instrument);
-        add_leg(rules, &portfolio->quotes[leg->instrument], tier, scratch.ends[i].value[end], scratch.ends[i].charge[end], &factors,
+        add_leg(portfolio, leg, tier, scratch.ends[i].value[end], scratch.ends[i].charge[end], &factors,
                 &losses);
     }
     for (int k = 0; k < PL_FACTORS_MAX; k++)
@@ -621,8 +667,9 @@ static void open_high(const struct portfolio *portfolio, int tier, mpz_t excess)
         const struct rules *rules = auditor_rules_of(portfolio->set, leg->instrument);
         if (!rules || leg->is_unlisted || !auditor_is_unbounded(scratch.ends[i].value[1]))
             continue;
-        if (rules->haircut_long.at[tier] + (is_charged(tier) ? rules->confidence : 0) +
-                portfolio->quotes[leg->instrument].halt_haircut.at[tier] < PL_PPM)
+        if (haircut_of(portfolio, leg->instrument, tier, true) +
+                (is_charged(tier) ? rules->confidence : 0) +
+                halt_of(portfolio, leg->instrument, tier) < PL_PPM)
             mpz_set(excess, scratch.unbounded);
     }
 }
@@ -720,7 +767,8 @@ static void collect_sides(const struct portfolio *portfolio, struct verdict *ver
     for (int i = 0; i < portfolio->leg_count; i++) {
         const struct rules *rules = auditor_rules_of(portfolio->set,
                                                      portfolio->legs[i].instrument);
-        int64_t weight = PL_PPM + (rules ? rules->haircut_short.at[PL_TIER_MAINTENANCE] : 0);
+        int64_t weight = PL_PPM + (rules ? haircut_of(portfolio, portfolio->legs[i].instrument,
+                                                      PL_TIER_MAINTENANCE, false) : 0);
         add_side(verdict, scratch.ends[i].value[0], scratch.ends[i].value[1],
                  weight > 0 ? weight : 0);
     }

@@ -99,6 +99,7 @@ struct holdings {
     uint64_t version;
     int64_t event_time_ms;
     bool has_gap;
+    int mode;
     pl_i128 cash_vu, final_cash_vu;
     int leg_count, applied_count;
     struct leg *legs;
@@ -191,6 +192,11 @@ struct contract {
     int rule; /* as in the message */
     int64_t close_factor, full_below, small_usd;
 };
+/* One weight of a mode: of the account's (0: none) or of what it owes (-1: none). */
+struct mode_weight {
+    int mode, debt, instrument;
+    struct tiers haircut_long, haircut_short;
+};
 struct scenario {
     int64_t move;
     int layer;
@@ -207,6 +213,9 @@ struct set {
     int64_t bad_debt_dust_usd, brake_window_ms, brake_depth;
     bool closes_hopeless;
     int64_t close_factor, close_full_usd, close_full_health, close_left_usd;
+    int mode_weight_count;
+    struct mode_weight *mode_weights;
+    bool modes[PL_MODES_MAX];
     int scenario_count;
     struct scenario scenarios[AUDITOR_SCENARIOS_MAX];
     struct tiers short_minimum, scenario_load; /* load: the largest weight times move */
@@ -266,6 +275,7 @@ struct quote {
     int64_t short_vu;           /* of a lot that is owed */
     bool is_stuck;              /* on a halted chain or bridge */
     struct tiers halt_haircut;  /* of what is owned, on top of its haircut */
+    int64_t halt_whole, halt_thousandths[PL_TIER_COUNT]; /* where a haircut goes, and how far it is */
     /* Of an option: now and in each scenario; the underlying value of a lot. */
     int64_t low[1 + AUDITOR_SCENARIOS_MAX], high[1 + AUDITOR_SCENARIOS_MAX];
     int64_t notional_vu, doubtful_notional_vu, peak_vu;
@@ -283,6 +293,10 @@ struct portfolio {
     const int64_t *left;        /* what the brake leaves, likewise; NULL: no brake */
     int leg_count;
     struct leg legs[PL_LEGS_MAX];
+    /* What decides on modes: the holdings, whatever is sold in thought. */
+    int mode, held_count;
+    const struct leg *held;
+    bool owes_cash;
     mpz_t cash, final_cash; /* VU */
     bool is_beyond;         /* pending orders cannot be valued */
     bool is_health_low;     /* the close factor does not bind  */
@@ -441,7 +455,8 @@ void auditor_fill(const struct scene *scene, const struct account *account,
                   const struct state *state, struct portfolio *portfolio);
 struct leg *auditor_find_leg(struct portfolio *portfolio, int instrument);
 /* In doubt as a whole. */
-bool auditor_is_blind(const struct account *account, const struct verdict *verdict);
+bool auditor_is_blind(const struct scene *scene, const struct account *account,
+                      const struct verdict *verdict);
 bool auditor_has_overdue(const struct state *state);
 /* Below the line for certain. */
 bool auditor_is_below(const struct verdict *verdict, enum pl_tier tier);

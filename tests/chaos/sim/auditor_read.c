@@ -446,6 +446,9 @@ struct holdings *auditor_read_holdings(const struct reader *reader, const struct
     holdings->account = whole;
     holdings->version = from->version;
     holdings->has_gap = from->has_tainted && from->tainted;
+    holdings->mode = from->has_mode ? (int)from->mode : 0;
+    if (from->mode >= PL_MODES_MAX)
+        return NULL;
     size_t tail = 0;
     for (size_t i = 0; i < from->n_sources; i++)
         if (!read_source(from, i, holdings, &tail))

@@ -261,6 +261,10 @@ void auditor_fill(const struct scene *scene, const struct account *account,
     portfolio->set = scene->set;
     portfolio->quotes = scene->quotes;
     portfolio->left = scene->left;
+    portfolio->mode = holdings ? holdings->mode : 0;
+    portfolio->held = holdings ? holdings->legs : NULL;
+    portfolio->held_count = holdings ? holdings->leg_count : 0;
+    portfolio->owes_cash = holdings && (holdings->cash_vu < 0 || holdings->final_cash_vu < 0);
     portfolio->is_beyond = false;
     portfolio->is_health_low = is_health_low(scene->set, account->verdict);
     portfolio->leg_count = holdings ? holdings->leg_count : 0;
@@ -300,10 +304,16 @@ static const struct verdict *verdict_of(const struct scene *scene, struct accoun
 
 /* ---- states (RISK 1.7) ----------------------------------------------------------------------- */
 
-bool auditor_is_blind(const struct account *account, const struct verdict *verdict)
+static bool is_in_unknown_mode(const struct scene *scene, const struct account *account)
+{
+    return account->holdings && account->holdings->mode > 0 && !scene->set->modes[account->holdings->mode];
+}
+
+bool auditor_is_blind(const struct scene *scene, const struct account *account,
+                      const struct verdict *verdict)
 {
     return !account->holdings || account->holdings->has_gap || account->is_tainted ||
-           verdict->is_out_of_range;
+           verdict->is_out_of_range || is_in_unknown_mode(scene, account);
 }
 
 bool auditor_has_overdue(const struct state *state)
@@ -369,7 +379,7 @@ static void move(const struct scene *scene, const struct account *account,
                  const struct verdict *verdict, struct state *state)
 {
     enum pl_state left = state->state;
-    bool is_known = !auditor_is_blind(account, verdict);
+    bool is_known = !auditor_is_blind(scene, account, verdict);
     if (left != PL_STATE_RESTRICTED || !is_known || !is_whole(verdict, PL_TIER_INITIAL))
         state->whole_since_ms = -1;
     else if (state->whole_since_ms < 0)
@@ -392,10 +402,10 @@ static bool straddles(const struct verdict *verdict, enum pl_tier tier)
 }
 
 /* Doubtful legs where they leave the side of the line open, then what is wrong with the whole. */
-static void list_doubts(const struct account *account, const struct verdict *verdict,
+static void list_doubts(const struct scene *scene, const struct account *account, const struct verdict *verdict,
                         struct state *state)
 {
-    enum pl_doubt_reason whole[4];
+    enum pl_doubt_reason whole[5];
     int whole_count = 0, leg_count = 0;
     if (!account->holdings || account->holdings->has_gap)
         whole[whole_count++] = PL_DOUBT_GAP;
@@ -405,6 +415,8 @@ static void list_doubts(const struct account *account, const struct verdict *ver
         whole[whole_count++] = PL_DOUBT_ORDER_OVERDUE;
     if (verdict->is_out_of_range)
         whole[whole_count++] = PL_DOUBT_OUT_OF_RANGE;
+    if (is_in_unknown_mode(scene, account))
+        whole[whole_count++] = PL_DOUBT_MODE;
     bool is_open = straddles(verdict, PL_TIER_MAINTENANCE) ||
                    (state->state >= PL_STATE_LIQUIDATING && straddles(verdict, PL_TIER_END));
     while (is_open && leg_count < verdict->doubt_count && leg_count < PL_DOUBTS_MAX - whole_count) {
@@ -420,7 +432,7 @@ static void list_doubts(const struct account *account, const struct verdict *ver
 bool auditor_is_sale_due(const struct scene *scene, const struct account *account,
                          const struct verdict *verdict, const struct state *state)
 {
-    if (state->state < PL_STATE_LIQUIDATING || auditor_is_blind(account, verdict) ||
+    if (state->state < PL_STATE_LIQUIDATING || auditor_is_blind(scene, account, verdict) ||
         auditor_has_overdue(state) || scene->now_ms < state->revision_after_ms)
         return false;
     return auditor_is_below(verdict, PL_TIER_MAINTENANCE) ||
@@ -685,7 +697,7 @@ static bool judge_loosely(const struct scene *scene, const struct account *accou
                                   ? false
                                   : mpz_sgn(verdict->loose_high[PL_TIER_MAINTENANCE]) < 0;
         const struct state *after = decision->message ? &decision->state : &account->state;
-        if (is_lost_anyhow && !auditor_is_blind(account, verdict) &&
+        if (is_lost_anyhow && !auditor_is_blind(scene, account, verdict) &&
             (!(decision->message || account->has_state) || after->state < PL_STATE_LIQUIDATING))
             return auditor_find(scene->finding, V_MISSED,
                                 "account %s is below maintenance under every "
@@ -696,7 +708,7 @@ static bool judge_loosely(const struct scene *scene, const struct account *accou
     if (is_halted)
         return auditor_find(scene->finding, V_HALT, "account %s: order %s though it is halted",
                             account->id, decision->orders[0]->order_id);
-    if (auditor_is_blind(account, verdict) || auditor_has_overdue(state) ||
+    if (auditor_is_blind(scene, account, verdict) || auditor_has_overdue(state) ||
         (mpz_sgn(verdict->high[PL_TIER_MAINTENANCE]) >= 0 &&
          mpz_sgn(verdict->high[PL_TIER_END]) >= 0))
         return auditor_find(scene->finding, I4,
@@ -806,7 +818,7 @@ bool auditor_judge(const struct scene *scene, struct account *account, bool is_h
         return judge_loosely(scene, account, is_halted, verdict, &next, decision);
     judged = next;
     move(scene, account, verdict, &next);
-    list_doubts(account, verdict, &next);
+    list_doubts(scene, account, verdict, &next);
     if (next.episode != committed.episode)
         scene->counts->episodes++;
     if (next.state != PL_STATE_BANKRUPT)
@@ -859,7 +871,7 @@ bool auditor_is_forsaken(const struct scene *scene, struct account *account, boo
     account->is_dirty = true;
     const struct verdict *verdict = verdict_of(scene, account, &next);
     if (verdict->is_loose || !auditor_is_below(verdict, PL_TIER_MAINTENANCE) || is_halted ||
-        auditor_is_blind(account, verdict) || auditor_has_overdue(&next) || next.pending_count > 0)
+        auditor_is_blind(scene, account, verdict) || auditor_has_overdue(&next) || next.pending_count > 0)
         return false;
     if (next.state >= PL_STATE_LIQUIDATING && scene->now_ms < next.revision_after_ms)
         return false;

@@ -535,7 +535,7 @@ bool auditor_may_be_sold(const struct scene *scene, const struct account *accoun
     if (is_halted)
         return auditor_find(scene->finding, V_HALT, "account %s: order %s though it is halted", id,
                             order_id);
-    if (auditor_is_blind(account, verdict) || auditor_has_overdue(state))
+    if (auditor_is_blind(scene, account, verdict) || auditor_has_overdue(state))
         return auditor_find(scene->finding, I4,
                             "account %s: order %s though the account is in doubt "
                             "(%s)",

@@ -480,6 +480,38 @@ static bool read_policy(const struct reader *reader, const Plimsoll__V1__Paramet
     return true;
 }
 
+/* Weights of modes; that they are valid by themselves is what their tests say. */
+static bool read_modes(const struct reader *reader, const Plimsoll__V1__ParameterSet *from,
+                       struct set *set)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < from->n_modes; i++)
+        count += from->modes[i]->n_weights;
+    set->mode_weights = auditor_take(reader->memory, sizeof(*set->mode_weights) * (count + 1));
+    for (size_t i = 0; i < from->n_modes; i++) {
+        const Plimsoll__V1__ParameterSet__Mode *mode = from->modes[i];
+        if ((mode->has_mode != 0) == (mode->debt != NULL) || (mode->has_mode && mode->mode >= PL_MODES_MAX))
+            return false;
+        if (mode->has_mode)
+            set->modes[mode->mode] = true;
+        for (size_t k = 0; k < mode->n_weights; k++) {
+            const Plimsoll__V1__ParameterSet__Mode__Weight *weight = mode->weights[k];
+            struct mode_weight *to = &set->mode_weights[set->mode_weight_count++];
+            int instrument = auditor_name(reader->names, weight->instrument);
+            const struct rules *rules = auditor_rules_of(set, instrument);
+            if (!rules || !auditor_read_tiers(weight->haircut_long, &to->haircut_long))
+                return false;
+            to->mode = mode->has_mode ? (int)mode->mode : 0;
+            to->debt = mode->debt ? auditor_name(reader->names, mode->debt) : -1;
+            to->instrument = instrument;
+            to->haircut_short = rules->haircut_short;
+            if (weight->haircut_short && !auditor_read_tiers(weight->haircut_short, &to->haircut_short))
+                return false;
+        }
+    }
+    return true;
+}
+
 struct set *auditor_read_set(const struct reader *reader, const struct pl_record *record)
 {
     const Plimsoll__V1__ParameterSet *from = auditor_unpack_within(
@@ -512,7 +544,8 @@ struct set *auditor_read_set(const struct reader *reader, const struct pl_record
         if (from->instruments[i]->peg && !is_peg(from, from->instruments[i]->peg))
             return NULL;
     return are_proportional(set) && auditor_options_are_valid(set) &&
-                   read_policy(reader, from, set) && auditor_read_contracts(reader, from, set)
+                   read_modes(reader, from, set) && read_policy(reader, from, set) &&
+                   auditor_read_contracts(reader, from, set)
                ? set
                : NULL;
 }

@@ -357,7 +357,7 @@ sim_bug(no_minimum lib/exposure/options.c "V,I4,I8" 1000
 
 # An underlying that is not there yet is taken to lose what it would lose if it were.
 sim_bug(scenario_ends lib/exposure/options.c "V,I4,I8" 1000
-  [==[    if (is_open && pl_grows_in_scenarios(market, leg, tier)) {]==]
+  [==[    if (is_open && pl_grows_in_scenarios(market, portfolio, leg, tier)) {]==]
   [==[    if (false) {]==])
 
 # ---- the brake ----
@@ -396,3 +396,32 @@ sim_bug(brake_bad_debt lib/exposure/decide.c "V" 4000
 sim_bug(brake_pause lib/exposure/decide.c "V" 1000
   [==[        later(pl_brake_window(policy, market->now_ms), policy->brake_window_ms);]==]
   [==[        later(market->now_ms, 1);]==])
+
+# ---- modes ----
+
+# An account's mode is not looked at.
+sim_bug(mode_ignored lib/exposure/modes.c "V,I4,I8" 1000
+  [==[    if (portfolio->mode != 0) {]==]
+  [==[    if (false) {]==])
+
+# A debt that does not name the collateral is passed over.
+sim_bug(mode_not_dropped lib/exposure/modes.c "V,I4,I8" 2000
+  [==[        if (!weight)
+            return false;]==]
+  [==[        if (!weight)
+            continue;]==])
+
+# What is sold and repaid in thought changes the haircuts of what is left.
+sim_bug(mode_not_pinned lib/exposure/book.c "V,I4,I6,I8" 4000
+  [==[    pl_portfolio_pin(&portfolio);]==]
+  [==[]==])
+
+# Nobody minds a mode that is not in the set.
+sim_bug(mode_unknown lib/exposure/modes.c "V,I4,I8" 1000
+  [==[    return mode == 0 || parameters->modes[mode].is_present;]==]
+  [==[    return parameters != NULL;]==])
+
+# The position service forgets the mode.
+sim_bug(mode_forgotten lib/position/position.c "I1" 1000
+  [==[    if (event->has_mode)]==]
+  [==[    if (event->has_mode && event->mode != 1)]==])

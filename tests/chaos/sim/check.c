@@ -275,6 +275,9 @@ static void check_positions(void)
                        account->id.text);
             return;
         }
+        if (holdings.mode != account->mode)
+            world_fail("I1 positions", "account %s is in mode %u by the holdings, %u by the events",
+                       account->id.text, holdings.mode, account->mode);
         for (unsigned k = 0; k < WORLD_INSTRUMENTS_MAX; k++) {
             int64_t expected = account->lots[k] + (k == 0 ? account->custody_lots : 0);
             if (k == 0 && is_overtaken(account, &holdings))

@@ -332,10 +332,20 @@ static void odd_custody(struct world_account *account)
     }
 }
 
+/* At times to one that nobody knows. */
+static void change_mode(struct world_account *account)
+{
+    account->mode = once_in(8) ? 200 : (uint32_t)between(0, 2);
+    soil(account);
+}
+
 static void odd_positions(void)
 {
     struct world_account *account = some_account();
-    switch (between(0, 3)) {
+    switch (between(0, 4)) {
+    case 4:
+        change_mode(account);
+        break;
     case 0:
         if (!account->is_dirty)
             records_snapshot(account, account->sequence); /* the same event twice */
@@ -358,7 +368,7 @@ static void odd_positions(void)
 static void odd_holdings(void)
 {
     struct world_account *account = some_account();
-    switch (between(0, 4)) {
+    switch (between(0, 5)) {
     case 0: /* again: a restarted position service */
         if (!account->is_dirty)
             records_holdings(account, account->version);
@@ -375,6 +385,9 @@ static void odd_holdings(void)
     case 3:
         account->unfinal_lots = account->unfinal_lots ? 0 : lots_worth(0, between(1000, 20000));
         soil(account);
+        break;
+    case 5:
+        change_mode(account);
         break;
     case 4: /* an account that nobody traded, with nothing */
         memset(account->lots, 0, sizeof(account->lots));
@@ -561,6 +574,8 @@ void feeds_calm(void)
             records_control(&account->id, false, ++s_feeds.control_epoch);
         account->has_gap = false;
         account->unfinal_lots = 0;
+        if (account->mode == 200 || !records_has_modes(world.swarm.set))
+            account->mode = 0;
         soil(account);
     }
 }

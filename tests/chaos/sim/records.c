@@ -13,7 +13,7 @@
 #include "plimsoll/v1/position.pb-c.h"
 #include "tests/chaos/sim/world.h"
 
-enum { RECORDS_SCENARIOS = 8, WIRE_BYTES = 8 << 20, PACKED_BYTES = 16 << 10, TOO_LARGE_BYTES = 257 << 10 };
+enum { RECORDS_SCENARIOS = 8, RECORDS_MODE_WEIGHTS = 6, WIRE_BYTES = 8 << 20, PACKED_BYTES = 16 << 10, TOO_LARGE_BYTES = 257 << 10 };
 
 /* In the order of ids, as holdings list them. */
 const struct world_instrument world_instruments[WORLD_INSTRUMENTS_MAX] = {
@@ -39,19 +39,21 @@ static const struct set_choice {
     int32_t bonus_ppm;
     int64_t brake_ms; /* 0: no brake */
     int32_t brake_ppm;
+    bool has_modes;
 } s_choices[WORLD_SETS] = {
     { { 1, 0, 1, 0, 1 }, { 1, 0, 1, 0, 1 }, false, false, false, false, false, 0, 5000, 3000, 2500, 1500, 1000,
-      3000, 4000, 0, 0, 0, 0, 0, 0, 0, 0 },
+      3000, 4000, 0, 0, 0, 0, 0, 0, 0, 0, false },
     { { 1, 1, 1, 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 1, 1, 1 }, true, true, true, true, false, 1500, 10000, 2500, 3000, 2000, 1500,
       4000, 5000, 6000, 2500, 3000, 100000,
-      PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_MORPHO, 0, 1500, 2000001 },
+      PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_MORPHO, 0, 1500, 2000001,
+      true },
     { { 1, 1, 1, 0, 1 }, { 1, 1, 1, 0, 0 }, true, false, false, false, true, 0, 8000, 3000, 2000, 1000, 800,
       2000, 6000, 0, 6000, 0, 300, PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_AAVE_V3,
-      8000, 0, 0 },
+      8000, 0, 0, true },
     { { 1, 1, 1, 1, 1, 1, 0, 1 }, { 1, 1, 1, 1, 0, 1 }, false, true, false, true, false, 1000, 3000, 4000, 4000, 2500, 2000,
       5000, 4500, 1500, 0, 1200, 0,
       PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_COMPOUND_V3, 3000, 700,
-      1500001 },
+      1500001, false },
 };
 
 static struct {
@@ -81,6 +83,9 @@ struct set_message {
     tiers bases_short[WORLD_INSTRUMENTS_MAX], bases[WORLD_INSTRUMENTS_MAX], targets[WORLD_INSTRUMENTS_MAX], multiples, horizons, none;
     tiers haircuts_long[WORLD_INSTRUMENTS_MAX], haircuts_short[WORLD_INSTRUMENTS_MAX], load_tiers[WORLD_INSTRUMENTS_MAX], bracket_tiers[WORLD_INSTRUMENTS_MAX], loss_tiers[WORLD_INSTRUMENTS_MAX];
     Plimsoll__V1__ParameterSet__Factor factor, *factors[1];
+    Plimsoll__V1__ParameterSet__Mode modes[4], *mode_list[4];
+    Plimsoll__V1__ParameterSet__Mode__Weight mode_weights[RECORDS_MODE_WEIGHTS], *weight_list[5 * RECORDS_MODE_WEIGHTS];
+    tiers mode_tiers[RECORDS_MODE_WEIGHTS], mode_tiers_short[RECORDS_MODE_WEIGHTS];
     Plimsoll__V1__ParameterSet__Dependency dependencies[5], *dependency_list[5];
     Plimsoll__V1__ParameterSet__Exposure exposures[7], *exposure_list[7];
     Plimsoll__V1__ParameterSet__JointFailure joint, *joints[1];
@@ -121,6 +126,16 @@ static void raise(tiers *to, int32_t strict, int32_t mild)
 }
 
 enum { HAIRCUT_CAP_PPM = 300000 };
+
+static tiers *scale(tiers *to, tiers from, int32_t quarters)
+{
+    *to = from;
+    to->alert = from.alert * quarters / 4;
+    to->initial = from.initial * quarters / 4;
+    to->end = from.end * quarters / 4;
+    to->maintenance = from.maintenance * quarters / 4;
+    return to;
+}
 
 /* As the price service derives them; what they were derived from is nobody's business here. */
 static void fill_haircut(struct set_message *to, unsigned i, const struct records_haircuts *haircuts)
@@ -447,6 +462,43 @@ static void fill_contract(struct set_message *to, const struct set_choice *choic
     to->set.contracts = to->contracts;
 }
 
+/* Mode 1 makes less of all haircuts, and debts dearer; mode 2 names one instrument. What is lent against a
+ * debt of the last spot is worth more, and against one of the first still more, but not of everything. */
+static void fill_modes(struct set_message *to, const struct set_choice *choice)
+{
+    static const struct {
+        unsigned mode; /* from WORLD_MODES_MAX on: what is owed */
+        unsigned instrument;
+        int32_t part; /* of its own haircut, in quarters */
+    } weights[RECORDS_MODE_WEIGHTS] = {
+        { 1, 0, 2 }, { 1, 2, 1 }, { 2, 0, 3 },
+        { 3, 0, 3 }, { 3, 2, 2 }, { 4, 2, 1 },
+    };
+    for (unsigned m = 1; m <= 4; m++) {
+        Plimsoll__V1__ParameterSet__Mode *mode = &to->modes[to->set.n_modes];
+        plimsoll__v1__parameter_set__mode__init(mode);
+        if (m <= 2)
+            PUT(mode, mode, m);
+        else
+            mode->debt = text(world_instruments[m == 3 ? 4 : 0].id.text);
+        mode->weights = &to->weight_list[RECORDS_MODE_WEIGHTS * m];
+        for (unsigned i = 0; i < RECORDS_MODE_WEIGHTS; i++) {
+            const unsigned at = weights[i].instrument;
+            if (weights[i].mode != m || !choice->lists[at])
+                continue;
+            Plimsoll__V1__ParameterSet__Mode__Weight *weight = &to->mode_weights[i];
+            plimsoll__v1__parameter_set__mode__weight__init(weight);
+            weight->instrument = text(world_instruments[at].id.text);
+            weight->haircut_long = scale(&to->mode_tiers[i], to->haircuts_long[at], weights[i].part);
+            if (m == 1)
+                weight->haircut_short = scale(&to->mode_tiers_short[i], to->haircuts_short[at], 6);
+            mode->weights[mode->n_weights++] = weight;
+        }
+        to->mode_list[to->set.n_modes++] = mode;
+    }
+    to->set.modes = to->mode_list;
+}
+
 static void fill_set(struct set_message *to, const struct set_choice *choice, uint64_t epoch,
                      const struct records_haircuts *haircuts)
 {
@@ -479,6 +531,8 @@ static void fill_set(struct set_message *to, const struct set_choice *choice, ui
     to->set.n_sources = 1;
     to->set.sources = to->sources;
     fill_contract(to, choice);
+    if (choice->has_modes)
+        fill_modes(to, choice);
     if (choice->lists[WORLD_CALL])
         fill_scenarios(to);
     fill_policy(to, choice);
@@ -676,6 +730,7 @@ void records_holdings(const struct world_account *account, uint64_t version)
     record.version = version;
     record.positions_offset = account->sequence;
     record.written_ms = account->written_ms;
+    record.mode = account->mode;
     record.leg_count = record.tail_count = 0;
     record.source_count = 1;
     record.sources[0] = (struct pl_record_source){
@@ -706,6 +761,11 @@ void records_watermark(int32_t partition, uint64_t offset, int64_t time_ms)
 bool records_name_orders(void)
 {
     return !s_choices[world.swarm.set].settles_by_time;
+}
+
+bool records_has_modes(unsigned set)
+{
+    return s_choices[set].has_modes;
 }
 
 /* ---- positions ---------------------------------------------------------------------------------- */
@@ -785,6 +845,7 @@ void records_snapshot(const struct world_account *account, uint64_t sequence)
         if (account->lots[i] != 0)
             add_leg(to, i, account->lots[i]);
     to->event.cash = amount(to, account->cash_vu, -12);
+    PUT(&to->event, mode, account->mode);
     for (uint32_t i = 0; i < account->applied_count; i++)
         add_applied(to, &account->applied[i]);
     send_event(account, to);

@@ -209,6 +209,7 @@ struct world_account {
     bool has_retracted;
     pl_i128 cash_vu;
     bool has_gap, is_dirty;
+    uint32_t mode;
     int64_t publish_at_ms, event_ms, written_ms;
     uint32_t applied_count;
     struct pl_position_applied applied[PL_APPLIED_MAX];
@@ -259,6 +260,8 @@ void records_custody(const struct world_account *account, enum records_change ki
 void records_gap(const struct world_account *account, uint64_t sequence);
 /* Whether holdings name the orders that they contain: so it stays for the whole seed. */
 bool records_name_orders(void);
+/* Whether the set knows modes 1 and 2. */
+bool records_has_modes(unsigned set);
 enum records_status { RECORDS_NEW = 1, RECORDS_PARTIAL, RECORDS_FILLED, RECORDS_CANCELED,
                       RECORDS_REJECTED, RECORDS_EXPIRED };
 void records_report(const struct pl_order *order, enum records_status status,
