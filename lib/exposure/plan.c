@@ -499,33 +499,37 @@ static pl_i128 trim(struct pl_plan *plan)
 /* How much of an item its venue takes, at least what is needed. */
 static int64_t fitting(const struct pl_item *item)
 {
-    int64_t least = item->units_notional, left = item->units_whole - item->units;
     if (item->units == 0)
         return 0;
-    if (left > 0 && left < item->units_left_min && item->units_max == item->units_whole)
-        return item->units_whole;
-    return item->units < least ? least : item->units;
+    int64_t units = item->units < item->units_notional ? item->units_notional : item->units;
+    int64_t left = item->units_whole - units;
+    return left > 0 && left < item->units_left_min && item->units_max == item->units_whole
+               ? item->units_whole : units;
 }
 
 /*
  * Makes legs as large as their venue wants them, in the order of liquidity, and cuts the others to what is
- * still needed. A leg that costs more than it brings may not be made larger then: its order stays as it is,
- * too small for the venue, since a target that is reached is worth more than an order that is taken.
+ * still needed; what was cut may be too small then, so again until nothing changes. A leg that costs more than it
+ * brings may not be made larger: its order stays as it is, too small for the venue, since a target that is
+ * reached is worth more than an order that is taken. What was made larger stays so: this ends.
  */
 static pl_i128 fit(struct pl_plan *plan, pl_i128 excess)
 {
-    for (uint32_t i = 0; i < plan->item_count; i++) {
-        struct pl_item *item = &plan->items[i];
-        int64_t units = item->units, wanted = fitting(item);
-        if (wanted == units)
-            continue;
-        pl_i128 extended = pl_plan_excess_with(plan, item, wanted);
-        if (extended < 0) {
-            pl_plan_set(plan, item, units);
-            continue;
+    for (bool has_changed = true; has_changed;) {
+        has_changed = false;
+        for (uint32_t i = 0; i < plan->item_count; i++) {
+            struct pl_item *item = &plan->items[i];
+            int64_t units = item->units, wanted = fitting(item);
+            if (wanted == units)
+                continue;
+            if (pl_plan_excess_with(plan, item, wanted) < 0) {
+                pl_plan_set(plan, item, units);
+                continue;
+            }
+            item->units_min = wanted;
+            excess = trim(plan);
+            has_changed = true;
         }
-        item->units_min = wanted;
-        excess = trim(plan);
     }
     return excess;
 }

@@ -95,6 +95,26 @@ static void check_smallest(const struct pl_sale *sale)
     }
 }
 
+/* A leg that its venue would have larger is larger, unless the target is out of reach then. */
+static void check_fitting(const struct pl_sale *sale)
+{
+    struct pl_sale_leg more[PL_SALE_LEGS_MAX];
+    for (uint32_t i = 0; i < sale->leg_count; i++) {
+        memcpy(more, sale->legs, sizeof more);
+        more[i].lots = model_fitting_lots(&world.market, &world.portfolio, &more[i]);
+        if (more[i].lots == sale->legs[i].lots)
+            continue;
+        mpz_t limit;
+        mpz_init(limit);
+        model_limit(&world.market, more[i].instrument, more[i].side,
+                    model_discount(&world.market, more[i].instrument, more[i].lots), limit);
+        more[i].limit_ticks = mpz_get_si(limit);
+        mpz_clear(limit);
+        if (excess_after(PL_TIER_END, more, sale->leg_count) >= 0)
+            fail_with(sale, "leg %u: %" PRId64 " lots fit and reach", i, more[i].lots);
+    }
+}
+
 /* The brake leaves less of some leg than may be sold of it. */
 static bool is_bound(const struct pl_sale_leg *whole, uint32_t count)
 {
@@ -239,6 +259,8 @@ static void check_plan(void)
     if (sale.end_before >= 0 && (sale.leg_count > 0 || !sale.reaches))
         fail_with(&sale, "a sale although nothing is lacking");
     check_smallest(&sale);
+    if (sale.reaches && sale.evaluation_count < PL_SALE_EVALUATIONS_MAX)
+        check_fitting(&sale);
     check_existence(&sale);
     check_partial_fills(&sale);
     if (sale.reaches)

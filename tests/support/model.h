@@ -181,6 +181,10 @@ void model_excess(const struct pl_market *market, const struct pl_portfolio *por
  * NULL, or what is wrong, in `text`. */
 const char *model_sale_fault(const struct pl_market *market, const struct pl_portfolio *portfolio,
                              const struct pl_sale *sale, char text[MODEL_TEXT_BYTES]);
+/* How many lots the venue and the policy would have of a planned leg: no less than the least order, and no
+ * less left than may be left, unless all of it is too much for one order. */
+int64_t model_fitting_lots(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                           const struct pl_sale_leg *sold);
 /*
  * Tries every combination of whole lots, if there are at most `limit`, and says whether one reaches
  * end excess >= 0; the one of least cost is written to `sale`, and its cost. -1: too many to try.

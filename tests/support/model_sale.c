@@ -300,6 +300,34 @@ static int64_t close_steps(const struct pl_market *market, const struct pl_portf
     return leaves_enough ? high : whole;
 }
 
+int64_t model_fitting_lots(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                           const struct pl_sale_leg *sold)
+{
+    const struct pl_instrument *rules = &market->parameters->instruments[sold->instrument];
+    int64_t step = model_step(rules), lots = sold->lots;
+    int64_t size = model_saleable_lots(market, leg_of(portfolio, sold->instrument));
+    int64_t low = lots / step, high = size / step;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (compare_usd(market, sold->instrument, middle * step, rules->min_notional_usd) >= 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    lots = high * step;
+    bool is_too_little =
+        lots < size &&
+        (compare_usd(market, sold->instrument, size - lots, rules->min_notional_usd) < 0 ||
+         compare_usd(market, sold->instrument, size - lots,
+                     market->parameters->policy.close_leftover_usd_min) < 0);
+    bool may_be_whole =
+        (rules->slice_usd_max == 0 ||
+         compare_usd(market, sold->instrument, size, rules->slice_usd_max) <= 0) &&
+        close_steps(market, portfolio, sold->instrument, size) == size / step &&
+        (!market->left_lots || market->left_lots[sold->instrument] >= size);
+    return is_too_little && may_be_whole ? size : lots;
+}
+
 static const char *sale_leg_fault(const struct pl_market *market,
                                   const struct pl_portfolio *portfolio,
                                   const struct pl_sale_leg *sold, char text[MODEL_TEXT_BYTES])

@@ -564,6 +564,27 @@ static void a_close_factor_ends_at_a_low_health(void **state)
     assert_int_equal(sale.legs[0].lots, 1000052083);
 }
 
+/* 1 ETH at 2,400 against 2,000 USD needs 0.34722223 ETH. Two halves are two orders of 1,200 USD; of more than
+ * that only one can be made, and what it leaves is for nobody. */
+static void the_least_order_may_leave_too_little(void **state)
+{
+    static const struct { int64_t least_usd, lots; bool is_extended; } rows[] = {
+        {833, 34722223, false}, {834, 34750000, true}, {1200, 50000000, true}, {1201, 100000000, true},
+        {2400, 100000000, true},
+    };
+    (void)state;
+    uint32_t eth = set_up_eth(10000);
+    const struct pl_leg leg = build_leg(eth, 100000000);
+    const struct pl_portfolio portfolio = build_portfolio(&leg, 1, -2000 * BUILD_USD);
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        build.parameters.instruments[eth].min_notional_usd = rows[i].least_usd;
+        pl_plan_sale(&build.market, &build.names, &portfolio, &sale);
+        assert_int_equal(sale.leg_count, 1);
+        assert_int_equal(sale.legs[0].lots, rows[i].lots);
+        assert_int_equal(sale.legs[0].is_extended, rows[i].is_extended);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -582,6 +603,7 @@ int main(void)
         cmocka_unit_test(a_bankrupt_account_sells_all_that_helps),
         cmocka_unit_test(a_plan_takes_the_most_liquid_legs),
         cmocka_unit_test(an_account_out_of_range_sells_nothing),
+        cmocka_unit_test(the_least_order_may_leave_too_little),
         cmocka_unit_test(a_close_factor_ends_at_a_low_health),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -195,8 +195,8 @@ sim_bug(odd_lots lib/exposure/plan.c "V" 500
   [==[    item->unit_lots = instrument->lot_step > 0 ? instrument->lot_step : 1;]==]
   [==[    item->unit_lots = 1;]==])
 sim_bug(needless_extension lib/exposure/plan.c "V" 500
-  [==[    return item->units < least ? least : item->units;]==]
-  [==[    return item->units < item->units_max ? item->units + 1 : item->units;]==])
+  [==[    int64_t units = item->units < item->units_notional ? item->units_notional : item->units;]==]
+  [==[    int64_t units = item->units + (item->units < item->units_max && item->units_min == 0);]==])
 
 # More of a leg is taken at once than the close factor allows.
 sim_bug(close_too_much lib/exposure/plan.c "V" 1000
@@ -208,8 +208,8 @@ sim_bug(close_by_any_health lib/exposure/plan.c "V" 1000
   [==[    return debt > 0 && excess * PL_PPM < (limit_ppm - PL_PPM) * debt;]==]
   [==[    return debt > 0 && excess < 0;]==])
 sim_bug(leaves_scraps lib/exposure/plan.c "V" 1000
-  [==[    if (left > 0 && left < item->units_left_min && item->units_max]==]
-  [==[    if (left > 0 && left < least && item->units_max]==])
+  [==[    return left > 0 && left < item->units_left_min && item->units_max]==]
+  [==[    return left > 0 && left < item->units_notional && item->units_max]==])
 
 # A hopeless account is not closed where the policy says so.
 sim_bug(left_open lib/exposure/plan.c "V" 1000
