@@ -10,15 +10,18 @@
  * 0.2 to 2 %. Cash is taken away until a part of everything that can be gained is lacking: such a part as
  * leaves the account at some random place between its end line and bankruptcy. "order" is the liquidity
  * order, "cost" the least cost. gap: (cost - bound) / cost in ppm, of plans that reach the end tier.
+ * "options_N": of N legs two are options on a third, 33 scenarios; who gives them up loses 5 %.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "lib/price/price.h"
 #include "tests/support/build.h"
 
 enum { INSTRUMENTS = 12, LEGS_MAX = 6, ACCOUNTS_MAX = 100000, LOTS_MAX = 20000 };
+enum { UNDERLYING = 1, VOLATILITY = INSTRUMENTS, FIRST_OPTION, OPTIONS = 8, SCENARIOS = 33 };
 
 struct account {
     struct pl_leg legs[LEGS_MAX];
@@ -34,6 +37,7 @@ static uint64_t random_state = 88172645463325252u;
 static struct build build;
 static struct account accounts[ACCOUNTS_MAX];
 static struct figures figures;
+static struct pl_option_grid grids[OPTIONS];
 
 static uint64_t next_random(uint64_t bound)
 {
@@ -52,11 +56,48 @@ static int64_t now_ns(void)
 
 /* ---- accounts -------------------------------------------------------------------------------- */
 
-static void fill_market(void)
+/* Calls and puts, from a third below what it costs now to a third above. */
+static void list_options(int64_t ticks)
+{
+    struct pl_parameters *set = &build.parameters;
+    build_instrument(&build, "volatility", PL_INSTRUMENT_VOLATILITY, 0, 4);
+    set->instruments[UNDERLYING].has_scenarios = true;
+    for (uint32_t i = 0; i < OPTIONS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "option-%u", i);
+        uint32_t index = build_instrument(&build, name, PL_INSTRUMENT_OPTION, 4, 4);
+        set->instruments[index].has_scenarios = true;
+        set->instruments[index].option = (struct pl_option_terms){
+            .type = i % 2 ? PL_OPTION_PUT : PL_OPTION_CALL, .underlying = UNDERLYING,
+            .volatility = VOLATILITY, .strike_ticks = ticks * (8 + i) / 12,
+            .expiry_ms = INT64_C(2592000000)};
+        build_sellable(&build, index, 50000);
+    }
+    set->scenario_count = SCENARIOS;
+    for (int32_t s = 0; s < SCENARIOS; s++)
+        set->scenarios[s] = (struct pl_option_scenario){
+            .move_ppm = (s / 3 - 5) * 32000, .layer = (enum pl_layer)(PL_LAYER_UP + s % 3),
+            .weight = build_tiers(1000000, 900000, 800000, 700000)};
+    set->short_minimum = build_flat(1000);
+}
+
+static void price_options(int64_t ticks)
+{
+    const struct pl_option_inputs inputs = {.ticks = ticks, .volatility = 0.6, .now_ms = 0};
+    for (uint32_t i = 0; i < OPTIONS; i++) {
+        if (pl_option_grid_fill(&build.parameters, FIRST_OPTION + i, &inputs, &grids[i]))
+            abort();
+        build_price(&build, FIRST_OPTION + i, 1);
+        build.marks[FIRST_OPTION + i].grid = &grids[i];
+    }
+}
+
+static void fill_market(bool has_options)
 {
     build_init(&build);
     uint32_t market = build_factor(&build, "market"), family = build_factor(&build, "family");
     uint32_t bridge = build_dependency(&build, "bridge");
+    int64_t ticks[INSTRUMENTS];
     char name[16];
     for (uint32_t i = 0; i < INSTRUMENTS; i++) {
         snprintf(name, sizeof name, "asset-%02u", i);
@@ -74,9 +115,15 @@ static void fill_market(void)
         if (i % 4 == 0)
             build_loss(&build, index, bridge, build_tiers(150000, 150000, 100000, 100000));
         build_sellable(&build, index, 2000 + 1500 * (int32_t)i);
-        build_price(&build, index, 50000 + (int64_t)next_random(20000000));
+        ticks[i] = 50000 + (int64_t)next_random(20000000);
     }
+    if (has_options)
+        list_options(ticks[UNDERLYING]);
     build_finish(&build);
+    for (uint32_t i = 0; i < INSTRUMENTS; i++)
+        build_price(&build, i, ticks[i]);
+    if (has_options)
+        price_options(ticks[UNDERLYING]);
     build_update(&build);
 }
 
@@ -103,15 +150,24 @@ static void sink(struct account *account)
     account->portfolio.final_cash_vu += shift;
 }
 
-static void draw(struct account *account, uint32_t leg_count)
+static uint32_t draw_one(bool is_taken[INSTRUMENTS])
 {
-    bool is_taken[INSTRUMENTS] = {false};
+    uint32_t instrument = (uint32_t)next_random(INSTRUMENTS);
+    while (is_taken[instrument])
+        instrument = (instrument + 1) % INSTRUMENTS;
+    is_taken[instrument] = true;
+    return instrument;
+}
+
+static void draw(struct account *account, uint32_t leg_count, bool has_options)
+{
+    const uint32_t first_option = (uint32_t)next_random(OPTIONS);
+    bool is_taken[INSTRUMENTS] = {[UNDERLYING] = has_options};
     account->portfolio = (struct pl_portfolio){.legs = account->legs, .leg_count = leg_count};
     for (uint32_t i = 0; i < leg_count; i++) {
-        uint32_t instrument = (uint32_t)next_random(INSTRUMENTS);
-        while (is_taken[instrument])
-            instrument = (instrument + 1) % INSTRUMENTS;
-        is_taken[instrument] = true;
+        uint32_t instrument = !has_options || i > 2 ? draw_one(is_taken)
+                              : i == 0              ? UNDERLYING
+                                                    : FIRST_OPTION + (first_option + i) % OPTIONS;
         int64_t lots = 1 + (int64_t)next_random(LOTS_MAX);
         account->legs[i] = build_leg(instrument, i > 0 && next_random(3) == 0 ? -lots : lots);
     }
@@ -160,6 +216,21 @@ static void print_figures(const char *name)
            quantile(figures.gap_ppm, 990));
 }
 
+static void print_row(const char *what, uint32_t leg_count, uint32_t count)
+{
+    const bool has_options = build.parameters.option_count > 0;
+    build.parameters.policy.sale_objective = PL_SALE_LIQUIDITY_ORDER;
+    for (uint32_t i = 0; i < count; i++)
+        draw(&accounts[i], leg_count, has_options);
+    printf(", \"%s_%u\": {", what, leg_count);
+    measure(PL_SALE_LIQUIDITY_ORDER, count);
+    print_figures("order");
+    printf(", ");
+    measure(PL_SALE_LEAST_COST, count);
+    print_figures("cost");
+    printf("}");
+}
+
 int main(int argc, char **argv)
 {
     long count = argc > 1 ? strtol(argv[1], NULL, 10) : 2000;
@@ -167,20 +238,13 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench_plan [ACCOUNTS (1..%d)]\n", ACCOUNTS_MAX);
         return 2;
     }
-    fill_market();
+    fill_market(false);
     printf("{\"bench\": \"plan\", \"accounts\": %ld", count);
-    for (uint32_t legs = 2; legs <= LEGS_MAX; legs++) {
-        build.parameters.policy.sale_objective = PL_SALE_LIQUIDITY_ORDER;
-        for (long i = 0; i < count; i++)
-            draw(&accounts[i], legs);
-        printf(", \"legs_%u\": {", legs);
-        measure(PL_SALE_LIQUIDITY_ORDER, (uint32_t)count);
-        print_figures("order");
-        printf(", ");
-        measure(PL_SALE_LEAST_COST, (uint32_t)count);
-        print_figures("cost");
-        printf("}");
-    }
+    for (uint32_t legs = 2; legs <= LEGS_MAX; legs++)
+        print_row("legs", legs, (uint32_t)count);
+    fill_market(true);
+    for (uint32_t legs = 3; legs <= LEGS_MAX; legs++)
+        print_row("options", legs, (uint32_t)count);
     printf("}\n");
     return 0;
 }
