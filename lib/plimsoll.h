@@ -202,7 +202,11 @@ struct pl_haircut {
 };
 
 /* Haircuts that replace an instrument's own, and which of them belong together. */
-struct pl_mode_weight { uint32_t instrument; struct pl_tier_ppm haircut_long, haircut_short; };
+struct pl_mode_weight {
+    uint32_t instrument;
+    struct pl_tier_ppm haircut_long, haircut_short;
+    int32_t bonus_ppm;           /* of an account's mode                                           */
+};
 struct pl_mode { bool is_present; uint32_t first, count; };
 
 /* A smart contract that holds accounts' collateral and debts; by whose rule a call takes what. */
@@ -1036,7 +1040,8 @@ struct pl_call {
 };
 
 /*
- * The call that executes a leg of a sale, from the legs that the account has, by instrument id.
+ * The call that executes a leg of a sale, from the portfolio that the account has: its mode, and its
+ * legs by instrument id.
  * False where there is none: the leg buys, no contract holds its instrument, the account has no debt
  * of a LIVE mark in that contract, or a call would move less than a lot.
  *
@@ -1051,12 +1056,11 @@ struct pl_call {
  *   MORPHO       repays min(ceil(s c 10^6 / (g d)), D) lots, r, and takes
  *                min(s, floor(r d g / (10^6 c))); g = min(1150000,
  *                floor(10^12 / (10^6 - floor(3 h / 10)))), h haircut_long and not below 0
- * Haircuts are those of the maintenance tier as the base set has them: a contract knows neither
- * halts nor volatility. What is taken is never worth more than g / 10^6 of what is repaid.
+ * Haircuts are those of the maintenance tier, of AAVE_V3 the mode's where it names the instrument, and
+ * likewise the bonus; else as the base set has them: a contract knows neither halts nor volatility. What is taken is never worth more than g / 10^6 of what is repaid.
  */
-[[nodiscard]] bool pl_call_of(const struct pl_market *market, const struct pl_leg *legs,
-                              uint32_t leg_count, const struct pl_sale_leg *sale,
-                              struct pl_call *call);
+[[nodiscard]] bool pl_call_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                              const struct pl_sale_leg *sale, struct pl_call *call);
 /* The bonus that MORPHO gives for a collateral: g - 10^6. */
 int32_t pl_call_morpho_bonus_ppm(const struct pl_instrument *collateral);
 

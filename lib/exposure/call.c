@@ -33,46 +33,52 @@ static bool is_within(const struct pl_market *market, const struct pl_leg *leg, 
 }
 
 /* The largest debt by value; false where there is none. */
-static bool find_debt(const struct pl_market *market, const struct pl_leg *legs, uint32_t leg_count,
+static bool find_debt(const struct pl_market *market, const struct pl_portfolio *portfolio,
                       uint32_t contract, uint32_t *instrument, struct holding *debt)
 {
     pl_i128 most = 0;
-    for (uint32_t i = 0; i < leg_count; i++) {
-        const int64_t lot_vu = market->quotes[legs[i].instrument].lot_vu;
-        const pl_i128 value = -(pl_i128)legs[i].lots * lot_vu;
-        if (!is_within(market, &legs[i], contract) || value <= most)
+    for (uint32_t i = 0; i < portfolio->leg_count; i++) {
+        const struct pl_leg *leg = &portfolio->legs[i];
+        const int64_t lot_vu = market->quotes[leg->instrument].lot_vu;
+        const pl_i128 value = -(pl_i128)leg->lots * lot_vu;
+        if (!is_within(market, leg, contract) || value <= most)
             continue;
         most = value;
-        *instrument = legs[i].instrument;
-        const int64_t lots = legs[i].lots == INT64_MIN ? INT64_MAX : -legs[i].lots;
+        *instrument = leg->instrument;
+        const int64_t lots = leg->lots == INT64_MIN ? INT64_MAX : -leg->lots;
         *debt = (struct holding){ lots, lot_vu };
     }
     return most > 0;
 }
 
-static int64_t held_lots(const struct pl_leg *legs, uint32_t leg_count, uint32_t instrument)
+static int64_t held_lots(const struct pl_portfolio *portfolio, uint32_t instrument)
 {
-    for (uint32_t i = 0; i < leg_count; i++)
-        if (legs[i].instrument == instrument)
-            return legs[i].lots;
+    for (uint32_t i = 0; i < portfolio->leg_count; i++)
+        if (portfolio->legs[i].instrument == instrument)
+            return portfolio->legs[i].lots;
     return 0;
 }
 
 /* Whether the contract's own health factor is below `limit_ppm`. */
-static bool is_health_below(const struct pl_market *market, const struct pl_leg *legs,
-                            uint32_t leg_count, uint32_t contract, int64_t limit_ppm)
+static bool is_health_below(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                            uint32_t contract, int64_t limit_ppm)
 {
     pl_i128 collateral = 0, debt = 0; /* VU ppm */
-    for (uint32_t i = 0; i < leg_count; i++) {
+    for (uint32_t i = 0; i < portfolio->leg_count; i++) {
+        const struct pl_leg *leg = &portfolio->legs[i];
         const struct pl_instrument *instrument =
-            &market->parameters->instruments[legs[i].instrument];
-        if (!is_within(market, &legs[i], contract))
+            &market->parameters->instruments[leg->instrument];
+        const struct pl_mode_weight *weight =
+            pl_mode_weight_of(market->parameters, portfolio->mode, leg->instrument);
+        if (!is_within(market, leg, contract))
             continue;
-        const pl_i128 value = (pl_i128)legs[i].lots * market->quotes[legs[i].instrument].lot_vu;
+        const pl_i128 value = (pl_i128)leg->lots * market->quotes[leg->instrument].lot_vu;
         if (value >= 0)
-            collateral += value * (PL_PPM - maintenance_haircut(instrument));
+            collateral += value * (PL_PPM - (weight ? weight->haircut_long.at[PL_TIER_MAINTENANCE]
+                                                    : maintenance_haircut(instrument)));
         else
-            debt -= value * (PL_PPM + instrument->haircut_short.at[PL_TIER_MAINTENANCE]);
+            debt -= value * (PL_PPM + (weight ? weight->haircut_short
+                                              : instrument->haircut_short).at[PL_TIER_MAINTENANCE]);
     }
     return collateral * PL_PPM < debt * limit_ppm;
 }
@@ -108,27 +114,30 @@ static void repay(const struct pl_sale_leg *sale, const struct holding *held,
         smaller(exchange(debt, call->debt_lots, held, gain, PL_PPM, false), sale->lots);
 }
 
-bool pl_call_of(const struct pl_market *market, const struct pl_leg *legs, uint32_t leg_count,
+bool pl_call_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
                 const struct pl_sale_leg *sale, struct pl_call *call)
 {
     const struct pl_instrument *instrument = &market->parameters->instruments[sale->instrument];
     const struct pl_quote *quote = &market->quotes[sale->instrument];
-    const struct holding held = { held_lots(legs, leg_count, sale->instrument), quote->lot_vu };
+    const struct holding held = { held_lots(portfolio, sale->instrument), quote->lot_vu };
     struct holding debt = { 0, 0 };
     *call = (struct pl_call){ 0 };
     if (sale->side != PL_SIDE_SELL || instrument->contract == 0 || held.lots <= 0 ||
         quote->status != PL_MARK_LIVE ||
-        !find_debt(market, legs, leg_count, instrument->contract, &call->debt, &debt))
+        !find_debt(market, portfolio, instrument->contract, &call->debt, &debt))
         return false;
     call->contract = instrument->contract - 1;
     const struct pl_contract *contract = &market->parameters->contracts[call->contract];
+    const struct pl_mode_weight *weight =
+        pl_mode_weight_of(market->parameters, portfolio->mode, sale->instrument);
     call->bonus_ppm = instrument->bonus_ppm;
     call->close_factor_ppm = PL_PPM;
     switch (contract->rule) {
     case PL_CONTRACT_AAVE_V3:
+        if (weight)
+            call->bonus_ppm = weight->bonus_ppm;
         if (!is_small(&debt, contract->small_usd) && !is_small(&held, contract->small_usd) &&
-            !is_health_below(market, legs, leg_count, instrument->contract,
-                             contract->full_below_ppm))
+            !is_health_below(market, portfolio, instrument->contract, contract->full_below_ppm))
             call->close_factor_ppm = contract->close_factor_ppm;
         repay(sale, &held, &debt, false, call);
         break;

@@ -23,6 +23,7 @@ bool pl_mode_is_known(const struct pl_parameters *parameters, uint32_t mode)
     return mode == 0 || parameters->modes[mode].is_present;
 }
 
+/* NULL: the mode does not name it. */
 static const struct pl_mode_weight *find(const struct pl_parameters *parameters,
                                          const struct pl_mode *mode, uint32_t instrument)
 {
@@ -30,6 +31,12 @@ static const struct pl_mode_weight *find(const struct pl_parameters *parameters,
         if (parameters->mode_weights[mode->first + i].instrument == instrument)
             return &parameters->mode_weights[mode->first + i];
     return NULL;
+}
+
+const struct pl_mode_weight *pl_mode_weight_of(const struct pl_parameters *parameters, uint32_t mode,
+                                               uint32_t instrument)
+{
+    return mode == 0 ? NULL : find(parameters, &parameters->modes[mode], instrument);
 }
 
 /* The largest that any debt asks for; false where one does not name the collateral, or there is none. */
@@ -68,7 +75,7 @@ struct sides pl_sides_of(const struct pl_market *market, const struct pl_portfol
     struct sides sides = {instrument->haircut_long.at[tier], instrument->haircut_short.at[tier],
                           market->halt_haircuts[index].at[tier]};
     if (portfolio->mode != 0) {
-        const struct pl_mode_weight *weight = find(parameters, &parameters->modes[portfolio->mode], index);
+        const struct pl_mode_weight *weight = pl_mode_weight_of(parameters, portfolio->mode, index);
         if (!weight)
             return sides;
         sides.haircut_long = weight->haircut_long.at[tier];

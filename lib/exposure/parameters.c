@@ -546,11 +546,15 @@ static enum pl_err check_weight(const struct pl_parameters *parameters, const st
     if (!instrument->is_listed || instrument->kind != PL_INSTRUMENT_SPOT)
         return pl_err_set(PL_REJECT_PARAMETERS, "weight of %s: it is no listed spot", id);
     as_weighted = *instrument;
+    if (!is_of_debt)
+        as_weighted.bonus_ppm = weight->bonus_ppm;
+    enum pl_err err = pl_check_asset(&checked);
     as_weighted.haircut_model = (struct pl_haircut_model){0};
     as_weighted.haircut_long = weight->haircut_long;
     if (!is_of_debt)
         as_weighted.haircut_short = weight->haircut_short;
-    enum pl_err err = check_v1(&checked);
+    if (!err)
+        err = check_v1(&checked);
     if (!err)
         err = check_v3(&checked);
     if (!err)

@@ -137,6 +137,9 @@ static inline bool pl_has_mode(const struct pl_market *market, const struct pl_p
 {
     return portfolio->mode != 0 || market->parameters->has_debt_modes;
 }
+/* What an account's mode says of the instrument; NULL: nothing. */
+const struct pl_mode_weight *pl_mode_weight_of(const struct pl_parameters *parameters, uint32_t mode,
+                                               uint32_t instrument);
 struct sides pl_sides_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
                          uint32_t instrument, enum pl_tier tier);
 /* The instrument's weights with these. */

@@ -213,8 +213,11 @@ build_call(struct pl_wire *wire, const struct pl_wire_context *context,
            const struct pl_sale_leg *leg)
 {
     const struct pl_parameters *parameters = context->market->parameters;
+    const struct pl_portfolio held = {.legs = context->legs,
+                                      .leg_count = context->account->leg_count,
+                                      .mode = context->account->mode};
     struct pl_call call;
-    if (!pl_call_of(context->market, context->legs, context->account->leg_count, leg, &call))
+    if (!pl_call_of(context->market, &held, leg, &call))
         return NULL;
     const struct pl_instrument *collateral = &parameters->instruments[leg->instrument];
     const struct pl_instrument *debt = &parameters->instruments[call.debt];

@@ -597,6 +597,13 @@ static enum pl_err read_weight(const struct pl_place *place,
         weight->haircut_short = parameters->instruments[weight->instrument].haircut_short;
     if (!err && from->haircut_short)
         err = read_tiers(place, "haircut_short", from->haircut_short, &weight->haircut_short);
+    if (!err)
+        weight->bonus_ppm = parameters->instruments[weight->instrument].bonus_ppm;
+    if (!err && from->has_bonus_ppm && parameters->instruments[weight->instrument].contract == 0)
+        err = pl_field_fail(PL_REJECT_CONFLICT, place, "bonus_ppm", ": no contract holds %s",
+                            from->instrument);
+    if (!err && from->has_bonus_ppm)
+        err = read_ppm_or_none(place, PL_SCALAR(from, bonus_ppm), &weight->bonus_ppm);
     return err;
 }
 
@@ -640,9 +647,10 @@ static enum pl_err read_modes(const Plimsoll__V1__ParameterSet *from, const stru
         *mode = (struct pl_mode){true, parameters->mode_weight_count, (uint32_t)stated->n_weights};
         for (size_t k = 0; k < stated->n_weights; k++) {
             const struct pl_place weight = {&place, "weights", (int)k};
-            if (stated->debt && stated->weights[k]->haircut_short)
-                return pl_field_fail(PL_REJECT_CONFLICT, &weight, "haircut_short",
-                                     ": what a debt is lent on changes no debt");
+            if (stated->debt && (stated->weights[k]->haircut_short || stated->weights[k]->has_bonus_ppm))
+                return pl_field_fail(PL_REJECT_CONFLICT, &weight,
+                                     stated->weights[k]->haircut_short ? "haircut_short" : "bonus_ppm",
+                                     ": what a debt is lent on changes nothing but haircut_long");
             err = read_weight(&weight, stated->weights[k], names, parameters,
                               &parameters->mode_weights[parameters->mode_weight_count++]);
             if (err)

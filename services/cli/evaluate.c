@@ -410,11 +410,11 @@ static json_t *print_terms(const struct evaluation *evaluation,
 static json_t *print_sale(const struct evaluation *evaluation, uint32_t index,
                           const struct pl_sale *sale)
 {
+    const struct pl_portfolio held = pl_book_portfolio(evaluation->book, index);
     json_t *legs = json_array();
     for (uint32_t i = 0; i < sale->leg_count; i++)
-        json_array_append_new(legs, explain_sale_leg(
-            evaluation->names, evaluation->market, pl_book_legs(evaluation->book, index),
-            pl_book_at(evaluation->book, index)->leg_count, &sale->legs[i]));
+        json_array_append_new(legs, explain_sale_leg(evaluation->names, evaluation->market, &held,
+                                                     &sale->legs[i]));
     json_t *facts = json_pack("{s:o, s:b, s:b, s:o, s:o}", "legs", legs, "reaches_target",
                               sale->reaches, "bankrupt", sale->is_bankrupt,
                               "end_excess_before_usd", explain_decimal(sale->end_before, 18),

@@ -153,10 +153,9 @@ json_t *explain_decimal(pl_i128 value, unsigned decimals);
 json_t *explain_bound(pl_i128 value, unsigned decimals);
 json_t *explain_bounds(const struct pl_bounds *bounds, unsigned decimals);
 json_t *explain_doubts(const struct pl_names *names, const struct pl_doubt *doubts, uint32_t count);
-/* With the call of a contract that executes it, from the account's legs as the book has them. */
+/* With the call of a contract that executes it, from what the account has by the book. */
 json_t *explain_sale_leg(const struct pl_names *names, const struct pl_market *market,
-                         const struct pl_leg *legs, uint32_t leg_count,
-                         const struct pl_sale_leg *leg);
+                         const struct pl_portfolio *held, const struct pl_sale_leg *leg);
 /* Adds cost_usd, cost_bound_usd and gap_ppm. */
 void explain_sale_cost(const struct pl_sale *sale, json_t *facts);
 json_t *explain_cure(const struct pl_names *names, const struct pl_parameters *parameters,

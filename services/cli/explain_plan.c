@@ -52,8 +52,7 @@ static json_t *call_facts(const struct pl_names *names, const struct pl_paramete
 }
 
 json_t *explain_sale_leg(const struct pl_names *names, const struct pl_market *market,
-                         const struct pl_leg *legs, uint32_t leg_count,
-                         const struct pl_sale_leg *leg)
+                         const struct pl_portfolio *held, const struct pl_sale_leg *leg)
 {
     const struct pl_parameters *parameters = market->parameters;
     const struct pl_instrument *instrument = &parameters->instruments[leg->instrument];
@@ -66,7 +65,7 @@ json_t *explain_sale_leg(const struct pl_names *names, const struct pl_market *m
         "end_excess_one_lot_less_usd", explain_bound(leg->one_lot_less, 18));
     if (leg->is_extended)
         json_object_set_new(facts, "extended", json_true());
-    if (pl_call_of(market, legs, leg_count, leg, &call))
+    if (pl_call_of(market, held, leg, &call))
         json_object_set_new(facts, "protocol_call",
                             call_facts(names, parameters, leg->instrument, &call));
     return facts;
@@ -276,11 +275,11 @@ static json_t *sold_facts(const struct explain_view *view)
     const struct pl_book *book = view->scene->ledger->book;
     const struct pl_pending *ordered =
         &view->state.pending[view->state.pending_count - sale->leg_count];
+    const struct pl_portfolio held = pl_book_portfolio(book, view->row);
     json_t *legs = json_array();
     for (uint32_t i = 0; i < sale->leg_count; i++) {
         char order_id[PL_UUID_TEXT_BYTES];
-        json_t *leg = explain_sale_leg(venue->names, venue->market, pl_book_legs(book, view->row),
-                                       pl_book_at(book, view->row)->leg_count, &sale->legs[i]);
+        json_t *leg = explain_sale_leg(venue->names, venue->market, &held, &sale->legs[i]);
         pl_uuid_print(ordered[i].order_id, order_id);
         json_object_set_new(leg, "order_id", json_string(order_id));
         json_array_append_new(legs, leg);

@@ -95,8 +95,10 @@ enum pl_err import_row(struct import *import, const struct import_row *row);
 
 /* Begins a mode under its number; REJECT_RANGE: it has none. */
 enum pl_err import_mode(struct import *import, const char *number);
-/* Adds what a spot lends in the mode that was begun last. */
-void import_weight(struct import *import, const char *name, struct import_lines haircut_long);
+/* Adds what a spot lends in the mode that was begun last, and the bonus of who takes it there: no more
+ * than an asset's own, which its discount covers; what is cut off is noted. */
+void import_weight(struct import *import, const char *name, struct import_lines haircut_long,
+                   int64_t bonus_ppm);
 
 /* Notes something about `of`; the same text about others is one note. */
 __attribute__((format(printf, 3, 4)))

@@ -24,6 +24,7 @@ static const char RATES[] = "interest is in the balances that position events br
 static const int64_t WEIGHT_PPM_MAX = 8 * PL_PPM;
 static const struct import_range SHARE = { 6, PL_ROUND_FLOOR, 0, PL_PPM };
 static const struct import_range SHARE_BPS = { 2, PL_ROUND_FLOOR, 0, PL_PPM };
+static const struct import_range GAIN_BPS = { 2, PL_ROUND_CEIL, 0, WEIGHT_PPM_MAX };
 static const struct import_range DECIMALS = { 0, PL_ROUND_FLOOR, 0, PL_EXPONENT_MAX };
 
 /* What is lost of a value where 1 of it pays for 1 / (1 + bonus); `gain_ppm` is 1 + bonus. */
@@ -68,13 +69,12 @@ static enum pl_err aave_lines(const json_t *reserve, struct import_row *row)
 
 static enum pl_err aave_reserve(struct import *import, const char *name, const json_t *reserve)
 {
-    static const struct import_range gain = { 2, PL_ROUND_CEIL, 0, WEIGHT_PPM_MAX };
     struct import_row row = { .name = name, .kind = "KIND_SPOT", .has_decimals = true };
     int64_t gain_ppm = 0;
     import_survey(import, "reserve", name, reserve, AAVE_RESERVE);
     enum pl_err err = aave_lines(reserve, &row);
     if (!err)
-        err = import_number(reserve, name, "liquidation_bonus_bps", gain, &gain_ppm);
+        err = import_number(reserve, name, "liquidation_bonus_bps", GAIN_BPS, &gain_ppm);
     if (!err)
         err = import_number(reserve, name, "decimals", DECIMALS, &row.decimals);
     if (!err && json_object_get(reserve, "oracle_price_usd")) {
@@ -145,8 +145,8 @@ static enum pl_err aave_mode(struct import *import, const char *number, const js
 {
     static const struct import_field fields[] = {
         { "ltv_bps", NULL }, { "liquidation_threshold_bps", NULL }, { "label", "a mode has a number" },
-        { "liquidation_bonus_bps", "a call counts on the reserve's own bonus" }, { NULL, NULL } };
-    int64_t borrow = 0, liquidate = 0;
+        { "liquidation_bonus_bps", NULL }, { NULL, NULL } };
+    int64_t borrow = 0, liquidate = 0, gain_ppm = 0;
     const char *name;
     json_t *reserve;
     import_survey(import, "emode", number, category, fields);
@@ -154,13 +154,16 @@ static enum pl_err aave_mode(struct import *import, const char *number, const js
     if (!err)
         err = import_number(category, number, "liquidation_threshold_bps", SHARE_BPS, &liquidate);
     if (!err)
+        err = import_number(category, number, "liquidation_bonus_bps", GAIN_BPS, &gain_ppm);
+    if (!err)
         err = import_mode(import, number);
     json_object_foreach((json_t *)reserves, name, reserve) {
         const char *its = json_string_value(json_object_get(reserve, "emode_category"));
         const char *line = json_string_value(json_object_get(reserve, "liquidation_threshold_bps"));
         if (!err && its && strcmp(its, number) == 0 && line && strcmp(line, "0") != 0 &&
             flag(reserve, "usage_as_collateral", true))
-            import_weight(import, name, (struct import_lines){ PL_PPM - borrow, PL_PPM - liquidate });
+            import_weight(import, name, (struct import_lines){ PL_PPM - borrow, PL_PPM - liquidate },
+                          gain_ppm > PL_PPM ? gain_ppm - PL_PPM : 0);
     }
     return err;
 }

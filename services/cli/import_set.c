@@ -208,6 +208,12 @@ enum pl_err import_row(struct import *import, const struct import_row *row)
     return PL_OK;
 }
 
+/* Whether the set will say how to call it. */
+static bool has_contract(const struct import *import)
+{
+    return import->rule && import_contract(import);
+}
+
 /* ---- modes ---------------------------------------------------------------------------------- */
 
 enum pl_err import_mode(struct import *import, const char *number)
@@ -222,13 +228,33 @@ enum pl_err import_mode(struct import *import, const char *number)
     return PL_OK;
 }
 
-void import_weight(struct import *import, const char *name, struct import_lines haircut_long)
+static json_int_t own_bonus(const struct import *import, const char *name)
+{
+    json_int_t bonus_ppm = 0;
+    json_t *asset;
+    size_t i;
+    json_array_foreach(import->assets, i, asset)
+        if (strcmp(json_string_value(json_object_get(asset, "instrument")), name) == 0)
+            bonus_ppm = json_integer_value(json_object_get(asset, "bonus_ppm"));
+    return bonus_ppm;
+}
+
+void import_weight(struct import *import, const char *name, struct import_lines haircut_long,
+                   int64_t bonus_ppm)
 {
     const struct import_row row = { .name = name, .kind = "KIND_SPOT" };
     json_t *mode = json_array_get(import->modes, json_array_size(import->modes) - 1);
-    json_array_append_new(json_object_get(mode, "weights"),
-                          json_pack("{s:s, s:o}", "instrument", name, "haircut_long",
-                                    make_haircut(import, &row, haircut_long, "haircut_long")));
+    json_t *weight = json_pack("{s:s, s:o}", "instrument", name, "haircut_long",
+                               make_haircut(import, &row, haircut_long, "haircut_long"));
+    const json_int_t most = own_bonus(import, name);
+    if (has_contract(import)) {
+        if (bonus_ppm > most)
+            import_note(import, name, "a mode's bonus %lld is above its own, bounded at %lld",
+                        (long long)bonus_ppm, (long long)most);
+        json_object_set_new(weight, "bonus_ppm",
+                            json_integer(bonus_ppm > most ? most : (json_int_t)bonus_ppm));
+    }
+    json_array_append_new(json_object_get(mode, "weights"), weight);
 }
 
 /* ---- liquidity order ------------------------------------------------------------------------ */
@@ -286,7 +312,7 @@ static void add_contract(struct import *import, json_t *set)
                     "out, the template names no contract");
     if (address && !import->rule)
         import_note(import, address, "the template's contract: left out, its calls are not known");
-    if (!address || !import->rule)
+    if (!has_contract(import))
         return;
     json_t *contract = json_pack("{s:s, s:s, s:s, s:O}", "contract", address, "chain", import->chain,
                                  "rule", import->rule, "assets", import->assets);

@@ -320,16 +320,17 @@ static enum pl_err decide(struct subject *subject)
 static json_t *plan_facts(const struct subject *subject)
 {
     const struct pl_sale *sale = &subject->decision.sale;
+    const struct pl_portfolio held = {.legs = subject->holdings.legs,
+                                      .leg_count = subject->holdings.leg_count,
+                                      .mode = subject->holdings.mode};
     json_t *legs = json_array();
     if (!subject->decision.has_sale) {
         json_decref(legs);
         return json_null();
     }
     for (uint32_t i = 0; i < sale->leg_count; i++)
-        json_array_append_new(legs, explain_sale_leg(subject->names, &subject->market,
-                                                     subject->holdings.legs,
-                                                     subject->holdings.leg_count,
-                                                     &sale->legs[i]));
+        json_array_append_new(
+            legs, explain_sale_leg(subject->names, &subject->market, &held, &sale->legs[i]));
     json_t *facts = json_pack("{s:o, s:b, s:b, s:o}", "legs", legs, "reaches_target",
                               sale->reaches, "bankrupt", sale->is_bankrupt, "end_excess_after_usd",
                               explain_bound(sale->end_after, 18));

@@ -20,6 +20,7 @@ enum { ROUNDS = 20000, COINS = 5 };
 
 static struct build build;
 static struct pl_leg legs[COINS];
+static struct pl_portfolio portfolio = {.legs = legs, .leg_count = COINS};
 static struct pl_sale_leg sale;
 static struct test_random rng;
 static unsigned called[4], capped, whole, none;
@@ -67,6 +68,18 @@ static void make_world(void)
             build.parameters.contracts[rules->contract - 1].rule != PL_CONTRACT_MORPHO)
             rules->bonus_ppm = (int32_t)below(PL_PPM / (1 + below(20)));
     }
+    /* Mode 1 has the first coins in its way, mode 2 none. */
+    build.parameters.modes[1] = (struct pl_mode){true, 0, (uint32_t)below(COINS)};
+    build.parameters.modes[2] = (struct pl_mode){true, 0, 0};
+    for (uint32_t i = 0; i < build.parameters.modes[1].count; i++) {
+        const struct pl_instrument *rules = &build.parameters.instruments[i];
+        build.parameters.mode_weights[i] = (struct pl_mode_weight){
+            i, build_flat((int32_t)below(PL_PPM + 1)), build_flat((int32_t)below(200000)),
+            rules->contract == 0 || build.parameters.contracts[rules->contract - 1].rule == PL_CONTRACT_MORPHO
+                ? 0 : (int32_t)below(PL_PPM / (1 + below(20)))};
+        build.parameters.mode_weight_count++;
+    }
+    portfolio.mode = (uint32_t)below(3);
     build_finish(&build);
     for (uint32_t i = 0; i < COINS; i++) {
         build_price(&build, i, 1 + some(10000000));
@@ -90,6 +103,11 @@ static int64_t haircut_of(const struct pl_tier_ppm *tiers)
     return tiers->at[PL_TIER_MAINTENANCE];
 }
 
+static const struct pl_mode_weight *weight_of(uint32_t i)
+{
+    return portfolio.mode == 1 && i < build.parameters.modes[1].count ? &build.parameters.mode_weights[i] : NULL;
+}
+
 static bool counts(uint32_t i, uint32_t contract)
 {
     return build.parameters.instruments[i].contract == contract &&
@@ -109,8 +127,10 @@ static bool is_full(const struct pl_contract *contract, uint32_t number, uint32_
         if (!counts(i, number))
             continue;
         bool is_debt = mpq_sgn(value[i]) < 0;
-        mpq_set_si(a, is_debt ? PL_PPM + haircut_of(&rules->haircut_short)
-                              : PL_PPM - haircut_of(&rules->haircut_long), PL_PPM);
+        const struct pl_mode_weight *weight = weight_of(i);
+        mpq_set_si(a, is_debt ? PL_PPM + haircut_of(weight ? &weight->haircut_short : &rules->haircut_short)
+                              : PL_PPM - haircut_of(weight ? &weight->haircut_long : &rules->haircut_long),
+                   PL_PPM);
         mpq_canonicalize(a);
         mpq_mul(a, a, value[i]);
         mpq_add(is_debt ? owed : health, is_debt ? owed : health, a);
@@ -188,7 +208,8 @@ static void reckon(struct model *model)
     if (!model->is_there)
         return;
     const struct pl_contract *contract = &build.parameters.contracts[rules->contract - 1];
-    model->bonus = rules->bonus_ppm;
+    model->bonus = contract->rule == PL_CONTRACT_AAVE_V3 && weight_of(sale.instrument)
+                       ? weight_of(sale.instrument)->bonus_ppm : rules->bonus_ppm;
     model->close = PL_PPM;
     if (contract->rule == PL_CONTRACT_MORPHO) {
         int64_t gain = 1000000000000 / (PL_PPM - haircut_of(&rules->haircut_long) * 3 / 10);
@@ -230,7 +251,7 @@ static void calls_are_the_model_s(void **state)
         struct pl_call call;
         make_world();
         reckon(&model);
-        bool is_there = pl_call_of(&build.market, legs, COINS, &sale, &call);
+        bool is_there = pl_call_of(&build.market, &portfolio, &sale, &call);
         assert_int_equal(is_there, model.is_there);
         none += !is_there;
         if (!is_there)

@@ -429,7 +429,7 @@ static void fill_mode(struct world *world, struct pl_mode *mode)
             continue;
         struct pl_mode_weight *weight = &set->mode_weights[set->mode_weight_count++];
         const int64_t part = world_between(world, 0, PL_PPM);
-        *weight = (struct pl_mode_weight){at, rules->haircut_long, rules->haircut_short};
+        *weight = (struct pl_mode_weight){at, rules->haircut_long, rules->haircut_short, 0};
         for (int t = 0; t < PL_TIER_COUNT; t++)
             if (rules->haircut_long.at[PL_TIER_MAINTENANCE] >= 0 &&
                 rules->haircut_short.at[PL_TIER_MAINTENANCE] >= 0)

@@ -18,6 +18,7 @@
 static struct build build;
 static uint32_t dai, eth, usdc, perp;
 static struct pl_leg legs[4];
+static struct pl_portfolio held = {.legs = legs, .leg_count = 3};
 static struct pl_call call;
 
 static struct pl_instrument *row(uint32_t index)
@@ -73,7 +74,7 @@ static bool ask(int64_t dai_lots, int64_t eth_lots, int64_t usdc_lots, int64_t s
     legs[0] = build_leg(dai, dai_lots);
     legs[1] = build_leg(eth, eth_lots);
     legs[2] = build_leg(usdc, usdc_lots);
-    return pl_call_of(&build.market, legs, 3, &sale, &call);
+    return pl_call_of(&build.market, &held, &sale, &call);
 }
 
 static void expect(uint32_t debt, int64_t repays, int64_t takes, int32_t close_factor_ppm)
@@ -125,6 +126,33 @@ static void aave_repays_all_of_what_is_far_below(void **state)
     row(eth)->haircut_long = build_flat(300000);
     assert_true(ask(-1000000, 100000, -736842, 90000));
     assert_int_equal(call.close_factor_ppm, 500000);
+}
+
+/* In category 1 ether lends 90 % and gives a bonus of 1 %: 18,000 / 18,947.36 is 0.95 and a bit. In category 2, of
+ * which there is nothing, as in none; volatility has no say in either. */
+static void aave_s_categories_have_lines_and_a_bonus(void **state)
+{
+    (void)state;
+    set_up(PL_CONTRACT_AAVE_V3);
+    build.parameters.modes[1] = (struct pl_mode){true, 0, 1};
+    build.parameters.modes[2] = (struct pl_mode){true, 1, 0};
+    build.parameters.mode_weight_count = 1;
+    build.parameters.mode_weights[0] = (struct pl_mode_weight){
+        eth, build_tiers(150000, 130000, 110000, 100000), build_flat(0), 10000};
+    row(eth)->haircut.is_present = true;
+    row(eth)->haircut.base = row(eth)->haircut_long;
+    row(eth)->haircut_long = build_flat(300000);
+    held.mode = 1;
+    assert_true(ask(-1894736, 100000, 0, 90000));
+    expect(dai, 947368, 47842, 500000);
+    assert_int_equal(call.bonus_ppm, 10000);
+    assert_true(ask(-1894737, 100000, 0, 90000));
+    expect(dai, 1782178, 89999, PL_PPM);
+    held.mode = 2;
+    assert_true(ask(-1736842, 100000, 0, 90000));
+    expect(dai, 868421, 45592, 500000);
+    assert_int_equal(call.bonus_ppm, 50000);
+    held.mode = 0;
 }
 
 static void aave_repays_all_of_what_is_small(void **state)
@@ -200,7 +228,7 @@ static void not_every_leg_is_a_contract_s(void **state)
     assert_false(ask(0, 100000, 0, 10000));         /* no debt                          */
     assert_false(ask(10, 100000, 10, 10000));
     assert_true(ask(-1670000, 100000, 0, 10000));
-    assert_false(pl_call_of(&build.market, legs, 3, &sale, &call)); /* bought back      */
+    assert_false(pl_call_of(&build.market, &held, &sale, &call)); /* bought back      */
     assert_false(ask(-1670000, 0, 0, 10000));       /* not held                         */
     assert_false(ask(-1, 100000, 0, 10000));        /* half a lot of debt               */
     row(dai)->contract = 0;                         /* the debt is elsewhere            */
@@ -377,6 +405,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(aave_repays_what_the_sale_is_worth),
         cmocka_unit_test(aave_repays_all_of_what_is_far_below),
+        cmocka_unit_test(aave_s_categories_have_lines_and_a_bonus),
         cmocka_unit_test(aave_repays_all_of_what_is_small),
         cmocka_unit_test(compound_takes_the_account),
         cmocka_unit_test(morpho_takes_any_part),

@@ -213,7 +213,7 @@ static void a_chain_s_reserves_say_more(void **state)
     assert_int_equal(json_integer_value(json_object_get(lines, "end")), 77500);
     assert_int_equal(json_integer_value(json_object_get(lines, "initial")), 100000);
     assert_int_equal(json_integer_value(json_object_get(lines, "alert")), 110000);
-    assert_true(is_noted("1", "liquidation_bonus_bps: left out"));
+    assert_null(json_object_get(weight, "bonus_ppm")); /* no contract, no calls */
     request.chain = NULL;
 }
 
@@ -423,6 +423,34 @@ static void expect_contract(const char *text)
     json_decref(expected);
 }
 
+#define CATEGORY(bonus)                                                                             \
+    "{'protocol':'aave-v3','close_factor':{'default_bps':5000,'full_close_if_hf_below':'0.95'},"       \
+    "'chains':{'one':{'emodes':{'1':{'ltv_bps':9000,'liquidation_threshold_bps':9300,"                 \
+    "'liquidation_bonus_bps':" #bonus "}},'reserves':{"                                                \
+    RESERVE("ETH", 8050, 8300, 10500, ",'decimals':18,'emode_category':1") "}}}}"
+
+/* A category's bonus counts where its contract can be called, and is covered by the reserve's discount. */
+static void categories_have_a_bonus(void **state)
+{
+    (void)state;
+    json_decref(template);
+    template = test_json(TEMPLATE);
+    json_object_set_new(template, "contract", json_string("0xpool"));
+    const struct { const char *text; int bonus_ppm; } rows[] = {
+        { CATEGORY(10100), 10000 }, { CATEGORY(10050.005), 5001 }, { CATEGORY(10000), 0 },
+        { CATEGORY(10500), 50000 }, { CATEGORY(10600), 50000 },
+    };
+    for (unsigned i = 0; i < TEST_COUNT(rows); i++) {
+        import("aave-v3", rows[i].text);
+        const json_t *mode = json_array_get(json_object_get(set, "modes"), 0);
+        const json_t *weight = json_array_get(json_object_get(mode, "weights"), 0);
+        assert_int_equal(number(weight, "bonus_ppm"), rows[i].bonus_ppm);
+    }
+    assert_true(is_noted("ETH", "a mode's bonus 60000 is above its own, bounded at 50000"));
+    json_decref(template);
+    template = test_json(TEMPLATE);
+}
+
 /* The template alone knows where a protocol's contract is. */
 static void contracts_say_how_they_are_called(void **state)
 {
@@ -576,6 +604,7 @@ int main(void)
         cmocka_unit_test(more_steps_than_room_are_one),
         cmocka_unit_test(dydx_roots_become_chords),
         cmocka_unit_test(dydx_chords_are_above_the_curve),
+        cmocka_unit_test(categories_have_a_bonus),
         cmocka_unit_test(contracts_say_how_they_are_called),
         cmocka_unit_test(mistakes_are_refused_by_name),
         cmocka_unit_test(templates_say_the_rest),

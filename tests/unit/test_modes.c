@@ -22,7 +22,7 @@ static void add_weight(struct pl_mode *mode, uint32_t instrument, struct pl_tier
     if (!mode->is_present)
         *mode = (struct pl_mode){true, set->mode_weight_count, 0};
     set->mode_weights[set->mode_weight_count++] = (struct pl_mode_weight){
-        instrument, haircut_long, set->instruments[instrument].haircut_short};
+        instrument, haircut_long, set->instruments[instrument].haircut_short, 0};
     mode->count++;
 }
 

@@ -222,6 +222,9 @@ static void bad_exposures_are_refused(void **state)
 
 #define WEIGHT "{'instrument':'ETH','haircut_long':{'alert':4,'initial':3,'end':2,'maintenance':1}}"
 
+#define BONUS(ppm) "{'instrument':'ETH','bonus_ppm':" #ppm ",'haircut_long':{'alert':4,'initial':3,"   \
+                   "'end':2,'maintenance':1}}"
+
 static enum pl_err decode_modes(const char *modes, struct pl_parameters *set)
 {
     json_t *json = test_json(test_records[TEST_RECORD_PARAMETERS].json);
@@ -248,6 +251,34 @@ static void modes_are_read(void **state)
     assert_true(eth->lent_on.is_present && eth->lent_on.count == 1 && set.has_debt_modes);
 }
 
+/* The sale's discount, 5000, has to cover it: 1 / 0.995 is 1.00502512. */
+static void a_mode_s_bonus_is_its_own_or_the_asset_s(void **state)
+{
+    static const struct { const char *weight; enum pl_err err; int64_t bonus_ppm; } rows[] = {
+        {WEIGHT, PL_OK, 3000}, {BONUS(0), PL_OK, 0}, {BONUS(5025), PL_OK, 5025},
+        {BONUS(5026), PL_REJECT_PARAMETERS, 0}, {BONUS(-1), PL_REJECT_PARAMETERS, 0},
+    };
+    static struct pl_parameters set;
+    (void)state;
+    for (unsigned i = 0; i < TEST_COUNT(rows); i++) {
+        json_t *json = test_json(test_records[TEST_RECORD_PARAMETERS].json);
+        json_t *mode = test_json("[{'mode':1,'weights':[]}]");
+        json_array_append_new(json_object_get(json_array_get(mode, 0), "weights"),
+                              test_json(rows[i].weight));
+        json_object_set_new(json, "modes", mode);
+        json_object_set_new(json, "contracts",
+                            test_json("[{'contract':'0xpool','chain':'ethereum','rule':'RULE_AAVE_V3',"
+                                      "'close_factor_ppm':500000,'assets':[{'instrument':'ETH',"
+                                      "'bonus_ppm':3000}]}]"));
+        enum pl_err err = pl_wire_parameters_decode(test_wire(), test_names(),
+                                                    test_encode(PL_TOPIC_PARAMETERS, json), &set);
+        if (err != rows[i].err)
+            fail_msg("%s: %s", rows[i].weight, err ? pl_err_text() : "nothing");
+        if (!err)
+            assert_int_equal(set.mode_weights[0].bonus_ppm, rows[i].bonus_ppm);
+    }
+}
+
 static void bad_modes_are_refused(void **state)
 {
     static struct pl_parameters set;
@@ -269,6 +300,10 @@ static void bad_modes_are_refused(void **state)
         {"[{'debt':'ETH','weights':[{'instrument':'ETH','haircut_long':{'alert':1,'initial':1,'end':1,"
          "'maintenance':1},'haircut_short':{'alert':1,'initial':1,'end':1,'maintenance':1}}]}]",
          PL_REJECT_CONFLICT, "field modes[0].weights[0].haircut_short: what a debt is lent on"},
+        {"[{'mode':1,'weights':[" BONUS(1) "]}]", PL_REJECT_CONFLICT,
+         "field modes[0].weights[0].bonus_ppm: no contract holds ETH"},
+        {"[{'debt':'ETH','weights':[" BONUS(1) "]}]", PL_REJECT_CONFLICT,
+         "field modes[0].weights[0].bonus_ppm: what a debt is lent on"},
     };
     (void)state;
     for (unsigned i = 0; i < TEST_COUNT(rows); i++) {
@@ -660,6 +695,7 @@ int main(void)
         cmocka_unit_test(exposures_become_losses),
         cmocka_unit_test(bad_exposures_are_refused),
         cmocka_unit_test(modes_are_read),
+        cmocka_unit_test(a_mode_s_bonus_is_its_own_or_the_asset_s),
         cmocka_unit_test(bad_modes_are_refused),
         cmocka_unit_test(a_peg_is_read),
         cmocka_unit_test(bad_pegs_are_refused),

@@ -18,10 +18,11 @@ enum {
 /* ---- what the set says ----------------------------------------------------------------------- */
 
 /* 1 + bonus, in ppm. */
-static int64_t gain_of(const struct contract *contract, const struct rules *rules)
+static int64_t gain_of(const struct contract *contract, const struct rules *rules,
+                       const struct mode_weight *weight)
 {
     if (contract->rule != MORPHO)
-        return PL_PPM + rules->bonus;
+        return PL_PPM + (contract->rule == AAVE && weight ? weight->bonus : rules->bonus);
     int64_t part = rules->own_haircut > 0 ? rules->own_haircut * 3 / 10 : 0;
     int64_t gain = 1000000000000 / (1000000 - part);
     return gain > 1150000 ? 1150000 : gain;
@@ -56,7 +57,7 @@ static bool read_asset(const struct reader *reader, struct set *set, int contrac
     rules->contract = contract;
     rules->bonus = from->bonus_ppm;
     rules->token = from->token && *from->token ? from->token : NULL;
-    return (PL_PPM - rules->discount) * gain_of(owner, rules) <= 1000000000000;
+    return (PL_PPM - rules->discount) * gain_of(owner, rules, NULL) <= 1000000000000;
 }
 
 bool auditor_read_contracts(const struct reader *reader, const Plimsoll__V1__ParameterSet *from,
@@ -134,9 +135,14 @@ static bool is_health_low(const struct scene *scene, const struct holdings *hold
             continue;
         mpz_set_si(term, leg->lots);
         mpz_mul_si(term, term, quote->lot_vu);
-        mpz_mul_si(term, term,
-                   leg->lots > 0 ? PL_PPM - rules->own_haircut
-                                 : PL_PPM + rules->haircut_short.at[PL_TIER_MAINTENANCE]);
+        int64_t owned = rules->own_haircut, owed = rules->haircut_short.at[PL_TIER_MAINTENANCE];
+        const struct mode_weight *weight = auditor_mode_weight(scene->set, holdings->mode, -1,
+                                                               leg->instrument);
+        if (weight) {
+            owned = weight->haircut_long.at[PL_TIER_MAINTENANCE];
+            owed = weight->haircut_short.at[PL_TIER_MAINTENANCE];
+        }
+        mpz_mul_si(term, term, leg->lots > 0 ? PL_PPM - owned : PL_PPM + owed);
         mpz_mul_si(term, term, leg->lots > 0 ? PL_PPM : full_below);
         mpz_add(health, health, term);
     }
@@ -228,7 +234,9 @@ static bool want(const struct scene *scene, const struct account *account,
     wanted->owed = -debt->lots;
     wanted->held_vu = scene->quotes[instrument].lot_vu;
     wanted->owed_vu = scene->quotes[debt->instrument].lot_vu;
-    wanted->gain = gain_of(wanted->contract, rules);
+    const struct mode_weight *weight =
+        auditor_mode_weight(scene->set, holdings->mode, -1, instrument);
+    wanted->gain = gain_of(wanted->contract, rules, weight);
     wanted->close_factor = PL_PPM;
     int64_t small = wanted->contract->small_usd;
     if (wanted->contract->rule == AAVE && !is_worth_less(wanted->held, wanted->held_vu, small) &&

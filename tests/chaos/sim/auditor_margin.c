@@ -404,7 +404,8 @@ static bool is_unlisted(const struct portfolio *portfolio, const struct leg *leg
 
 /* ---- modes ----------------------------------------------------------------------------------- */
 
-static const struct mode_weight *weight_in(const struct set *set, int mode, int debt, int instrument)
+const struct mode_weight *auditor_mode_weight(const struct set *set, int mode, int debt,
+                                              int instrument)
 {
     for (int i = 0; i < set->mode_weight_count; i++) {
         const struct mode_weight *weight = &set->mode_weights[i];
@@ -421,14 +422,14 @@ static int64_t haircut_of(const struct portfolio *portfolio, int instrument, int
     int64_t own = is_long ? rules->haircut_long.at[tier] : rules->haircut_short.at[tier];
     int64_t worst = INT64_MIN;
     if (portfolio->mode > 0) {
-        const struct mode_weight *weight = weight_in(portfolio->set, portfolio->mode, -1, instrument);
+        const struct mode_weight *weight = auditor_mode_weight(portfolio->set, portfolio->mode, -1, instrument);
         return !weight ? own : is_long ? weight->haircut_long.at[tier] : weight->haircut_short.at[tier];
     }
     for (int i = 0; is_long && i < portfolio->held_count; i++) {
         const struct leg *leg = &portfolio->held[i];
         if (leg->lots >= 0 && leg->final_lots >= 0)
             continue;
-        const struct mode_weight *weight = weight_in(portfolio->set, 0, leg->instrument, instrument);
+        const struct mode_weight *weight = auditor_mode_weight(portfolio->set, 0, leg->instrument, instrument);
         if (!weight)
             return own;
         if (weight->haircut_long.at[tier] > worst)

@@ -196,6 +196,7 @@ struct contract {
 struct mode_weight {
     int mode, debt, instrument;
     struct tiers haircut_long, haircut_short;
+    int64_t bonus;
 };
 struct scenario {
     int64_t move;
@@ -453,6 +454,9 @@ bool auditor_same_id(const uint8_t *a, const uint8_t *b);
 /* The account's legs with what is pending in `state` counted as sold at its limits. */
 void auditor_fill(const struct scene *scene, const struct account *account,
                   const struct state *state, struct portfolio *portfolio);
+/* What a mode (of accounts, else 0) or a debt (else -1) says of the instrument; NULL: nothing. */
+const struct mode_weight *auditor_mode_weight(const struct set *set, int mode, int debt,
+                                              int instrument);
 struct leg *auditor_find_leg(struct portfolio *portfolio, int instrument);
 /* In doubt as a whole. */
 bool auditor_is_blind(const struct scene *scene, const struct account *account,

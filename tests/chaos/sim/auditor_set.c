@@ -505,6 +505,7 @@ static bool read_modes(const struct reader *reader, const Plimsoll__V1__Paramete
             to->debt = mode->debt ? auditor_name(reader->names, mode->debt) : -1;
             to->instrument = instrument;
             to->haircut_short = rules->haircut_short;
+            to->bonus = weight->has_bonus_ppm ? weight->bonus_ppm : rules->bonus;
             if (weight->haircut_short && !auditor_read_tiers(weight->haircut_short, &to->haircut_short))
                 return false;
         }
@@ -544,8 +545,8 @@ struct set *auditor_read_set(const struct reader *reader, const struct pl_record
         if (from->instruments[i]->peg && !is_peg(from, from->instruments[i]->peg))
             return NULL;
     return are_proportional(set) && auditor_options_are_valid(set) &&
-                   read_modes(reader, from, set) && read_policy(reader, from, set) &&
-                   auditor_read_contracts(reader, from, set)
+                   auditor_read_contracts(reader, from, set) && read_modes(reader, from, set) &&
+                   read_policy(reader, from, set)
                ? set
                : NULL;
 }

@@ -383,7 +383,7 @@ sim_bug(brake_starves services/liquidation/decide.c "V" 2000
   [==[        return waits_a > waits_b ? -1 : 1;]==])
 
 # What was used is forgotten when a partition changes hands; its record still counts in the digest.
-sim_bug(brake_forgotten services/liquidation/apply.c "V,I6,I8,I12" 2000
+sim_bug(brake_forgotten services/liquidation/apply.c "V,I6,I8,I12" 6000
   [==[        pl_book_set_budget(ledger->book, &budget, pl_wire_digest(record->key, record->value));]==]
   [==[        pl_book_set_budget(ledger->book, &(struct pl_budget){0}, pl_wire_digest(record->key, record->value));]==])
 
@@ -415,6 +415,11 @@ sim_bug(mode_not_dropped lib/exposure/modes.c "V,I4,I8" 2000
 sim_bug(mode_not_pinned lib/exposure/book.c "V,I4,I6,I8" 4000
   [==[    pl_portfolio_pin(&portfolio);]==]
   [==[]==])
+
+# A contract's mode is forgotten when it is called.
+sim_bug(call_without_mode lib/exposure/call.c "V order" 2000
+  [==[        pl_mode_weight_of(market->parameters, portfolio->mode, sale->instrument);]==]
+  [==[        pl_mode_weight_of(market->parameters, 0, sale->instrument);]==])
 
 # Nobody minds a mode that is not in the set.
 sim_bug(mode_unknown lib/exposure/modes.c "V,I4,I8" 1000

@@ -269,6 +269,8 @@ static void open_accounts(void)
         account->id.size_bytes = (uint8_t)size;
         account->partition = pl_account_partition(&account->id,
                                               world.swarm.partition_count);
+        if (records_has_modes(world.swarm.set))
+            account->mode = (uint32_t)between(0, 2);
         trade(account);
         publish(account);
     }

@@ -492,6 +492,8 @@ static void fill_modes(struct set_message *to, const struct set_choice *choice)
             weight->haircut_long = scale(&to->mode_tiers[i], to->haircuts_long[at], weights[i].part);
             if (m == 1)
                 weight->haircut_short = scale(&to->mode_tiers_short[i], to->haircuts_short[at], 6);
+            if (m == 1 && choice->rule != 0 && choice->bonus_ppm > 0)
+                PUT(weight, bonus_ppm, choice->bonus_ppm / 4);
             mode->weights[mode->n_weights++] = weight;
         }
         to->mode_list[to->set.n_modes++] = mode;
