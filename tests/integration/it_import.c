@@ -89,12 +89,14 @@ static void put_price(const char *instrument, int64_t usd)
 
 struct leg { const char *instrument; int64_t quantity; };
 
+static unsigned mode; /* that all accounts are in */
+
 static void put_account(const char *name, int64_t cash_usd, const struct leg *legs, unsigned count)
 {
     fprintf(book, "{\"topic\":\"positions\",\"value\":{\"account\":\"%s\",\"source\":\"venue\","
             "\"sequence\":1,\"previous_sequence\":0,\"kind\":\"KIND_SNAPSHOT\",\"event_time_ms\":"
-            "\"1000\",\"cash\":{\"mantissa\":\"%lld\",\"exponent\":0},\"legs\":[", name,
-            (long long)cash_usd);
+            "\"1000\",\"mode\":%u,\"cash\":{\"mantissa\":\"%lld\",\"exponent\":0},\"legs\":[", name,
+            mode, (long long)cash_usd);
     for (unsigned i = 0; i < count; i++)
         fprintf(book, "%s{\"instrument\":\"%s\",\"quantity\":{\"mantissa\":\"%lld\",\"exponent\":0}}",
                 i ? "," : "", legs[i].instrument, (long long)legs[i].quantity);
@@ -344,14 +346,21 @@ static void add_weights(const char *name, int64_t asset_initial, int64_t asset, 
     table[table_count++] = (struct weights){ name, asset_initial, asset, debt_initial, debt };
 }
 
-static void add_aave(const json_t *reserves)
+static unsigned in_category;
+
+/* `category` is that of accounts in `mode`: what is lent on its own collateral. */
+static void add_aave(const json_t *reserves, const json_t *category)
 {
     const char *name;
     json_t *reserve;
     json_object_foreach((json_t *)reserves, name, reserve) {
-        bool counts = !json_is_false(json_object_get(reserve, "usage_as_collateral"));
-        add_weights(name, counts ? ppm(reserve, "ltv_bps", 100) : 0,
-                    counts ? ppm(reserve, "liquidation_threshold_bps", 100) : 0, PL_PPM, PL_PPM);
+        bool counts = !json_is_false(json_object_get(reserve, "usage_as_collateral")) &&
+                      ppm(reserve, "liquidation_threshold_bps", 100) > 0;
+        bool is_in = mode > 0 && json_integer_value(json_object_get(reserve, "emode_category")) == mode;
+        const json_t *lines = is_in ? category : reserve;
+        in_category += counts && is_in;
+        add_weights(name, counts ? ppm(lines, "ltv_bps", 100) : 0,
+                    counts ? ppm(lines, "liquidation_threshold_bps", 100) : 0, PL_PPM, PL_PPM);
     }
 }
 
@@ -369,7 +378,7 @@ static void aave_v2_as_it_is(void **state)
     char path[COMMAND_BYTES_MAX / 2];
     json_t *json = load_real("params_aave_v2.json", path);
     import("aave-v2", path, "");
-    add_aave(json_object_get(json, "reserves"));
+    add_aave(json_object_get(json, "reserves"), NULL);
     judge_table();
     json_decref(json);
 }
@@ -378,14 +387,21 @@ static void aave_v3_on_each_chain(void **state)
 {
     (void)state;
     char path[COMMAND_BYTES_MAX / 2], options[NAME_BYTES_MAX];
-    json_t *json = load_real("params_aave_v3.json", path), *chain;
-    const char *name;
+    json_t *json = load_real("params_aave_v3.json", path), *chain, *category;
+    const char *name, *number;
     json_object_foreach(json_object_get(json, "chains"), name, chain) {
         snprintf(options, sizeof(options), "--chain %s", name);
         import("aave-v3", path, options);
-        add_aave(json_object_get(chain, "reserves"));
+        add_aave(json_object_get(chain, "reserves"), NULL);
         judge_table();
+        json_object_foreach(json_object_get(chain, "emodes"), number, category) {
+            mode = (unsigned)strtoul(number, NULL, 10);
+            add_aave(json_object_get(chain, "reserves"), category);
+            judge_table();
+        }
+        mode = 0;
     }
+    assert_true(in_category > 30);
     json_decref(json);
 }
 

@@ -68,7 +68,9 @@ void lenders_braked_parameters(struct pipeline *pipeline, unsigned coins, int64_
     }
     used += put_instrument(used, "USD-T", "{\"alert\":0,\"initial\":0,\"end\":0,"
                                           "\"maintenance\":0}", 0);
-    snprintf(text + used, sizeof(text) - (size_t)used, "]}\n");
+    snprintf(text + used, sizeof(text) - (size_t)used,
+             "],\"modes\":[{\"mode\":1,\"weights\":[{\"instrument\":\"COIN0\",\"haircut_long\":"
+             "{\"alert\":140000,\"initial\":120000,\"end\":110000,\"maintenance\":100000}}]}]}\n");
     snprintf(path, sizeof(path), "%s/parameters.json", pipeline->dir);
     FILE *file = fopen(path, "w");
     if (file && fputs(text, file) >= 0)

@@ -5,7 +5,7 @@
  * the formula alone and not by the library.
  *
  *   coins COIN0, COIN1, …  8 lot and 4 tick decimals; haircuts maintenance 20 %, end 25 %, initial 30 %,
- *                          alert 35 %; a sale gives up 1 %
+ *                          alert 35 %; a sale gives up 1 %; COIN0 in mode 1: 10, 11, 12 and 14 %
  *   USD-T                  no haircut; price 1
  *   group g, account i     owns 10 COINg and owes first_debt + i * step dollars
  */
