@@ -10,18 +10,19 @@
 #include "services/liquidation/metrics.h"
 
 enum { ROWS_PER_STEP_MAX = 256 };
+static const size_t BYTES_MAX = (size_t)16 << 20; /* of address space; more than a broker takes */
 
 enum pl_err shadow_open(struct shadow *shadow)
 {
     void *blocks[4] = { NULL };
-    const size_t sizes[4] = { sizeof(*shadow->names), sizeof(*shadow->read),
-                              sizeof(*shadow->parameters), sizeof(*shadow->market) };
+    const size_t sizes[4] = { BYTES_MAX, sizeof(*shadow->names), sizeof(*shadow->parameters),
+                              sizeof(*shadow->market) };
     for (unsigned i = 0; i < 4; i++) {
         enum pl_err err = pl_memory_map(sizes[i], &blocks[i]);
         if (err)
             return err;
     }
-    *shadow = (struct shadow){ .names = blocks[0], .read = blocks[1], .parameters = blocks[2],
+    *shadow = (struct shadow){ .bytes = blocks[0], .names = blocks[1], .parameters = blocks[2],
                                .market = blocks[3] };
     return PL_OK;
 }
@@ -43,6 +44,32 @@ static bool is_shadow(struct pl_bytes_view key)
     return key.size_bytes == sizeof(shadow) - 1 && memcmp(key.data, shadow, key.size_bytes) == 0;
 }
 
+/* As if it took the place of the set in force, whatever its epoch; by the venue's numbers of what the venue
+ * has names for, so that it can be asked about the venue's accounts. */
+static enum pl_err read_set(struct liquidation *service)
+{
+    struct shadow *shadow = &service->shadow;
+    const struct venue *venue = &service->venue;
+    struct pl_parameters *set = shadow->parameters;
+    enum pl_err err = PL_OK;
+    uint32_t number = 0;
+    pl_names_init(shadow->names);
+    for (uint32_t i = 0; !err && i < venue->names->count; i++)
+        err = pl_names_intern(shadow->names, &venue->names->ids[i], &number);
+    if (!err)
+        err = pl_wire_parameters_decode(venue->wire, shadow->names,
+                                        (struct pl_bytes_view){ shadow->bytes, shadow->size_bytes }, set);
+    if (err)
+        return err;
+    const uint64_t epoch = set->epoch;
+    set->epoch = venue->parameters->epoch + 1;
+    err = pl_parameters_follow(venue->parameters, set, shadow->names);
+    set->epoch = epoch;
+    shadow->name_count = venue->names->count;
+    memset(shadow->market, 0, sizeof(*shadow->market)); /* of another set */
+    return err;
+}
+
 void shadow_see(struct liquidation *service, const struct pl_record *record)
 {
     struct shadow *shadow = &service->shadow;
@@ -54,49 +81,38 @@ void shadow_see(struct liquidation *service, const struct pl_record *record)
         pl_log(PL_LOG_INFO, "SHADOW", "the shadow set was taken back", NULL);
         return;
     }
-    pl_names_init(shadow->names);
-    enum pl_err err = pl_wire_parameters_decode(service->venue.wire, shadow->names, record->value,
-                                                shadow->read);
-    if (err) {
-        pl_log(PL_LOG_WARN, "SHADOW", pl_err_text(), "offset", PL_LOG_INT(record->offset), NULL);
+    if (record->value.size_bytes > BYTES_MAX) {
+        pl_log(PL_LOG_WARN, "SHADOW", "the shadow set is too large", "offset",
+               PL_LOG_INT(record->offset), NULL);
         return;
     }
+    memcpy(shadow->bytes, record->value.data, record->value.size_bytes);
+    shadow->size_bytes = record->value.size_bytes;
     shadow->has_set = true;
-    shadow->name_count = UINT32_MAX;
-    pl_metric_set(PL_METRIC_SHADOW_EPOCH, (double)shadow->read->epoch);
-    pl_log(PL_LOG_INFO, "SHADOW", "a shadow set is evaluated", "epoch",
-           PL_LOG_INT((int64_t)shadow->read->epoch), NULL);
+    shadow->name_count = UINT32_MAX; /* read with the first account */
 }
 
-/* By the venue's numbers. What the venue has no name for nobody holds; what has other lots or ticks
- * cannot be compared, and is as good as not listed. Nobody plans with it: ranks are left out. */
-static void lay_out(struct liquidation *service)
+/* False where there is none, or none that could be put in force. */
+static bool is_ready(struct liquidation *service)
 {
     struct shadow *shadow = &service->shadow;
-    const struct pl_names *names = service->venue.names;
-    struct pl_parameters *set = shadow->parameters;
-    memset(set, 0, sizeof(*set));
-    set->epoch = shadow->read->epoch;
-    set->factor_count = shadow->read->factor_count;
-    set->dependency_count = shadow->read->dependency_count;
-    memcpy(set->factors, shadow->read->factors, sizeof(set->factors));
-    memcpy(set->dependencies, shadow->read->dependencies, sizeof(set->dependencies));
-    for (uint32_t i = 0; i < names->count; i++) {
-        const struct pl_instrument *now = &service->venue.parameters->instruments[i];
-        uint32_t index = 0;
-        if (!pl_names_find(shadow->names, &names->ids[i], &index) ||
-            !shadow->read->instruments[index].is_listed)
-            continue;
-        const struct pl_instrument *then = &shadow->read->instruments[index];
-        if (now->is_listed && (now->lot_decimals != then->lot_decimals ||
-                               now->tick_decimals != then->tick_decimals))
-            continue;
-        set->instruments[i] = *then;
-        set->instruments[i].sale_rank = 0;
-        set->instrument_count++;
+    if (!shadow->has_set || !service->venue.has_parameters)
+        return false;
+    if (shadow->name_count == service->venue.names->count)
+        return true;
+    const bool is_new = shadow->name_count == UINT32_MAX;
+    enum pl_err err = read_set(service);
+    if (err) {
+        pl_log(PL_LOG_WARN, "SHADOW", pl_err_text(), "epoch",
+               PL_LOG_INT((int64_t)shadow->parameters->epoch), NULL);
+        shadow->has_set = false;
+        forget_counts(service);
+    } else if (is_new) {
+        pl_metric_set(PL_METRIC_SHADOW_EPOCH, (double)shadow->parameters->epoch);
+        pl_log(PL_LOG_INFO, "SHADOW", "a shadow set is evaluated", "epoch",
+               PL_LOG_INT((int64_t)shadow->parameters->epoch), NULL);
     }
-    shadow->name_count = names->count;
-    memset(shadow->market, 0, sizeof(*shadow->market)); /* of another set */
+    return !err;
 }
 
 /* ---- the sweep ------------------------------------------------------------------------------ */
@@ -169,10 +185,8 @@ void shadow_evaluate(struct liquidation *service)
 {
     struct shadow *shadow = &service->shadow;
     struct venue *venue = &service->venue;
-    if (!shadow->has_set || !venue->has_parameters)
+    if (!is_ready(service))
         return;
-    if (shadow->name_count != venue->names->count)
-        lay_out(service);
     pl_market_inherit(shadow->market, venue->market);
     pl_market_update(shadow->market, shadow->parameters, venue->marks, service->now_ms);
     for (int32_t i = 0; i < service->partition_count; i++)

@@ -3,7 +3,7 @@
  * The dry run of a parameter set: the newest set with key "shadow" is evaluated over the live book in
  * the background of the steps, and metrics say how many accounts would stand elsewhere. Nothing that
  * decides reads anything in here, and it writes to nothing that decides (G2): it has names and a market
- * of its own. `plimsoll parameters diff` says who, and what it costs.
+ * of its own, since a draft must not use up the venue's room. `plimsoll parameters diff` says who, and what it costs.
  */
 #ifndef PL_SERVICES_LIQUIDATION_SHADOW_H
 #define PL_SERVICES_LIQUIDATION_SHADOW_H
@@ -20,13 +20,13 @@ enum { SHADOW_STANDINGS = PL_STANDING_MAINTENANCE + 1,
 struct liquidation;
 
 struct shadow {
-    struct pl_names *names;           /* of the set as it was read: those of the venue decide, and a
-                                         draft must not use up their room */
-    struct pl_parameters *read;       /* by those names                                          */
-    struct pl_parameters *parameters; /* by the venue's names                                    */
-    struct pl_market *market;
     bool has_set;
-    uint32_t name_count;              /* of the venue when `parameters` was laid out             */
+    uint8_t *bytes;                   /* the record, to be read again when the venue learns names  */
+    size_t size_bytes;
+    struct pl_names *names;           /* the venue's, and behind them what only the set speaks of  */
+    uint32_t name_count;              /* the venue's when the set was read                         */
+    struct pl_parameters *parameters;
+    struct pl_market *market;
 };
 
 /* The sweep over one partition's accounts, and what the last whole one counted. */

@@ -157,12 +157,10 @@ sim_bug(shadow_decides services/liquidation/apply.c "I1,V,I4,I8,I11,I12" 500
   [==[record->topic == PL_TOPIC_PARAMETERS && is_effective(record->key)]==]
   [==[record->topic == PL_TOPIC_PARAMETERS]==])
 
-# Its set is read by the names, and into the place, of the one in force.
+# Its set is read into the place of the one in force.
 sim_bug(shadow_in_force services/liquidation/shadow.c "V,I4,I8,I11,I12" 500
-  [==[    enum pl_err err = pl_wire_parameters_decode(service->venue.wire, shadow->names, record->value,
-                                                shadow->read);]==]
-  [==[    enum pl_err err = pl_wire_parameters_decode(service->venue.wire, service->venue.names,
-                                                record->value, service->venue.parameters);]==])
+  [==[    struct pl_parameters *set = shadow->parameters;]==]
+  [==[    struct pl_parameters *set = service->venue.parameters;]==])
 
 # ---- margin calls ----
 
