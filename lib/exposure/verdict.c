@@ -486,7 +486,9 @@ static void bound_all(const struct scope *scope, struct pl_verdict *verdict)
         }
     }
     const struct pl_bounds *maintenance = &verdict->excess[PL_TIER_MAINTENANCE];
-    verdict->certainty = maintenance->low < 0 && maintenance->high >= 0 ? PL_UNCERTAIN : PL_CERTAIN;
+    bool is_open = maintenance->low < 0 && maintenance->high >= 0;
+    bool is_known = pl_mode_is_known(scope->market->parameters, scope->portfolio->mode);
+    verdict->certainty = is_open || !is_known ? PL_UNCERTAIN : PL_CERTAIN;
 }
 
 void pl_verdict_of(const struct pl_market *market, const struct pl_names *names,

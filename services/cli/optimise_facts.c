@@ -151,7 +151,7 @@ static bool is_reached(const struct explain_view *view)
 json_t *optimise_facts(const struct explain_view *view)
 {
     const struct explain_scene *scene = view->scene;
-    bool is_certain = view->decision.verdict.certainty != PL_OUT_OF_RANGE &&
+    bool is_certain = view->decision.verdict.certainty == PL_CERTAIN &&
                       pl_portfolio_is_certain(scene->venue->market, &view->portfolio);
     json_t *goal = scene->goal->health_ppm > 0 ? explain_decimal(scene->goal->health_ppm, 6)
                                                : json_string(explain_tier_name(scene->goal->tier));

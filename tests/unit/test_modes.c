@@ -97,6 +97,11 @@ static void a_category_is_chosen(void **state)
     pl_ratios_of(&build.market, &portfolio, &verdict, &ratios);
     assert_true(pl_ratio_ppm(&ratios.health, &ppm));
     assert_int_equal(ppm, 1125789);
+    assert_int_equal(pl_standing_of(&verdict), PL_STANDING_WHOLE);
+    portfolio.mode = 2; /* which nobody has described */
+    pl_verdict_of(&build.market, &build.names, &portfolio, &verdict);
+    assert_int_equal(pl_standing_of(&verdict), PL_STANDING_UNCERTAIN);
+    portfolio.mode = 1;
     assert_true(pl_mode_is_known(&build.parameters, 1));
     assert_false(pl_mode_is_known(&build.parameters, 2));
 }
