@@ -256,7 +256,7 @@ bool pl_cure_by_swap(const struct pl_market *market, const struct pl_portfolio *
         !set_limit(market, held, &sold_ticks, &trial.sold_price_vu))
         return false;
     trial.sold = sold;
-    pl_i128 affordable = held->lots * trial.sold_price_vu / trial.price_vu;
+    pl_i128 affordable = tradable_lots(held) * trial.sold_price_vu / trial.price_vu;
     trial.lots_max = (int64_t)pl_min(trial.lots_max, affordable);
     int64_t lots = least_lots(&trial);
     if (lots == 0)
@@ -323,11 +323,12 @@ pl_i128 pl_withdrawable(const struct pl_market *market, const struct pl_portfoli
     after.legs = legs;
     bool is_cash = leg == UINT32_MAX;
     pl_i128 held = is_cash ? portfolio->cash_vu : portfolio->legs[leg].lots;
+    pl_i128 most = is_cash || held < 0 ? held : tradable_lots(&portfolio->legs[leg]);
     if (!is_cash && (market->quotes[legs[leg].instrument].is_stuck ||
                      market->parameters->instruments[legs[leg].instrument].kind !=
                          PL_INSTRUMENT_SPOT))
         return 0; /* a derivative is closed, not taken out */
-    pl_i128 low = 0, high = pl_max(0, held); /* low is safe */
+    pl_i128 low = 0, high = pl_max(0, most); /* low is safe */
     while (low < high) {
         pl_i128 middle = high - (high - low) / 2;
         if (is_cash)

@@ -264,6 +264,24 @@ static void withdrawals_stop_at_the_line(void **state)
     build_assert_i128(pl_withdrawable(&build.market, &portfolio, &initial, LONG_LEG), 0, "A");
 }
 
+/* What is credited before it is final backs the account, and is neither sold nor taken out. */
+static void what_is_credited_stays(void **state)
+{
+    (void)state;
+    struct pl_cure cure;
+    hold(10, 20, 0, 300);
+    legs[LONG_LEG].credited_lots = 725; /* a swap sells 2.75 of A */
+    assert_true(pl_cure_by_swap(&build.market, &portfolio, &initial, SHORT_LEG, LONG_LEG, &cure));
+    assert_int_equal(cure.sold_lots, 275);
+    legs[LONG_LEG].credited_lots = 727; /* 2.73 of A fetch 267.54, which pay for 5.29 of B */
+    assert_false(pl_cure_by_swap(&build.market, &portfolio, &initial, SHORT_LEG, LONG_LEG, &cure));
+    hold(10, 20, 0, 500);
+    legs[LONG_LEG].credited_lots = 900;
+    build_assert_i128(pl_withdrawable(&build.market, &portfolio, &initial, LONG_LEG), 100, "A");
+    legs[LONG_LEG].credited_lots = 1000;
+    build_assert_i128(pl_withdrawable(&build.market, &portfolio, &initial, LONG_LEG), 0, "A");
+}
+
 /* What is on a halted chain can be neither traded nor moved. */
 static void what_is_stuck_does_nothing(void **state)
 {
@@ -294,6 +312,7 @@ int main(void)
         cmocka_unit_test_setup(a_combination_is_cheaper_than_each, set_up),
         cmocka_unit_test_setup(a_combination_reaches_a_health, set_up),
         cmocka_unit_test_setup(withdrawals_stop_at_the_line, set_up),
+        cmocka_unit_test_setup(what_is_credited_stays, set_up),
         cmocka_unit_test_setup(what_is_stuck_does_nothing, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
