@@ -114,6 +114,7 @@ struct pl_loss {
     uint8_t through[PL_TIER_COUNT]; /* of the worst path: 1 + the dependency before this one; 0:
                                     none, it is the instrument's own. Set by finish                */
 };
+static const int64_t PL_BRACKET_USD_MAX = 1000000000000; /* what an account is worth at most */
 struct pl_bracket { int64_t threshold_usd; struct pl_tier_ppm rate; };
 
 /* Up to so much of it is sold or bought at this discount, fee included. */
@@ -373,7 +374,7 @@ struct pl_parameters {
  * REJECT_PARAMETERS with a text that begins with the rule's name and names the instrument and field:
  * "V6 instrument ETH haircut_long: end 20000 is below maintenance 30000".
  *   V1  haircut_long + haircut_short >= 0 at each tier
- *   V2  bracket thresholds are >= 0 and increase (below the first the rate is 0), rates do not
+ *   V2  bracket thresholds are 0 to PL_BRACKET_USD_MAX and increase (below the first the rate is 0), rates do not
  *       decrease and are >= 0
  *   V3  for a long spot: haircut_long + sum |loads| + largest loss + top bracket rate + confidence
  *       <= 10^6 at each tier (more collateral never hurts)
@@ -904,8 +905,8 @@ uint32_t pl_cures_of(const struct pl_market *market, const struct pl_names *name
                      const struct pl_portfolio *portfolio, const struct pl_goal *goal,
                      struct pl_cure cures[PL_CURES_MAX]);
 
-/* The most lots of a long leg, or VU of cash (leg UINT32_MAX), that may be taken out so that the goal
- * is still reached; 0 for any other leg or one that is stuck, where the goal is not reached, or the
+/* The most lots of a long leg, of those that are final, or VU of cash (leg UINT32_MAX), that may be taken
+ * out so that the goal is still reached; 0 for any other leg or one that is stuck, where the goal is not reached, or the
  * portfolio is uncertain. */
 pl_i128 pl_withdrawable(const struct pl_market *market, const struct pl_portfolio *portfolio,
                         const struct pl_goal *goal, uint32_t leg);

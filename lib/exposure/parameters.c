@@ -215,6 +215,9 @@ static enum pl_err check_bracket(const struct pl_bracket *bracket, const struct 
     if (bracket->threshold_usd < 0)
         return pl_err_set(PL_REJECT_PARAMETERS, "threshold_usd %lld is below 0",
                           (long long)bracket->threshold_usd);
+    if (bracket->threshold_usd > PL_BRACKET_USD_MAX)
+        return pl_err_set(PL_REJECT_PARAMETERS, "threshold_usd %lld is above %lld, more than an account has",
+                          (long long)bracket->threshold_usd, (long long)PL_BRACKET_USD_MAX);
     if (last && bracket->threshold_usd <= last->threshold_usd)
         return pl_err_set(PL_REJECT_PARAMETERS, "threshold_usd %lld is not above %lld",
                           (long long)bracket->threshold_usd, (long long)last->threshold_usd);

@@ -172,6 +172,7 @@ static void check_instrument(const struct pl_parameters *set, const struct pl_in
         const struct pl_bracket *bracket = &rules->brackets[i];
         must(faults, RULE_V6, !is_nested(&bracket->rate));
         must(faults, RULE_V2, i == 0 && bracket->threshold_usd < 0);
+        must(faults, RULE_V2, bracket->threshold_usd > 1000000000000);
         must(faults, RULE_V2, i > 0 && bracket->threshold_usd <= bracket[-1].threshold_usd);
         for (int t = 0; t < PL_TIER_COUNT; t++)
             must(faults, RULE_V2, bracket->rate.at[t] < (i > 0 ? bracket[-1].rate.at[t] : 0));

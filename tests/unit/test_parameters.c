@@ -118,6 +118,7 @@ static void edges_are_valid(void **state)
     row(perp)->sale_discount_ppm = 999999;
     row(perp)->confidence_ppm = (1 << 23) - 20000 - 300000; /* V7 met exactly */
     row(eth)->brackets[0].threshold_usd = 5; /* below the first threshold the rate is 0 */
+    row(eth)->brackets[1].threshold_usd = 1000000000000; /* V2 met exactly */
     row(usd)->price_rules.bad_mark_high_ppm = PL_PPM;
     row(usd)->price_rules.bad_mark_low_ppm = PL_PPM;
     policy()->alert_hysteresis_ppm = 0;
@@ -135,6 +136,7 @@ static void edges_are_valid(void **state)
 BREAK(v1, row(perp)->haircut_long.at[PL_TIER_MAINTENANCE] = -1)
 BREAK(v2_threshold, row(eth)->brackets[1].threshold_usd = 0)
 BREAK(v2_negative_threshold, row(eth)->brackets[0].threshold_usd = -1)
+BREAK(v2_high_threshold, row(eth)->brackets[1].threshold_usd = 1000000000001)
 BREAK(v2_rate, row(eth)->brackets[1].rate.at[PL_TIER_END] = 4999)
 BREAK(v2_negative_rate, row(eth)->brackets[0].rate.at[PL_TIER_MAINTENANCE] = -1)
 BREAK(v3, row(eth)->haircut_long.at[PL_TIER_ALERT] = 410001)
@@ -231,6 +233,7 @@ static void each_rule_refuses_by_name(void **state)
     } rows[] = {
         {v1, "V1 instrument ETH-PERP haircut_long: maintenance -1 and haircut_short 0 are below 0"},
         {v2_threshold, "V2 instrument ETH brackets: bracket 1: threshold_usd 0 is not above 0"},
+        {v2_high_threshold, "V2 instrument ETH brackets: bracket 1: threshold_usd 1000000000001 is above"},
         {v2_negative_threshold, "V2 instrument ETH brackets: bracket 0: threshold_usd -1"},
         {v2_rate, "V2 instrument ETH brackets: bracket 1: rate end 4999 is below 5000"},
         {v2_negative_rate, "V2 instrument ETH brackets: bracket 0: rate maintenance -1 is below 0"},
