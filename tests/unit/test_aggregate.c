@@ -171,6 +171,8 @@ static const struct given givens[] = {
      .price = 50010, .low = 49955, .high = 50065, .believed = 3},
     {.count = 3, .quorum = 2, .ticks = {50000, 50010, 50920}, .confidence = {1, 1, 1},
      .price = 50010, .low = 50000, .high = 50920, .believed = 3},
+    {.count = 2, .quorum = 1, .ticks = {50000, 50000}, .confidence = {10, 13}, /* 11.5 up */
+     .price = 50000, .low = 49988, .high = 50012, .believed = 2},
     {.count = 1, .quorum = 1, .ticks = {50000}, .confidence = {60000},
      .price = 50000, .low = 1, .high = 110000, .believed = 1},
     /* as old as the quorum needs */
@@ -223,6 +225,29 @@ static void marks(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof givens / sizeof givens[0]; i++)
         mark_of_given(&givens[i]);
+}
+
+/* A tenth of a tick and a half: prices to the nearest, halves to even; confidence up, however little. */
+static void fractions_of_a_tick(void **state)
+{
+    (void)state;
+    static const struct { int64_t price, confidence, ticks, doubt; } rows[] = {
+        {500004, 0, 50000, 0}, {500005, 10, 50000, 1}, {500006, 11, 50001, 2},
+        {500014, 19, 50001, 2}, {500015, 20, 50002, 2}, {500016, 1, 50002, 1},
+    };
+    const struct pl_instrument rules = make_rules(1, 1);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pl_aggregate aggregate = {0};
+        struct pl_price price = make_price(0, rows[i].price, NOW);
+        price.exponent = price.confidence_exponent = -5;
+        price.has_confidence = true;
+        price.confidence_mantissa = rows[i].confidence;
+        assert_int_equal(take(&aggregate, &rules, price, NOW, 1), PL_DROP_NONE);
+        assert_true(pl_aggregate_mark(&aggregate, &rules, NOW, false));
+        assert_int_equal(aggregate.mark.mantissa, rows[i].ticks);
+        assert_int_equal(aggregate.mark.low_mantissa, rows[i].ticks - rows[i].doubt);
+        assert_int_equal(aggregate.mark.high_mantissa, rows[i].ticks + rows[i].doubt);
+    }
 }
 
 /* ---- stories ------------------------------------------------------------------------------- */
@@ -496,6 +521,7 @@ int main(void)
         cmocka_unit_test(drops),
         cmocka_unit_test(drop_names_are_distinct),
         cmocka_unit_test(marks),
+        cmocka_unit_test(fractions_of_a_tick),
         cmocka_unit_test(tell_stories),
         cmocka_unit_test(restating_raises_the_tick),
         cmocka_unit_test(interval_alone_is_a_change),

@@ -83,6 +83,8 @@ static void each_kind_takes_the_least(void **state)
 
 static void what_cannot_reach_is_none(void **state)
 {
+    static struct pl_sale trades;
+    struct pl_cure cure;
     (void)state;
     hold(10, 20, 0, 200); /* 200 short: 18 * 10 and 9.5 * 20 do not do */
     assert_none(PL_CURE_REDUCE, LONG_LEG);
@@ -90,6 +92,8 @@ static void what_cannot_reach_is_none(void **state)
     assert_cure(PL_CURE_ADD, UINT32_MAX, 0, 0, 200);
     hold(10, 20, 0, 400); /* nothing to cure */
     assert_none(PL_CURE_ADD, UINT32_MAX);
+    assert_false(pl_cure_by_swap(&build.market, &portfolio, &initial, SHORT_LEG, LONG_LEG, &cure));
+    assert_false(pl_plan_trades(&build.market, &portfolio, &initial, &trades));
     hold(10, 20, 0, 220); /* all of A, exactly */
     assert_cure(PL_CURE_REDUCE, LONG_LEG, 1000, 9800, 20);
 }
@@ -125,6 +129,37 @@ static void a_swap_pays_for_itself(void **state)
     build_assert_i128(cure.cost_vu, (pl_i128)8160000 * (BUILD_USD / 1000000), "2.66 + 5.50");
     assert_false(pl_cure_by_swap(&build.market, &portfolio, &initial, LONG_LEG, SHORT_LEG, &cure));
     assert_false(pl_cure_by_swap(&build.market, &portfolio, &initial, SHORT_LEG, OTHER_LEG, &cure));
+}
+
+/* 1 A fetches 98, which pays for 1.94 of B, not for 1.95: that would take 1.01 A. With B owed at 150 % and A
+ * at 100 % it would bring 22.5 cents more, so that an A too many would reach where none does. */
+static void a_swap_sells_no_more_than_there_is(void **state)
+{
+    (void)state;
+    struct pl_cure cure;
+    build_haircuts(&build, asset, build_flat(200000), build_flat(0));
+    build_haircuts(&build, debt, build_flat(200000), build_flat(500000));
+    build_finish(&build);
+    build_update(&build);
+    hold(1, 20, 0, 0);
+    /* After 1.94: 18.06 of B at 75, and 3 cents left of 98. */
+    portfolio.cash_vu = portfolio.final_cash_vu = 135447 * (BUILD_USD / 100);
+    assert_true(pl_cure_by_swap(&build.market, &portfolio, &initial, SHORT_LEG, LONG_LEG, &cure));
+    assert_int_equal(cure.lots, 194);
+    assert_int_equal(cure.sold_lots, 100);
+    portfolio.cash_vu = portfolio.final_cash_vu -= 1;
+    assert_false(pl_cure_by_swap(&build.market, &portfolio, &initial, SHORT_LEG, LONG_LEG, &cure));
+}
+
+/* 2^81 VU is the largest power of two that cash may be: a debt of it is cured by just as much. */
+static void cash_is_found_to_the_end_of_its_range(void **state)
+{
+    (void)state;
+    struct pl_cure cure;
+    const pl_i128 most = (pl_i128)1 << 81;
+    portfolio = build_portfolio(legs, 0, -most);
+    assert_true(pl_cure_by(&build.market, &portfolio, &initial, PL_CURE_ADD, UINT32_MAX, &cure));
+    build_assert_i128(cure.cost_vu, most, "cash");
 }
 
 /* Of equal cost the first id, however the legs are listed. */
@@ -246,6 +281,36 @@ static void a_combination_reaches_a_health(void **state)
     assert_false(pl_plan_trades(&build.market, &portfolio, &reached, &sale)); /* it is */
 }
 
+/* One B closed gains 60 and costs 1, one A 100 and costs 1.80: step by step it is two B for 2, though one A
+ * alone reaches the line exactly, and one of C as well for as much. 100 lack: 28,472 less 9,390 for 10 B and
+ * 18,982 for 10 A; C counts nothing until it is held. */
+static void one_leg_alone_may_be_cheaper(void **state)
+{
+    (void)state;
+    static struct pl_sale sale;
+    for (uint32_t i = 0; i < 3; i++) {
+        const bool is_b = i == debt;
+        build_haircuts(&build, i, build_flat(is_b ? 61000 : 50900), build_flat(0));
+        build.parameters.instruments[i].sale_discount_ppm = is_b ? 1000 : 900;
+        build.parameters.instruments[i].lot_step = 100;
+    }
+    build_finish(&build);
+    for (uint32_t i = 0; i < 3; i++)
+        build_price(&build, i, i == debt ? 100000 : 200000);
+    build_update(&build);
+    hold(10, -10, 0, -28472);
+    for (int turn = 0; turn < 2; turn++) {
+        assert_true(pl_plan_trades(&build.market, &portfolio, &initial, &sale));
+        assert_int_equal(sale.leg_count, 1);
+        assert_int_equal(sale.legs[0].instrument, asset);
+        assert_int_equal(sale.legs[0].lots, 100);
+        build_assert_i128(sale.end_before, -100 * BUILD_EXCESS_USD, "before");
+        build_assert_i128(sale.end_after, 0, "after");
+        build_assert_i128(sale.cost_vu, 18 * BUILD_USD / 10, "cost");
+        hold(10, -10, 10, -28472 - 18982); /* C is as good, and was found later */
+    }
+}
+
 static void withdrawals_stop_at_the_line(void **state)
 {
     (void)state;
@@ -262,6 +327,12 @@ static void withdrawals_stop_at_the_line(void **state)
                       500 * BUILD_USD, "cash"); /* what there is, though A would back more */
     hold(10, 20, 0, 399);
     build_assert_i128(pl_withdrawable(&build.market, &portfolio, &initial, LONG_LEG), 0, "A");
+    build_haircuts(&build, other, build_flat(1000000), build_flat(0)); /* backs nothing */
+    build_finish(&build);
+    build_update(&build);
+    hold(10, 20, 5, 400); /* on the line */
+    build_assert_i128(pl_withdrawable(&build.market, &portfolio, &initial, LONG_LEG), 0, "A");
+    build_assert_i128(pl_withdrawable(&build.market, &portfolio, &initial, OTHER_LEG), 500, "C");
 }
 
 /* What is credited before it is final backs the account, and is neither sold nor taken out. */
@@ -306,6 +377,9 @@ int main(void)
         cmocka_unit_test_setup(what_cannot_reach_is_none, set_up),
         cmocka_unit_test_setup(more_than_the_best_is_worse, set_up),
         cmocka_unit_test_setup(a_swap_pays_for_itself, set_up),
+        cmocka_unit_test_setup(a_swap_sells_no_more_than_there_is, set_up),
+        cmocka_unit_test_setup(cash_is_found_to_the_end_of_its_range, set_up),
+        cmocka_unit_test_setup(one_leg_alone_may_be_cheaper, set_up),
         cmocka_unit_test_setup(the_cheapest_are_named, set_up),
         cmocka_unit_test_setup(a_health_is_a_goal_too, set_up),
         cmocka_unit_test_setup(a_health_is_not_rounded, set_up),

@@ -341,6 +341,97 @@ static void test_equality_is_safe(void **state)
     expect("liquidating 1.1 !restricted>liquidating sell 527 ETH@158400 [527/0/0 open]");
 }
 
+static void expect_at_rest(void)
+{
+    uint32_t candidates[4];
+    uint8_t marks[4] = {0};
+    build_update(&build);
+    assert_int_equal(pl_screen(&build.market, book, &row, 0, candidates, marks), 0);
+}
+
+/* On the line is at rest: nobody looks closer at 14000 of debt at 2000, or at what may be worth nothing. */
+static void test_on_the_line_is_at_rest(void **state)
+{
+    (void)state;
+    hold_cash(-14000);
+    publish();
+    price(eth, 2001);
+    expect("-");
+    price(eth, 2000);
+    expect_at_rest();
+    hold(eth, 0);
+    hold(btc, 1);
+    hold_cash(0);
+    publish();
+    expect("-");
+    price(btc, 29000);
+    build_status(&build, btc, PL_MARK_STALE);
+    expect_at_rest();
+}
+
+/* The ends of states are on their lines, too: 8 * 1875 is the end tier's 15000, 7.5 * 2000 the initial one's,
+ * 9 * 1600 what 14400 of debt ask for at maintenance. */
+static void test_leaving_ends_on_its_line(void **state)
+{
+    (void)state;
+    fall();
+    report(1, 0, true);
+    price(eth, 1875);
+    expect("restricted !liquidating>restricted");
+    price(eth, 1600);
+    expect("liquidating 2.1 !restricted>liquidating sell 724 ETH@158400 [724/0/0 open]");
+    report(2, 0, true);
+    price(eth, 2000);
+    expect("alert !liquidating>alert");
+    price(eth, 1000);
+    expect("bankrupt 3.1 !alert>bankrupt sell 1000 ETH@99000 [1000/0/0 open]");
+    report(3, 0, true);
+    hold_cash(-14400);
+    publish();
+    price(eth, 1600);
+    expect("liquidating 3.1 !bankrupt>liquidating");
+    wait_ms(2000);
+    hold_cash(-15000);
+    publish();
+    price(eth, 1000);
+    expect("bankrupt 3.2 !liquidating>bankrupt sell 1000 ETH@99000 [1000/0/0 open]");
+    report(4, 0, true);
+    price(eth, 1875);
+    expect("restricted !bankrupt>restricted");
+}
+
+/* At 15 % below the mark no sale reaches the end tier; but who has what maintenance asks is not bankrupt. */
+static void test_a_hopeless_account_on_the_line_is_not_bankrupt(void **state)
+{
+    (void)state;
+    build.parameters.instruments[eth].sale_discount_ppm = 150000;
+    build_finish(&build);
+    price(eth, 1600);
+    expect("bankrupt 1.1 !ok>bankrupt sell 1000 ETH@136000 [1000/0/0 open]");
+    report(1, 0, true);
+    hold_cash(-14400);
+    publish();
+    expect("liquidating 1.1 !bankrupt>liquidating");
+    wait_ms(2000);
+    expect("liquidating 1.2 sell 1000 ETH@136000 [1000/0/0 open]");
+}
+
+/* What is in flight reaches maintenance exactly, 2.76 ETH at 90 % of 1400 against 14945.76 less 7.24 * 1584:
+ * no more is sold before it is known. A cent less, and it is: 80 % of 3864 are 386.41 short by then. */
+static void test_an_order_in_flight_may_end_on_the_line(void **state)
+{
+    (void)state;
+    fall();
+    wait_ms(2000);
+    hold_cash(-14945.76);
+    publish();
+    price(eth, 1400);
+    expect("-");
+    hold_cash(-14945.77);
+    publish();
+    expect("liquidating 1.2 sell 146 ETH@138600 [724/0/0 open] [146/0/0 open]"); /* 386.41 / 2.66 */
+}
+
 static void test_alert_has_hysteresis(void **state)
 {
     (void)state;
@@ -944,6 +1035,17 @@ static void test_dust_hides_no_debt(void **state)
     expect("bankrupt 1.2 sell 2 ETH@138600 [2/0/0 open]"); /* tried again, not told again */
 }
 
+/* 0.02 ETH are 28 USD at the limit, which is no more than dust. */
+static void test_dust_is_all_of_it(void **state)
+{
+    (void)state;
+    build.parameters.policy.bad_debt_dust_usd = 28;
+    hold(eth, 2);
+    publish();
+    price(eth, 1414.15); /* 1400.0085 */
+    expect("bankrupt 1.1 !ok>bankrupt !debt sell 2 ETH@140000 [2/0/0 open]");
+}
+
 /* Halted, in doubt or still worth something: no debt is told. */
 static void test_no_debt_before_its_time(void **state)
 {
@@ -1033,6 +1135,25 @@ static void test_absurd_quantities(void **state)
     report(1, 1, true);
     /* nothing is pending any more: bankrupt at 1500 */
     expect("bankrupt 1.2 !liquidating>bankrupt sell 1000 ETH@148500 [1000/0/0 open]");
+}
+
+/* A lot that is filled in part is not filled, and not shown: 1.239 ETH are 123 lots. */
+static void test_fractions_of_a_lot(void **state)
+{
+    (void)state;
+    fall();
+    report(1, 1239, false);
+    reports[0].cumulative_exponent = -3;
+    expect("liquidating 1.1 [724/123/0 working]");
+    show(1, 1239);
+    holdings.applied[0].cumulative.exponent = -3;
+    hold(eth, 876);
+    publish();
+    report(1, 124, true); /* one more than is shown */
+    expect("liquidating 1.1 [724/124/123 over]");
+    show(1, 124);
+    publish();
+    expect("liquidating 1.1");
 }
 
 /* Times at their ends. */
@@ -1127,6 +1248,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         scenario(test_life_of_an_episode),
         scenario(test_equality_is_safe),
+        scenario(test_on_the_line_is_at_rest),
+        scenario(test_leaving_ends_on_its_line),
+        scenario(test_a_hopeless_account_on_the_line_is_not_bankrupt),
+        scenario(test_an_order_in_flight_may_end_on_the_line),
         scenario(test_alert_has_hysteresis),
         scenario(test_alert_ends_on_its_line),
         scenario(test_a_call_expires_once),
@@ -1157,11 +1282,13 @@ int main(void)
         scenario(test_doubtful_leg_stops_no_sale),
         scenario(test_bankrupt),
         scenario(test_dust_hides_no_debt),
+        scenario(test_dust_is_all_of_it),
         scenario(test_no_debt_before_its_time),
         scenario(test_nothing_to_sell),
         scenario(test_debt_is_bought_back),
         scenario(test_out_of_range),
         scenario(test_absurd_quantities),
+        scenario(test_fractions_of_a_lot),
         scenario(test_endless_policy),
         scenario(test_sale_of_a_leg_that_lost_its_size),
         scenario(test_lots_that_changed),

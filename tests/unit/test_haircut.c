@@ -88,6 +88,18 @@ static void stress_and_floor_as_published(void **state)
     assert_int_equal(chain(&model, 200000, 0).target, 415000);
 }
 
+/* 0.75 * 126285 + 0.25 * 302324 = 170294.75, up, so that 4,706 more are 1 above the grid. */
+static void the_stressed_share_rounds_up(void **state)
+{
+    (void)state;
+    struct pl_haircut_model model = plain();
+    model.stress_volatility_ppm = 120000;
+    model.addition_ppm = 4705;
+    assert_int_equal(chain(&model, 45000, 0).target, 175000);
+    model.addition_ppm = 4706;
+    assert_int_equal(chain(&model, 45000, 0).target, 177500);
+}
+
 /* Option (a): B of the slow volatility; used up by the fast one, never above 1.25 c. */
 static void buffer_as_published(void **state)
 {
@@ -102,6 +114,7 @@ static void buffer_as_published(void **state)
         assert_int_equal(terms.buffer, 124595);
         assert_int_equal(terms.target, rows[i].expect);
     }
+    assert_int_equal(chain(&model, 45000, 45000).buffer, 157857); /* 1.25 * 126285, up */
     /* Nothing is left of it where the fast one is far above, all where both are one. */
     assert_int_equal(chain(&model, 20000, 20000).target, 75000); /* 1.25 * 58236 = 72795 */
 }
@@ -119,6 +132,13 @@ static void impact_as_published(void **state)
         model.reference_usd = rows[i].size;
         assert_int_equal(pl_haircut_impact_ppm(&model, 50000), rows[i].expect);
     }
+    /* 7 / 2 down, its root down; and at 99.99 % the whole down, too: each would be 2 or 1 else. */
+    model.reference_usd = 7;
+    model.daily_volume_usd = 2000000000000;
+    assert_int_equal(pl_haircut_impact_ppm(&model, 1000000), 1);
+    assert_int_equal(pl_haircut_impact_ppm(&model, 999999), 0);
+    model.reference_usd = 400000000;
+    model.daily_volume_usd = 1000000000;
     model.half_spread_ppm = 300;
     model.addition_ppm = 4000;
     assert_int_equal(chain(&model, 50000, 0).liquidity, 31922);
@@ -467,6 +487,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(close_out_as_published),
         cmocka_unit_test(stress_and_floor_as_published),
+        cmocka_unit_test(the_stressed_share_rounds_up),
         cmocka_unit_test(buffer_as_published),
         cmocka_unit_test(impact_as_published),
         cmocka_unit_test(horizon_follows_liquidity),

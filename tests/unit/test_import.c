@@ -159,6 +159,9 @@ static void aave_rounds_against_the_account(void **state)
      * bonus 1.0000005 up to 1.000001 */
     EXPECT("A", "haircut_long", 219999, 199999, 181250, 175000);
     assert_int_equal(number(instrument("A"), "sale_discount_ppm"), 1);
+    /* Decimals are whole; of others lots are no finer than they say. */
+    import("aave-v2", AAVE(RESERVE("A", 8000, 8250, 10000, ",'decimals':3.9")));
+    assert_int_equal(number(instrument("A"), "lot_decimals"), 3);
 }
 
 static void what_breaks_a_rule_is_bounded_and_said(void **state)
@@ -354,11 +357,13 @@ static void more_steps_than_room_are_one(void **state)
     assert_true(is_noted("X/USD:USD", "brackets: 15, of which the last 4 became one, from 12000 USD"));
 }
 
-#define DYDX(initial, fraction, base)                                                               \
+#define DYDX(initial, fraction, base) DYDX_OF(initial, fraction, base, -9)
+#define DYDX_OF(initial, fraction, base, resolution)                                                \
     "{'protocol':'dydx-v4','chain_id':'dydx','liquidity_tiers':[{'id':2,'name':'Long-Tail',"        \
     "'initial_margin_ppm':" #initial ",'maintenance_fraction_ppm':" #fraction                       \
     ",'base_position_notional':" #base "}],'perpetuals':[{'ticker':'ETH-USD','market_id':1,"        \
-    "'atomic_resolution':-9,'liquidity_tier':2}],'genesis_prices':[{'id':0,'price':1,'exponent':0}," \
+    "'atomic_resolution':" #resolution ",'liquidity_tier':2}],"                                     \
+    "'genesis_prices':[{'id':0,'price':1,'exponent':0},"                                            \
     "{'id':1,'price':1800000000,'exponent':-6}],'liquidations_config':"                             \
     "{'max_liquidation_fee_ppm':14999.5}}"
 
@@ -378,6 +383,24 @@ static void dydx_roots_become_chords(void **state)
     import("dydx-v4", DYDX(200000.5, 499999.5, 1999999.5));
     EXPECT("ETH-USD", "haircut_long", 220002, 200001, 125001, 100001); /* both up */
     assert_int_equal(threshold(json_object_get(instrument("ETH-USD"), "brackets"), 0), 1);
+}
+
+/* At 30 % all of it is asked at k = 6.67, so the nodes are 2, 3, 4, 6 and 7: the last chord begins at 9 times
+ * the base with 0.3 * (36 + 42 + 49) / 26 = 1.46538462, 1165385 ppm up beyond the first 300000; half of it
+ * is 732692.3, 582693 up beyond 150000. What is whole in the protocol and not in the file counts down: -8.1
+ * is 9 decimals. */
+static void dydx_ends_at_the_whole_position(void **state)
+{
+    (void)state;
+    import("dydx-v4", DYDX(300000, 500000, 100000000000));
+    const json_t *brackets = json_object_get(instrument("ETH-USD"), "brackets");
+    const json_t *rate = json_object_get(json_array_get(brackets, 3), "rate");
+    assert_int_equal(json_array_size(brackets), 4);
+    assert_int_equal(threshold(brackets, 3), 900000);
+    assert_int_equal(number(rate, "initial"), 1165385);
+    assert_int_equal(number(rate, "maintenance"), 582693);
+    import("dydx-v4", DYDX_OF(300000, 500000, 100000000000, -8.1));
+    assert_int_equal(number(instrument("ETH-USD"), "lot_decimals"), 9);
 }
 
 /* What the set asks of a position, in USD. */
@@ -469,8 +492,8 @@ static void contracts_say_how_they_are_called(void **state)
     expect_contract("{'contract':'0xpool','chain':'one','rule':'RULE_AAVE_V3',"
                     "'close_factor_ppm':500000,'full_below_ppm':950000,"
                     "'assets':[{'instrument':'ETH','token':'0xeth','bonus_ppm':50000}]}");
-    import("aave-v2", "{'protocol':'aave-v2','chain':'one','close_factor_bps':5000,'reserves':{"
-                      RESERVE("ETH", 8050, 8300, 10500.005, ",'decimals':18") "}}");
+    import("aave-v2", "{'protocol':'aave-v2','chain':'one','close_factor_bps':5000.005,'reserves':{"
+                      RESERVE("ETH", 8050, 8300, 10500.005, ",'decimals':18") "}}"); /* down, and up */
     expect_contract("{'contract':'0xpool','chain':'one','rule':'RULE_AAVE_V3',"
                     "'close_factor_ppm':500000,'assets':[{'instrument':'ETH','bonus_ppm':50001}]}");
     import("compound-v3", COMPOUND(ASSET("WETH", 0.78, 0.85, 0.93) "," ASSET("NONE", 0, 0, 0)));
@@ -603,6 +626,7 @@ int main(void)
         cmocka_unit_test(binance_fractions_round_against_the_account),
         cmocka_unit_test(more_steps_than_room_are_one),
         cmocka_unit_test(dydx_roots_become_chords),
+        cmocka_unit_test(dydx_ends_at_the_whole_position),
         cmocka_unit_test(dydx_chords_are_above_the_curve),
         cmocka_unit_test(categories_have_a_bonus),
         cmocka_unit_test(contracts_say_how_they_are_called),

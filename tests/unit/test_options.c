@@ -138,6 +138,11 @@ static void roundings(void **state)
     build_update(&build);
     build_assert_i128(build.market.quotes[call].lot_vu, 8 * BUILD_USD, "a quarter VU is lost");
     build_assert_i128(build.market.quotes[call].short_lot_vu, 9 * BUILD_USD + 1, "or owed whole");
+    grid.low[PL_LAYER_MARK][3] += 2 * (int64_t)BUILD_USD;
+    build.marks[call].tick++;
+    build_update(&build);
+    build_assert_i128(build.market.quotes[call].lot_vu, 17 * BUILD_USD / 2, "8.50 USD");
+    assert_int_equal(build.market.quotes[call].ticks, 8);
 }
 
 /* A stale call is worth 0 to 200, at most twice ETH; whoever owes it owes up to that, and a rise of
@@ -325,6 +330,83 @@ static void refusals(void **state)
     assert_refused("option.averaging_ms");
 }
 
+/* ---- the bound of a sale's cost --------------------------------------------------------------- */
+
+static struct pl_option_grid second;
+static struct pl_sale sale;
+
+static void level(struct pl_option_grid *of, int64_t now_vu, int64_t first_vu, int64_t second_vu)
+{
+    const int64_t values[] = {[PL_LAYER_MARK] = now_vu, [PL_LAYER_UP] = first_vu,
+                              [PL_LAYER_MID] = second_vu, [PL_LAYER_DOWN] = now_vu};
+    of->grid = grid.grid;
+    for (enum pl_layer layer = 0; layer < PL_LAYER_COUNT; layer++)
+        for (uint32_t i = 0; i < grid.grid.node_count; i++)
+            of->low[layer][i] = of->high[layer][i] = values[layer];
+}
+
+/* Calls and puts are owed at 10 VU a lot and bought back at 11; in the first scenario calls cost 5 more, in
+ * the second puts. 400001 ppm count. GRAIN counts 1 VU ppm a lot, and FINE is at 100 VU. */
+static void sell_straddles(int32_t first_move_ppm, int32_t second_move_ppm, int64_t fine_lots,
+                           int64_t puts, pl_i128 cash_vu)
+{
+    list();
+    struct pl_parameters *set = &build.parameters;
+    const uint32_t grain = build_instrument(&build, "GRAIN", PL_INSTRUMENT_SPOT, 12, 0);
+    build_haircuts(&build, grain, build_flat(999999), build_flat(0));
+    for (uint32_t i = call; i <= put; i++) {
+        set->instruments[i].lot_decimals = 12;
+        build_sellable(&build, i, 100000);
+    }
+    set->short_minimum = build_flat(0);
+    set->scenarios[0] = (struct pl_option_scenario){first_move_ppm, PL_LAYER_UP, build_flat(400001)};
+    set->scenarios[1] = (struct pl_option_scenario){second_move_ppm, PL_LAYER_MID, build_flat(400001)};
+    price();
+    build_price(&build, grain, 1);
+    level(&grid, 10, 15, 10);
+    level(&second, 10, 10, 15);
+    build.marks[put].grid = &second;
+    build_update(&build);
+    const struct pl_leg legs[] = {build_leg(grain, 30), build_leg(call, -11), build_leg(put, -puts),
+                                  build_leg(fine, fine_lots)};
+    struct pl_portfolio portfolio = build_portfolio(legs, fine_lots ? 4 : 3, cash_vu);
+    pl_plan_sale(&build.market, &build.names, &portfolio, &sale);
+    build_assert_i128(sale.end_before, -25, "end before");
+    assert_true(sale.reaches && sale.leg_count == 2);
+    assert_int_equal(sale.legs[0].lots, 5);
+    assert_int_equal(sale.legs[1].lots, 5);
+    build_assert_i128(sale.cost_vu, 10, "cost");
+}
+
+/*
+ * To buy one back gives up 1 VU and brings nothing by itself; a pair brings 5 * 400001 VU ppm less 2 VU, 5 VU
+ * ppm. 25 lack: five pairs, 10 VU. The bound takes half of either scenario: all 11 calls bring 11 *
+ * (1000002.5 - 10^6) = 27.5, 28 up, as do the puts, and what lacks is 25 less twice the half that 27.5 is
+ * rounded by: 24 * 11 / 28 = 9.4. Down it would be 26 * 11 / 27 = 10.6, more than it costs.
+ */
+static void bound_of_a_straddle(void **state)
+{
+    (void)state;
+    sell_straddles(120000, -200000, 0, 11, 242);
+    build_assert_i128(sale.cost_bound_vu, 9, "bound");
+}
+
+/*
+ * 5 * 10^6 VU of FINE that lose a fifth in the first scenario and 5 VU more in the second, which a put less
+ * makes good. Half of either is 400001 * 400001 / 2 ppm^2: the half that is rounded, against the bound, is
+ * 2.5 VU ppm of such a leg, so 22 lack with the half of the calls': 22 * 11 / 28 = 8.6. With the other sign 27
+ * would, 10.6. Likewise where FINE is owed and rises.
+ */
+static void bound_of_a_covered_straddle(void **state)
+{
+    (void)state;
+    /* 5 * 10^12 - 210 * 10^6 - 400001 * 1000055 and 30, less cash */
+    sell_straddles(-200000, -200001, 50000, 10, -4599767);
+    build_assert_i128(sale.cost_bound_vu, 8, "bound of a long");
+    sell_straddles(200000, 200001, -50000, 10, 5400233);
+    build_assert_i128(sale.cost_bound_vu, 8, "bound of a short");
+}
+
 /* ---- the average at expiry ------------------------------------------------------------------ */
 
 static struct pl_settlement settlement;
@@ -411,6 +493,45 @@ static void settlement_gaps(void **state)
     assert_false(pl_settlement_average(&settlement, &build.parameters, call, &ticks));
 }
 
+/* A mark finer than the ticks of the option's underlying counts in whole ones, halves to even. */
+static void settlement_ticks(void **state)
+{
+    (void)state;
+    static const int64_t rows[][2] = {{1004, 100}, {1005, 100}, {1006, 101}, {1014, 101}, {1015, 102}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct pl_mark mark = {.status = PL_MARK_LIVE, .mantissa = rows[i][0], .exponent = -1,
+                                     .low_mantissa = rows[i][0], .high_mantissa = rows[i][0],
+                                     .source_offset = ++mark_number};
+        int64_t ticks = 0;
+        begin_window(10000, 10000);
+        pl_settlement_see(&settlement, &build.parameters, call, &mark, 990000);
+        assert_true(pl_settlement_average(&settlement, &build.parameters, call, &ticks));
+        assert_int_equal(ticks, rows[i][1]);
+    }
+}
+
+/* 100 is a quarter on from 96: 5.50 is shown as 5, 7.50 as 8, and 6 between them. What lies less than a VU
+ * below 6 is shown as 5. */
+static void shown_prices(void **state)
+{
+    (void)state;
+    struct pl_mark mark = {.grid = &grid};
+    list();
+    price();
+    const struct pl_instrument *row = &build.parameters.instruments[call];
+    int64_t *low = &grid.low[PL_LAYER_MARK][2], *high = &grid.high[PL_LAYER_MARK][2];
+    low[0] = low[1] = 55 * (int64_t)BUILD_USD / 10;
+    high[0] = high[1] = 75 * (int64_t)BUILD_USD / 10;
+    pl_option_mark_prices(row, 100, &mark);
+    assert_int_equal(mark.low_mantissa, 5);
+    assert_int_equal(mark.mantissa, 6);
+    assert_int_equal(mark.high_mantissa, 8);
+    low[0] = 6 * (int64_t)BUILD_USD;
+    low[1] = low[0] - 1;
+    pl_option_mark_prices(row, 100, &mark);
+    assert_int_equal(mark.low_mantissa, 5);
+}
+
 /* What is fixed no longer moves: at 55 % of the window and 56.65, at 104 the average is to be 56.65 + 0.45 *
  * 104 = 103.45, and the call at 100 without volatility is worth 3.45; at no price at all the put 43.35. */
 static void settlement_grid(void **state)
@@ -443,6 +564,8 @@ int main(void)
         cmocka_unit_test(underlying_moves),    cmocka_unit_test(sale_and_volatility),
         cmocka_unit_test(refusals),            cmocka_unit_test(settlement_average),
         cmocka_unit_test(settlement_gaps),     cmocka_unit_test(settlement_grid),
+        cmocka_unit_test(settlement_ticks),    cmocka_unit_test(shown_prices),
+        cmocka_unit_test(bound_of_a_straddle), cmocka_unit_test(bound_of_a_covered_straddle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

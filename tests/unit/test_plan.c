@@ -94,6 +94,7 @@ static void a_healthy_account_sells_nothing(void **state)
     plan(&portfolio);
     assert_true(sale.reaches);
     assert_int_equal(sale.leg_count, 0);
+    assert_int_equal(sale.evaluation_count, 0); /* nothing is looked for */
     build_assert_i128(sale.end_after, 0, "end after");
 }
 
@@ -170,6 +171,15 @@ static void legs_are_sold_in_liquidity_order(void **state)
     assert_leg(0, btc, PL_SIDE_SELL, 99, 9900);
     assert_leg(1, sol, PL_SIDE_SELL, 16, 9900);
     build_assert_i128(sale.end_after, (99 * 19 + 16 * 39 - 2500) * BUILD_EXCESS_USD, "end after");
+
+    /* With 5 more of debt it is 19 too much, one BTC to the VU: that one is given back, too. */
+    portfolio.cash_vu = portfolio.final_cash_vu = -16505 * BUILD_USD;
+    plan(&portfolio);
+    assert_leg(0, btc, PL_SIDE_SELL, 99, 9900);
+    assert_leg(1, sol, PL_SIDE_SELL, 16, 9900);
+    build_assert_i128(sale.end_after, 0, "end after");
+    portfolio.cash_vu = portfolio.final_cash_vu = -16500 * BUILD_USD;
+    plan(&portfolio);
 
     /* In any order of legs. */
     const struct pl_leg swapped[] = {legs[1], legs[0]};
@@ -301,6 +311,110 @@ static void the_smaller_of_counted_and_final_is_sold(void **state)
     }
 }
 
+/* ---- the line -------------------------------------------------------------------------------- */
+
+/* What ends at 0 exactly has reached: nothing more is sold though the policy closes the hopeless. */
+static void on_the_line_is_reached(void **state)
+{
+    (void)state;
+    set_up_several();
+    const struct pl_leg debt[] = {build_leg(usd, -1000), build_leg(sol, 20)};
+    struct pl_portfolio portfolio = build_portfolio(debt, 2, -180 * BUILD_USD); /* 600 lack 0.05 */
+    build.parameters.policy.close_hopeless = true;
+    plan(&portfolio);
+    assert_int_equal(sale.leg_count, 1);
+    assert_leg(0, usd, PL_SIDE_BUY, 600, 100);
+    build_assert_i128(sale.end_after, 0, "end after");
+
+    /* 10 BTC fetch 990, the debt: no slice of two does, but all of them do, so nobody is bankrupt. */
+    build.parameters.policy.close_hopeless = false;
+    build.parameters.instruments[btc].slice_usd_max = 200;
+    const struct pl_leg leg = build_leg(btc, 10);
+    portfolio = build_portfolio(&leg, 1, -990 * BUILD_USD);
+    plan(&portfolio);
+    assert_false(sale.reaches || sale.is_bankrupt);
+    assert_leg(0, btc, PL_SIDE_SELL, 2, 9900);
+    portfolio.cash_vu = --portfolio.final_cash_vu;
+    plan(&portfolio);
+    assert_true(sale.is_bankrupt);
+}
+
+/* Beyond 900 USD BTC costs 5 % more, and each lot sold gives up 1 USD: the first one brings 4, each further
+ * one takes 1. 2 lack, so one would do; the venue takes three, after which nothing is left over. */
+static void an_order_may_grow_down_to_the_line(void **state)
+{
+    (void)state;
+    set_up_several();
+    build_haircuts(&build, btc, build_flat(0), build_flat(0));
+    build_bracket(&build, btc, 900, build_flat(50000));
+    build.parameters.instruments[btc].min_notional_usd = 300;
+    build_finish(&build);
+    build_update(&build);
+    const struct pl_leg leg = build_leg(btc, 10);
+    struct pl_portfolio portfolio = build_portfolio(&leg, 1, -997 * BUILD_USD); /* 1000 - 5 - 997 */
+    pl_plan_sale(&build.market, &build.names, &portfolio, &sale);
+    assert_true(sale.reaches && sale.leg_count == 1);
+    assert_leg(0, btc, PL_SIDE_SELL, 3, 9900);
+    assert_true(sale.legs[0].is_extended);
+    build_assert_i128(sale.end_before, -2 * BUILD_EXCESS_USD, "end before");
+    build_assert_i128(sale.end_after, 0, "end after");
+}
+
+/* ---- parts ----------------------------------------------------------------------------------- */
+
+static int64_t btc_sold(int64_t lots, int64_t cash_usd)
+{
+    const struct pl_leg leg = build_leg(btc, lots);
+    const struct pl_portfolio portfolio = build_portfolio(&leg, 1, cash_usd * BUILD_USD);
+    pl_plan_sale(&build.market, &build.names, &portfolio, &sale);
+    assert_int_equal(sale.leg_count, 1);
+    return sale.legs[0].lots;
+}
+
+/* No more than a slice, a rung, the steps of a leg or the brake hold: what is not whole is left out. BTC are
+ * at 100 USD, and 1,000,000 of debt takes all there are. */
+static void parts_are_never_more_than_the_whole(void **state)
+{
+    (void)state;
+    static int64_t left_lots[PL_INSTRUMENTS_MAX];
+    set_up_several();
+    struct pl_instrument *row = &build.parameters.instruments[btc];
+    row->slice_usd_max = 299;
+    assert_int_equal(btc_sold(10, -1000000), 2);
+    row->slice_usd_max = 300;
+    assert_int_equal(btc_sold(10, -1000000), 3);
+    row->slice_usd_max = 0;
+    row->min_notional_usd = 300; /* which three lots are */
+    assert_int_equal(btc_sold(3, -1000000), 3);
+    row->min_notional_usd = 0;
+    build.parameters.policy.close_factor_ppm = 500000;
+    build.parameters.policy.close_full_below_usd = 1000; /* which ten lots are not */
+    assert_int_equal(btc_sold(10, -1000000), 5);
+    assert_int_equal(btc_sold(9, -1000000), 9);
+    build.parameters.policy.close_factor_ppm = 0;
+
+    row->lot_step = 4; /* 10 lots are two steps and a half */
+    build_finish(&build);
+    build_update(&build);
+    assert_int_equal(btc_sold(10, -1000000), 8);
+    left_lots[btc] = 7; /* one step and three quarters */
+    build.market.left_lots = left_lots;
+    assert_int_equal(btc_sold(10, -1000000), 4);
+    build.market.left_lots = NULL;
+    row->lot_step = 0;
+
+    /* 299 USD go at 0.5 % below the mark, so two lots do, which bring 19.50 each; more bring 19. 10 BTC count
+     * 800: against 838 two are needed, against 856 three at 19, though at 19.50 they would leave more. */
+    row->depth[0] = (struct pl_rung){299, 5000};
+    row->depth_count = 1;
+    build_finish(&build);
+    build_update(&build);
+    assert_int_equal(btc_sold(10, -838), 2);
+    assert_int_equal(sale.legs[0].limit_ticks, 9950);
+    assert_int_equal(btc_sold(10, -856), 3);
+    assert_int_equal(sale.legs[0].limit_ticks, 9900);
+}
+
 /* ---- hedges --------------------------------------------------------------------------------- */
 
 /* 15 % of the common factor, own risk 1 % and discount 0.2 %: a single leg's sale opens the hedge. */
@@ -357,6 +471,34 @@ static void unwinding_leaves_out_what_does_not_help(void **state)
     assert_int_equal(sale.leg_count, 2);
     assert_leg(0, hedge, PL_SIDE_BUY, 2500000, 250500);
     assert_leg(1, spot, PL_SIDE_SELL, 2500000, 249500);
+}
+
+/* Ten pairs at 100 USD, of which each gives up 2; while there are more than 5 of the long it asks 6 more. 10 lack:
+ * three pairs bring 12. All ten end at 0 exactly, from which no leg alone could be cut. */
+static void unwinding_ends_where_it_first_reaches(void **state)
+{
+    (void)state;
+    build_init(&build);
+    uint32_t market = build_factor(&build, "MARKET");
+    spot = build_instrument(&build, "ETH", PL_INSTRUMENT_SPOT, 0, 2);
+    hedge = build_instrument(&build, "ETH-PERP", PL_INSTRUMENT_PERP, 0, 2);
+    build_load(&build, spot, market, build_flat(150000));
+    build_load(&build, hedge, market, build_flat(150000));
+    build_bracket(&build, spot, 500, build_flat(60000));
+    build_sellable(&build, spot, 10000);
+    build_sellable(&build, hedge, 10000);
+    build_finish(&build);
+    build_price(&build, spot, 10000);
+    build_price(&build, hedge, 10000);
+    build_update(&build);
+    const struct pl_leg legs[] = {build_leg(spot, 10), build_leg(hedge, -10)};
+    struct pl_portfolio portfolio = build_portfolio(legs, 2, 20 * BUILD_USD);
+    plan(&portfolio);
+    build_assert_i128(sale.end_before, -10 * BUILD_EXCESS_USD, "end before");
+    assert_int_equal(sale.leg_count, 2);
+    assert_leg(0, spot, PL_SIDE_SELL, 3, 9900);
+    assert_leg(1, hedge, PL_SIDE_BUY, 3, 10100);
+    build_assert_i128(sale.end_after, 2 * BUILD_EXCESS_USD, "end after");
 }
 
 /* What is not hedged goes first, then pairs, whatever the two sizes are. */
@@ -585,6 +727,152 @@ static void the_least_order_may_leave_too_little(void **state)
     }
 }
 
+/* ---- least cost ------------------------------------------------------------------------------ */
+
+/* At 100 USD a lot of A asks 10 USD more than its limit gives up, 50 while there are more than 5 of them, one of
+ * B 31. Both give up 1. 10 of A and 100 of B count 690 and 6,800. */
+static uint32_t dear, cheap;
+
+static void set_up_least_cost(void)
+{
+    build_init(&build);
+    cheap = build_instrument(&build, "A", PL_INSTRUMENT_SPOT, 0, 2);
+    dear = build_instrument(&build, "B", PL_INSTRUMENT_SPOT, 0, 2);
+    build_haircuts(&build, cheap, build_flat(110000), build_flat(0));
+    build_bracket(&build, cheap, 500, build_flat(400000));
+    build_haircuts(&build, dear, build_flat(320000), build_flat(0));
+    build_sellable(&build, cheap, 10000);
+    build_sellable(&build, dear, 10000);
+    build.parameters.policy.sale_objective = PL_SALE_LEAST_COST;
+    build_finish(&build);
+    build_price(&build, cheap, 10000);
+    build_price(&build, dear, 10000);
+    build_update(&build);
+}
+
+/* Steps are whole lots worth a quarter of what lacks, rounded down. By two lots A goes first twice, at 50
+ * each; a third time two more would bring 60, and two of B bring 62. By three it would go to 6. */
+static void a_step_is_no_more_than_its_quarter(void **state)
+{
+    (void)state;
+    set_up_least_cost();
+    const struct pl_leg legs[] = {build_leg(cheap, 10), build_leg(dear, 100)};
+    struct pl_portfolio portfolio = build_portfolio(legs, 2, -8490 * BUILD_USD); /* 1,000 lack: 250 */
+    plan(&portfolio);
+    assert_int_equal(sale.leg_count, 2);
+    assert_leg(0, cheap, PL_SIDE_SELL, 4, 9900);
+    assert_leg(1, dear, PL_SIDE_SELL, 26, 9900); /* 800 / 31 */
+    portfolio = build_portfolio(legs, 2, -8690 * BUILD_USD + 1); /* 1 VU less than 1,200: not quite 300 */
+    plan(&portfolio);
+    assert_leg(0, cheap, PL_SIDE_SELL, 4, 9900);
+    assert_leg(1, dear, PL_SIDE_SELL, 33, 9900); /* 1,000 / 31 */
+    portfolio.cash_vu = --portfolio.final_cash_vu;
+    plan(&portfolio);
+    assert_leg(0, cheap, PL_SIDE_SELL, 5, 9900); /* of 6 one is given back: 21 are too much */
+    assert_leg(1, dear, PL_SIDE_SELL, 31, 9900); /* 940 / 31 */
+}
+
+/* What a step brings for each VU that it gives up is compared in whole numbers, rounded down: 2 and 2.000004
+ * are equal, and of these the first stays. */
+static void merits_are_whole_numbers(void **state)
+{
+    (void)state;
+    set_up_least_cost();
+    build.parameters.instruments[cheap].bracket_count = 0;
+    build_haircuts(&build, cheap, build_flat(500001), build_flat(0));
+    build_haircuts(&build, dear, build_flat(500000), build_flat(0));
+    build.parameters.instruments[cheap].sale_discount_ppm = 500000;
+    build.parameters.instruments[dear].sale_discount_ppm = 499999;
+    build_finish(&build);
+    build_price(&build, cheap, 1000000);
+    build_price(&build, dear, 1000000);
+    build_update(&build);
+    /* 499,999 and 500,000 ppm of 10 lots of 10,000 USD: 99,999.90, of which 0.01 USD lacks. */
+    const struct pl_leg legs[] = {build_leg(cheap, 10), build_leg(dear, 10)};
+    struct pl_portfolio portfolio = build_portfolio(legs, 2, -9999991 * (BUILD_USD / 100));
+    plan(&portfolio);
+    assert_int_equal(sale.leg_count, 1);
+    assert_leg(0, cheap, PL_SIDE_SELL, 1, 500000);
+}
+
+/* ---- the bound of the cost ------------------------------------------------------------------- */
+
+/* A lot of GRAIN is 1 VU of which 1 ppm counts; nobody sells it. The others are in VU, too. */
+static uint32_t grain;
+
+static uint32_t in_vu(const char *id, int32_t haircut_long, int32_t haircut_short)
+{
+    uint32_t index = build_instrument(&build, id, PL_INSTRUMENT_SPOT, 12, 0);
+    build_haircuts(&build, index, build_flat(haircut_long), build_flat(haircut_short));
+    return index;
+}
+
+/*
+ * Two lots of 5 VU bring 5 VU ppm each for 1 VU, ten of 2 VU bring 2 for 1. 14 lack: in liquidity order that
+ * is 7 lots of the dear one; 4 VU is the least, both cheap ones and two dear ones. At the price of 1/2 a VU
+ * ppm the bound is 14 / 2 less what the cheap ones bring beyond their cost, 2.5 - 1 each. 2.5 counts as 3,
+ * against the bound, which is 7 - 2 - 2; as 2 it would be 5, more than the least.
+ */
+static void a_bound_is_no_more_than_the_least(void **state)
+{
+    (void)state;
+    build_init(&build);
+    grain = in_vu("GRAIN", 999999, 0);
+    const uint32_t dears = in_vu("DEAR", 500001, 0), one = in_vu("ONE", 200001, 0),
+                   two = in_vu("TWO", 200001, 0);
+    build_sellable(&build, dears, 500000);
+    build_sellable(&build, one, 200000);
+    build_sellable(&build, two, 200000);
+    build_finish(&build);
+    build_price(&build, grain, 1);
+    build_price(&build, dears, 2);
+    build_price(&build, one, 5);
+    build_price(&build, two, 5);
+    build_update(&build);
+    /* 10 * 2 * 499,999 + 2 * 5 * 799,999 + 16 less 18 * 10^6 */
+    const struct pl_leg legs[] = {build_leg(grain, 16), build_leg(dears, 10), build_leg(one, 1),
+                                  build_leg(two, 1)};
+    struct pl_portfolio portfolio = build_portfolio(legs, 4, -18);
+    plan(&portfolio);
+    build_assert_i128(sale.end_before, -14, "end before");
+    build_assert_i128(sale.cost_vu, 7, "cost");
+    build_assert_i128(sale.cost_bound_vu, 3, "bound");
+    assert_int_equal(sale.gap_ppm, 571429); /* 4 / 7 up */
+}
+
+/*
+ * 11 lots of 5 VU against as many that are owed, with 1 ppm of their difference on top. A lot sold or bought
+ * back alone brings nothing; together 5 VU ppm for 4 and 4 VU. 25 lack: five pairs, 40 VU. The bound counts
+ * a half of the factor on either side: all 11 bring 27.5 each, 28 up, and what lacks is 25 less twice
+ * the half that 27.5 is rounded up by: 24 * 44 / 28 = 37.7. Down it would be 26 * 44 / 27 = 42.4.
+ */
+static void a_bound_of_a_hedge_rounds_against_itself(void **state)
+{
+    (void)state;
+    build_init(&build);
+    grain = in_vu("GRAIN", 999999, 0);
+    const uint32_t held = in_vu("HELD", 800000, 0), owed = in_vu("OWED", 0, 800001),
+                   factor = build_factor(&build, "F");
+    build_load(&build, held, factor, build_flat(1));
+    build_load(&build, owed, factor, build_flat(1));
+    build_sellable(&build, held, 800000);
+    build_sellable(&build, owed, 800000);
+    build_finish(&build);
+    build_price(&build, grain, 1);
+    build_price(&build, held, 5);
+    build_price(&build, owed, 5);
+    build_update(&build);
+    /* 55 * 200,000 + 30 + 88 * 10^6 less 55 * 1,800,001 */
+    const struct pl_leg legs[] = {build_leg(grain, 30), build_leg(held, 11), build_leg(owed, -11)};
+    struct pl_portfolio portfolio = build_portfolio(legs, 3, 88);
+    plan(&portfolio);
+    build_assert_i128(sale.end_before, -25, "end before");
+    assert_leg(0, held, PL_SIDE_SELL, 5, 1);
+    assert_leg(1, owed, PL_SIDE_BUY, 5, 9);
+    build_assert_i128(sale.cost_vu, 40, "cost");
+    build_assert_i128(sale.cost_bound_vu, 37, "bound");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -596,8 +884,12 @@ int main(void)
         cmocka_unit_test(what_does_not_help_is_left_alone),
         cmocka_unit_test(doubtful_legs_are_not_sold),
         cmocka_unit_test(the_smaller_of_counted_and_final_is_sold),
+        cmocka_unit_test(on_the_line_is_reached),
+        cmocka_unit_test(an_order_may_grow_down_to_the_line),
+        cmocka_unit_test(parts_are_never_more_than_the_whole),
         cmocka_unit_test(hedged_legs_are_unwound_together),
         cmocka_unit_test(unwinding_leaves_out_what_does_not_help),
+        cmocka_unit_test(unwinding_ends_where_it_first_reaches),
         cmocka_unit_test(an_uneven_hedge_is_evened_first),
         cmocka_unit_test(narrow_ridges_are_not_crept_along),
         cmocka_unit_test(a_bankrupt_account_sells_all_that_helps),
@@ -605,6 +897,10 @@ int main(void)
         cmocka_unit_test(an_account_out_of_range_sells_nothing),
         cmocka_unit_test(the_least_order_may_leave_too_little),
         cmocka_unit_test(a_close_factor_ends_at_a_low_health),
+        cmocka_unit_test(a_step_is_no_more_than_its_quarter),
+        cmocka_unit_test(merits_are_whole_numbers),
+        cmocka_unit_test(a_bound_is_no_more_than_the_least),
+        cmocka_unit_test(a_bound_of_a_hedge_rounds_against_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -281,6 +281,9 @@ static void test_credit_is_rounded_down_and_never_hides_an_outflow(void **state)
     leg("ETH", 1999999999, -9 - 8); /* one lot and nearly another */
     assert_int_equal(apply(), PL_OK);
     assert_true(evaluated("ETH")->credited_lots == 0);
+    eth->confirmations[0].weight_ppm = PL_PPM;
+    assert_true(evaluated("ETH")->credited_lots == 1); /* whole, it is one lot of the two */
+    eth->confirmations[0].weight_ppm = 333333;
     begin(PL_POSITION_DELTA, 2, "ethereum", 100);
     leg("ETH", 5, -8);
     assert_int_equal(apply(), PL_OK);
@@ -304,8 +307,11 @@ static void test_assets_round_down_and_debts_up(void **state)
     event.cash = (struct pl_amount){ -1, -13 }; /* a tenth of a VU owed: one VU */
     assert_int_equal(apply(), PL_OK);
     assert_true(evaluated("ETH")->lots == 1);
+    assert_true(evaluated("ETH")->final_lots == 1);
     assert_true(evaluated("USDC")->lots == -2);
+    assert_true(evaluated("USDC")->final_lots == -2);
     assert_true(holdings.cash_vu == -1);
+    assert_true(holdings.final_cash_vu == -1);
 }
 
 static void test_cost_is_cash_that_is_owed(void **state)

@@ -316,6 +316,22 @@ static void tails_round_as_they_say(void **state)
     }
 }
 
+/* Beyond 57 bits sizes are counted by twos, up: 2^57 + 1 is 2^57 + 2, and 2^57 - 3 beside 2^57, which has 58
+ * bits, 2^57 - 2. The mean of those squares is a little above (2^57 - 1)^2, its root up by twos 2^57. */
+static void large_losses_are_counted_by_twos(void **state)
+{
+    (void)state;
+    const pl_i128 most = (pl_i128)1 << 57;
+    pl_i128 losses[2] = {-most - 1, 0};
+    struct pl_tail tail;
+    pl_tail_of(losses, 1, 990000, &tail);
+    build_assert_i128(tail.deviation_vu, most + 2, "2^57 + 1");
+    losses[0] = most;
+    losses[1] = 3 - most;
+    pl_tail_of(losses, 2, 990000, &tail);
+    build_assert_i128(tail.deviation_vu, most, "2^57 and 3 less");
+}
+
 /*
  * RISK 3.3's ellipsoid: sigma (3.5, 4.5, 6 %), rho (.85, .7, .75), e as above gives a deviation of
  * 3420.526275 USD and k* = 9000 / 3420.526275 = 2.631174. The rows are +- sqrt(3) times the columns of
@@ -371,6 +387,12 @@ static void a_book_is_summed(void **state)
     build_assert_i128(sum.sold_vu, (pl_i128)(347222223 + 1000000000) * 2400 * 10000, "sold");
     build_assert_i128(sum.lacking, (800 + 5800) * BUILD_EXCESS_USD, "lacking");
     build_assert_i128(sum.debt_vu, 1000 * BUILD_USD, "bad debt");
+
+    struct pl_stress_sum even = {0};
+    const struct pl_portfolio owes_all = build_portfolio(&leg, 1, -24000 * BUILD_USD);
+    pl_stress_add(&even, &build.market, &build.names, &owes_all);
+    assert_int_equal(even.below_count, 1);
+    assert_int_equal(even.debt_count, 0); /* equity is 0, not below it */
 
     build_status(&build, eth, PL_MARK_STALE); /* worth 0 to 48,000: nobody is certainly below */
     build_update(&build);
@@ -465,6 +487,7 @@ int main(void)
         cmocka_unit_test(doubt_shortens_a_distance),
         cmocka_unit_test(tail_of_the_risk_model),
         cmocka_unit_test(tails_round_as_they_say),
+        cmocka_unit_test(large_losses_are_counted_by_twos),
         cmocka_unit_test(deviation_of_the_risk_model),
         cmocka_unit_test(a_book_is_summed),
         cmocka_unit_test(standing_is_the_last_tier_below),

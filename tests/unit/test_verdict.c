@@ -201,6 +201,35 @@ static void bad_inputs_leave_these_bounds(void **state)
     }
 }
 
+/*
+ * A counts 30 % of its value and 30 % of F: what it brings beyond that is 0, and it never takes. So the most is
+ * at its own end, twice its 100 USD or, owed, 0: 0.3 n - |0.3 n - 30| is 30 there, and 0.3 n - |0.3 n + 30|
+ * is -30. Term by term it could be 60 and 0, the factor at 0 and A at its end.
+ */
+static void what_never_takes_is_at_its_end(void **state)
+{
+    (void)state;
+    struct pl_bounds bounds;
+    build_init(&build);
+    const uint32_t f = build_factor(&build, "F");
+    asset_a = build_instrument(&build, "A", PL_INSTRUMENT_PERP, 0, 0);
+    asset_b = build_instrument(&build, "B", PL_INSTRUMENT_PERP, 0, 0);
+    build_load(&build, asset_a, f, build_flat(300000));
+    build_load(&build, asset_b, f, build_flat(300000));
+    for (int sign = 1; sign >= -1; sign -= 2) {
+        build_haircuts(&build, asset_a, build_flat(700000), build_flat(sign > 0 ? 0 : -700000));
+        build_finish(&build);
+        build_price(&build, asset_a, 100);
+        build_price(&build, asset_b, 100);
+        build_status(&build, asset_a, PL_MARK_STALE);
+        build_update(&build);
+        const struct pl_leg legs[] = {build_leg(asset_a, sign), build_leg(asset_b, -sign)};
+        const struct pl_portfolio portfolio = build_portfolio(legs, 2, sign * 100 * BUILD_USD);
+        assert_true(pl_evaluate_bounds(&build.market, &portfolio, PL_TIER_END, &bounds));
+        build_assert_i128(bounds.high, sign * 30 * BUILD_EXCESS_USD, "high");
+    }
+}
+
 static void cash_that_is_not_final_is_open(void **state)
 {
     (void)state;
@@ -322,6 +351,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_inputs_leave_these_bounds),
+        cmocka_unit_test(what_never_takes_is_at_its_end),
         cmocka_unit_test(cash_that_is_not_final_is_open),
         cmocka_unit_test(doubt_counts_only_where_it_can_change_the_verdict),
         cmocka_unit_test(gross_is_what_counts_at_the_marks),
