@@ -187,8 +187,8 @@ void pl_option_mark_prices(const struct pl_instrument *instrument, int64_t ticks
     const struct pl_grid_place place = pl_grid_place(&grid->grid, ticks);
     const pl_i128 low = pl_grid_interpolate(grid->low[0][place.node], grid->low[0][place.node + 1],
                                             place);
-    const pl_i128 high = pl_grid_interpolate(grid->high[0][place.node],
-                                             grid->high[0][place.node + 1], place);
+    const pl_i128 high = -pl_grid_interpolate(-(pl_i128)grid->high[0][place.node],
+                                              -(pl_i128)grid->high[0][place.node + 1], place);
     mark->low_mantissa = (int64_t)pl_max(1, low / instrument->multiplier);
     mark->high_mantissa =
         (int64_t)pl_max(mark->low_mantissa, pl_div_ceil(high, instrument->multiplier));

@@ -528,8 +528,11 @@ static void shown_prices(void **state)
     assert_int_equal(mark.high_mantissa, 8);
     low[0] = 6 * (int64_t)BUILD_USD;
     low[1] = low[0] - 1;
+    high[0] = 8 * (int64_t)BUILD_USD;
+    high[1] = high[0] + 1;
     pl_option_mark_prices(row, 100, &mark);
     assert_int_equal(mark.low_mantissa, 5);
+    assert_int_equal(mark.high_mantissa, 9);
 }
 
 /* What is fixed no longer moves: at 55 % of the window and 56.65, at 104 the average is to be 56.65 + 0.45 *
