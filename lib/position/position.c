@@ -307,7 +307,8 @@ enum pl_err pl_record_apply(struct pl_record_holdings *record, const struct pl_p
     bool has_reopened = reopens_gap(record, index, event);
     err = apply_kind(record, event, index);
     if (err) {
-        /* All or nothing, except for what must be known: that something is missing. */
+        /* All or nothing, except for what must be known: that something is missing, and the mode, which the
+         * snapshot that ends the gap need not say again. */
         struct pl_record_source source = record->sources[index];
         *record = before;
         if (index == record->source_count)
@@ -317,6 +318,8 @@ enum pl_err pl_record_apply(struct pl_record_holdings *record, const struct pl_p
         record->sources[index] = source;
         note_continuity(&record->sources[index], event, false, false);
         record->is_tainted = false;
+        if (event->has_mode)
+            record->mode = event->mode;
         return err;
     }
     note_continuity(&record->sources[index], event, true, has_reopened);

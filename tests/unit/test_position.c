@@ -348,6 +348,29 @@ static void test_all_legs_or_none(void **state)
     assert_int_equal(record.sources[0].sequence, 2);
 }
 
+/* A delta that is too large leaves a gap and its mode; a snapshot that says no mode ends the gap. */
+static void test_a_mode_outlives_what_cannot_be_applied(void **state)
+{
+    (void)state;
+    begin(PL_POSITION_SNAPSHOT, 1, NULL, 0);
+    leg("ETH", 10, 0);
+    event.legs[0].quantity.mantissa = (pl_i128)1 << 126;
+    event.has_mode = true;
+    event.mode = 1;
+    assert_int_equal(apply(), PL_OK);
+    begin(PL_POSITION_DELTA, 2, NULL, 0);
+    leg("ETH", 1, 0);
+    event.legs[0].quantity.mantissa = (pl_i128)1 << 126;
+    event.has_mode = true;
+    event.mode = 2;
+    assert_int_equal(apply(), PL_REJECT_OVERFLOW);
+    assert_int_equal(record.mode, 2);
+    begin(PL_POSITION_SNAPSHOT, 3, NULL, 0);
+    leg("ETH", 5, 0);
+    assert_int_equal(apply(), PL_OK);
+    assert_int_equal(record.mode, 2);
+}
+
 static void test_unlisted_amounts_are_of_unknown_size(void **state)
 {
     (void)state;
@@ -462,6 +485,7 @@ int main(void)
         cmocka_unit_test_setup(test_assets_round_down_and_debts_up, setup),
         cmocka_unit_test_setup(test_cost_is_cash_that_is_owed, setup),
         cmocka_unit_test_setup(test_all_legs_or_none, setup),
+        cmocka_unit_test_setup(test_a_mode_outlives_what_cannot_be_applied, setup),
         cmocka_unit_test_setup(test_unlisted_amounts_are_of_unknown_size, setup),
         cmocka_unit_test_setup(test_sources_are_summed_and_kept_apart, setup),
         cmocka_unit_test_setup(test_fills_only_grow_and_the_oldest_makes_room, setup),

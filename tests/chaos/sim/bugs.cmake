@@ -426,5 +426,9 @@ sim_bug(mode_unknown lib/exposure/modes.c "V,I4,I8" 1000
 
 # The position service forgets the mode.
 sim_bug(mode_forgotten lib/position/position.c "I1" 1000
-  [==[    if (event->has_mode)]==]
-  [==[    if (event->has_mode && event->mode != 1)]==])
+  [==[    if (event->has_mode)
+        record->mode = event->mode;
+    for (]==]
+  [==[    if (event->has_mode && event->mode != 1)
+        record->mode = event->mode;
+    for (]==])
