@@ -906,8 +906,8 @@ uint32_t pl_cures_of(const struct pl_market *market, const struct pl_names *name
                      struct pl_cure cures[PL_CURES_MAX]);
 
 /* The most lots of a long leg, of those that are final, or VU of cash (leg UINT32_MAX), that may be taken
- * out so that the goal is still reached; 0 for any other leg or one that is stuck, where the goal is not reached, or the
- * portfolio is uncertain. */
+ * out so that the goal is still reached; 0 for any other leg or one that is stuck, where the goal is not
+ * reached, or the portfolio is uncertain. */
 pl_i128 pl_withdrawable(const struct pl_market *market, const struct pl_portfolio *portfolio,
                         const struct pl_goal *goal, uint32_t leg);
 
@@ -1058,7 +1058,8 @@ struct pl_call {
  *                min(s, floor(r d g / (10^6 c))); g = min(1150000,
  *                floor(10^12 / (10^6 - floor(3 h / 10)))), h haircut_long and not below 0
  * Haircuts are those of the maintenance tier, of AAVE_V3 the mode's where it names the instrument, and
- * likewise the bonus; else as the base set has them: a contract knows neither halts nor volatility. What is taken is never worth more than g / 10^6 of what is repaid.
+ * likewise the bonus; else as the base set has them: a contract knows neither halts nor volatility. What
+ * is taken is never worth more than g / 10^6 of what is repaid.
  */
 [[nodiscard]] bool pl_call_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
                               const struct pl_sale_leg *sale, struct pl_call *call);

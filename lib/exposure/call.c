@@ -68,10 +68,10 @@ static bool is_health_below(const struct pl_market *market, const struct pl_port
         const struct pl_leg *leg = &portfolio->legs[i];
         const struct pl_instrument *instrument =
             &market->parameters->instruments[leg->instrument];
-        const struct pl_mode_weight *weight =
-            pl_mode_weight_of(market->parameters, portfolio->mode, leg->instrument);
         if (!is_within(market, leg, contract))
             continue;
+        const struct pl_mode_weight *weight =
+            pl_mode_weight_of(market->parameters, portfolio->mode, leg->instrument);
         const pl_i128 value = (pl_i128)leg->lots * market->quotes[leg->instrument].lot_vu;
         if (value >= 0)
             collateral += value * (PL_PPM - (weight ? weight->haircut_long.at[PL_TIER_MAINTENANCE]

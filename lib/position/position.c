@@ -316,16 +316,13 @@ enum pl_err pl_record_apply(struct pl_record_holdings *record, const struct pl_p
         source.cash = index < before.source_count ? before.sources[index].cash
                                                   : (struct pl_amount){ 0, 0 };
         record->sources[index] = source;
-        note_continuity(&record->sources[index], event, false, false);
-        record->is_tainted = false;
-        if (event->has_mode)
-            record->mode = event->mode;
-        return err;
     }
-    note_continuity(&record->sources[index], event, true, has_reopened);
+    note_continuity(&record->sources[index], event, !err, !err && has_reopened);
     record->is_tainted = false;
     if (event->has_mode)
         record->mode = event->mode;
+    if (err)
+        return err;
     for (uint32_t i = 0; i < event->applied_count; i++)
         apply_fill(record, &event->applied[i]);
     drop_empty_legs(record);

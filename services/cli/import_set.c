@@ -246,8 +246,8 @@ void import_weight(struct import *import, const char *name, struct import_lines 
     json_t *mode = json_array_get(import->modes, json_array_size(import->modes) - 1);
     json_t *weight = json_pack("{s:s, s:o}", "instrument", name, "haircut_long",
                                make_haircut(import, &row, haircut_long, "haircut_long"));
-    const json_int_t most = own_bonus(import, name);
     if (has_contract(import)) {
+        const json_int_t most = own_bonus(import, name);
         if (bonus_ppm > most)
             import_note(import, name, "a mode's bonus %lld is above its own, bounded at %lld",
                         (long long)bonus_ppm, (long long)most);

@@ -52,19 +52,6 @@ enum pl_err parameters_load(const char *path, uint8_t **bytes, size_t *size_byte
     return err ? pl_err_note(err, "%s", path) : PL_OK;
 }
 
-enum pl_err parameters_draft(struct venue *venue, struct pl_bytes_view bytes,
-                             struct pl_parameters *parameters)
-{
-    enum pl_err err = pl_wire_parameters_decode(venue->wire, venue->names, bytes, parameters);
-    if (err)
-        return err;
-    uint64_t epoch = parameters->epoch;
-    parameters->epoch = venue->parameters->epoch + 1;
-    err = pl_parameters_follow(venue->parameters, parameters, venue->names);
-    parameters->epoch = epoch;
-    return err;
-}
-
 /* The newest shadow set of the bundle; borrowed from it. */
 static enum pl_err find_shadow(const struct bundle *bundle, struct pl_bytes_view *shadow)
 {
@@ -168,7 +155,7 @@ static enum pl_err compare_partition(struct diff *diff, const struct moment *mom
 {
     struct venue *venue = moment->venue;
     json_t *partition = risk_moment(moment);
-    enum pl_err err = parameters_draft(venue, candidate, &diff->candidate);
+    enum pl_err err = venue_draft(venue, venue->names, candidate, &diff->candidate);
     memset(&diff->market, 0, sizeof(diff->market)); /* another partition's */
     pl_market_inherit(&diff->market, venue->market);
     if (!err)

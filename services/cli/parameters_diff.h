@@ -32,10 +32,6 @@ enum pl_err parameters_diff(const struct bundle *bundle, struct when at,
                             struct pl_bytes_view candidate, const char *name, json_t **document);
 void parameters_diff_print(FILE *file, const json_t *document);
 
-/* Decodes a set and checks that it could follow the one in force but for its epoch, which a draft may
- * choose as it likes. */
-enum pl_err parameters_draft(struct venue *venue, struct pl_bytes_view bytes,
-                             struct pl_parameters *parameters);
 /* Reads a set from a file in the schemas' JSON form; the caller frees `bytes`. */
 enum pl_err parameters_load(const char *path, uint8_t **bytes, size_t *size_bytes);
 

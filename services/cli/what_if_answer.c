@@ -250,8 +250,8 @@ static enum pl_err change_parameters(struct subject *subject, const struct momen
     size_t size_bytes = 0;
     enum pl_err err = parameters_load(path, &bytes, &size_bytes);
     if (!err)
-        err = parameters_draft(moment->venue, (struct pl_bytes_view){ bytes, size_bytes },
-                               &subject->parameters);
+        err = venue_draft(moment->venue, moment->venue->names,
+                          (struct pl_bytes_view){ bytes, size_bytes }, &subject->parameters);
     free(bytes);
     return err ? pl_err_note(err, "--parameters %s", path) : PL_OK;
 }

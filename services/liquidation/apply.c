@@ -100,6 +100,19 @@ static enum pl_err apply_mark(struct venue *venue, const struct pl_record *recor
     return PL_OK;
 }
 
+enum pl_err venue_draft(const struct venue *venue, struct pl_names *names, struct pl_bytes_view bytes,
+                        struct pl_parameters *parameters)
+{
+    enum pl_err err = pl_wire_parameters_decode(venue->wire, names, bytes, parameters);
+    if (err)
+        return err;
+    const uint64_t epoch = parameters->epoch;
+    parameters->epoch = venue->parameters->epoch + 1;
+    err = pl_parameters_follow(venue->parameters, parameters, names);
+    parameters->epoch = epoch;
+    return err;
+}
+
 enum pl_err venue_apply(struct venue *venue, const struct pl_record *record,
                         struct venue_news *news)
 {

@@ -48,6 +48,10 @@ struct venue_news {
     struct pl_control control; /* of a control record                                          */
 };
 
+/* Decodes a set by `names`, which begin as the venue's do, and checks that it could follow the one in
+ * force but for its epoch, which a draft may choose as it likes. */
+enum pl_err venue_draft(const struct venue *venue, struct pl_names *names, struct pl_bytes_view bytes,
+                        struct pl_parameters *parameters);
 /* Applies a record of marks, parameters, chains or control. A reject leaves everything as it was,
  * except that control which cannot be read halts everything until a readable resume of everything
  * (G8). */

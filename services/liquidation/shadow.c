@@ -50,21 +50,14 @@ static enum pl_err read_set(struct liquidation *service)
 {
     struct shadow *shadow = &service->shadow;
     const struct venue *venue = &service->venue;
-    struct pl_parameters *set = shadow->parameters;
     enum pl_err err = PL_OK;
     uint32_t number = 0;
     pl_names_init(shadow->names);
     for (uint32_t i = 0; !err && i < venue->names->count; i++)
         err = pl_names_intern(shadow->names, &venue->names->ids[i], &number);
     if (!err)
-        err = pl_wire_parameters_decode(venue->wire, shadow->names,
-                                        (struct pl_bytes_view){ shadow->bytes, shadow->size_bytes }, set);
-    if (err)
-        return err;
-    const uint64_t epoch = set->epoch;
-    set->epoch = venue->parameters->epoch + 1;
-    err = pl_parameters_follow(venue->parameters, set, shadow->names);
-    set->epoch = epoch;
+        err = venue_draft(venue, shadow->names,
+                          (struct pl_bytes_view){ shadow->bytes, shadow->size_bytes }, shadow->parameters);
     shadow->name_count = venue->names->count;
     memset(shadow->market, 0, sizeof(*shadow->market)); /* of another set */
     return err;

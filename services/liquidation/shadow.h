@@ -3,7 +3,8 @@
  * The dry run of a parameter set: the newest set with key "shadow" is evaluated over the live book in
  * the background of the steps, and metrics say how many accounts would stand elsewhere. Nothing that
  * decides reads anything in here, and it writes to nothing that decides (G2): it has names and a market
- * of its own, since a draft must not use up the venue's room. `plimsoll parameters diff` says who, and what it costs.
+ * of its own, since a draft must not use up the venue's room. `plimsoll parameters diff` says who, and what
+ * it costs.
  */
 #ifndef PL_SERVICES_LIQUIDATION_SHADOW_H
 #define PL_SERVICES_LIQUIDATION_SHADOW_H

@@ -66,7 +66,7 @@ static void fill_parameters(struct build *build, uint32_t factor_count, uint32_t
     build_finish(build);
 }
 
-enum { OPTIONS = 64, SCENARIOS = 33, UNDERLYING = 0, VOLATILITY = 1, FIRST_OPTION = 2 };
+enum { OPTIONS = 64, UNDERLYING = 0, VOLATILITY = 1, FIRST_OPTION = 2 };
 
 static struct pl_option_grid grids[OPTIONS];
 
@@ -87,12 +87,7 @@ static void fill_options(struct build *build)
             .volatility = VOLATILITY, .strike_ticks = 200000 + 3000 * i, .expiry_ms = 1};
         row->has_scenarios = true;
     }
-    set->scenario_count = SCENARIOS;
-    for (int32_t s = 0; s < SCENARIOS; s++)
-        set->scenarios[s] = (struct pl_option_scenario){
-            .move_ppm = (s / 3 - 5) * 32000, .layer = (enum pl_layer)(PL_LAYER_UP + s % 3),
-            .weight = build_tiers(1000000, 900000, 800000, 700000)};
-    set->short_minimum = build_flat(1000);
+    build_scenarios(build);
     build_finish(build);
     for (uint32_t i = 0; i < OPTIONS; i++) {
         const struct pl_option_inputs inputs = {.ticks = 300000, .volatility = 0.6, .now_ms = 0};

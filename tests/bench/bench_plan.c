@@ -21,7 +21,7 @@
 #include "tests/support/build.h"
 
 enum { INSTRUMENTS = 12, LEGS_MAX = 6, ACCOUNTS_MAX = 100000, LOTS_MAX = 20000 };
-enum { UNDERLYING = 1, VOLATILITY = INSTRUMENTS, FIRST_OPTION, OPTIONS = 8, SCENARIOS = 33 };
+enum { UNDERLYING = 1, VOLATILITY = INSTRUMENTS, FIRST_OPTION, OPTIONS = 8 };
 
 struct account {
     struct pl_leg legs[LEGS_MAX];
@@ -73,12 +73,7 @@ static void list_options(int64_t ticks)
             .expiry_ms = INT64_C(2592000000)};
         build_sellable(&build, index, 50000);
     }
-    set->scenario_count = SCENARIOS;
-    for (int32_t s = 0; s < SCENARIOS; s++)
-        set->scenarios[s] = (struct pl_option_scenario){
-            .move_ppm = (s / 3 - 5) * 32000, .layer = (enum pl_layer)(PL_LAYER_UP + s % 3),
-            .weight = build_tiers(1000000, 900000, 800000, 700000)};
-    set->short_minimum = build_flat(1000);
+    build_scenarios(&build);
 }
 
 static void price_options(int64_t ticks)

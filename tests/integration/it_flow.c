@@ -76,6 +76,14 @@ static unsigned orders_of(unsigned count, const char *account)
     return found;
 }
 
+static int64_t lots_of(unsigned count, const char *account)
+{
+    int64_t lots = 0;
+    for (unsigned i = 0; i < count; i++)
+        lots += strcmp(orders[i].account.text, account) == 0 ? orders[i].lots : 0;
+    return lots;
+}
+
 static void check_group(unsigned count, unsigned group)
 {
     char account[32];
@@ -224,10 +232,8 @@ static void test_the_brake_spreads_a_crash(void **state)
         assert_true(lots_beside(count, &orders[i], WINDOW_MS) <= BUDGET_LOTS);
     for (unsigned i = 0; i < ACCOUNTS; i++) {
         int64_t expected = lenders_expected_lots(AFTER_USD, FIRST_DEBT_USD + (int64_t)i * STEP_USD);
-        int64_t sold = 0;
         lenders_account(0, i, account);
-        for (unsigned k = 0; k < count; k++)
-            sold += strcmp(orders[k].account.text, account) == 0 ? orders[k].lots : 0;
+        int64_t sold = lots_of(count, account);
         json_t *newest = newest_state(&world.pipeline, account);
         /* Filled at its limit or better, each order leaves no more to the next ones than it has to. */
         assert_int_equal(sold > 0, expected > 0);
@@ -245,30 +251,6 @@ static void test_the_brake_spreads_a_crash(void **state)
 
 /* ---- modes ------------------------------------------------------------------------------------ */
 
-/* 10 coins and a debt; or, at a later sequence, nothing but another mode. */
-static void put_in_mode(struct world *world, const char *account, int mode, int64_t debt_usd,
-                        unsigned sequence)
-{
-    char text[1024], legs[256] = "";
-    if (sequence == 1)
-        snprintf(legs, sizeof(legs), ",\"legs\":[{\"instrument\":\"COIN0\",\"quantity\":{\"mantissa\":"
-                 "\"%d\",\"exponent\":0}},{\"instrument\":\"USD-T\",\"quantity\":{\"mantissa\":\"%lld\","
-                 "\"exponent\":0}}]", LENDERS_COIN_UNITS, (long long)-debt_usd);
-    snprintf(text, sizeof(text), "{\"topic\":\"positions\",\"value\":{\"account\":\"%s\",\"source\":"
-             "\"venue\",\"sequence\":%u,\"previous_sequence\":%u,\"kind\":\"%s\",\"event_time_ms\":"
-             "\"%lld\",\"mode\":%d%s}}\n", account, sequence, sequence - 1,
-             sequence == 1 ? "KIND_SNAPSHOT" : "KIND_DELTA", (long long)pl_now_ms(), mode, legs);
-    pipeline_publish(&world->pipeline, text);
-}
-
-static int64_t lots_of(unsigned count, const char *account)
-{
-    int64_t lots = 0;
-    for (unsigned i = 0; i < count; i++)
-        lots += strcmp(orders[i].account.text, account) == 0 ? orders[i].lots : 0;
-    return lots;
-}
-
 /*
  * 20,000 USD of one coin against 17,000: sold in no mode, where 16,000 count, and not in mode 1, where 18,000
  * do. Against 18,001 it is sold there, too: 201 USD lack at the end line of 11 %, a coin sold brings 1,980 for
@@ -284,10 +266,10 @@ static void test_a_mode_has_lines_of_its_own(void **state)
     if (!open_world(&world, "modes", 1))
         skip();
     start_liquidation(&world, first_start);
-    put_in_mode(&world, "outside", 0, 17000, 1);
-    put_in_mode(&world, "inside", 1, 17000, 1);
-    put_in_mode(&world, "below", 1, 18001, 1);
-    put_in_mode(&world, "unknown", 9, 19000, 1);
+    lenders_in_mode(&world.pipeline, "outside", 0, 17000, 1);
+    lenders_in_mode(&world.pipeline, "inside", 1, 17000, 1);
+    lenders_in_mode(&world.pipeline, "below", 1, 18001, 1);
+    lenders_in_mode(&world.pipeline, "unknown", 9, 19000, 1);
     sleep(2);
     pipeline_price(&world.pipeline, "COIN0", AFTER_USD, 0);
     unsigned count = pipeline_wait_orders(&world.pipeline, orders, ORDERS_MAX, 2, 30);
@@ -309,7 +291,7 @@ static void test_a_mode_has_lines_of_its_own(void **state)
     }
     kafka_admin_free(rows, alerts);
     assert_true(is_told);
-    put_in_mode(&world, "inside", 0, 0, 2);
+    lenders_in_mode(&world.pipeline, "inside", 0, 0, 2);
     count = pipeline_wait_orders(&world.pipeline, orders, ORDERS_MAX, 3, 30);
     assert_int_equal(count, 3);
     assert_int_equal(lots_of(count, "inside"), lenders_expected_lots(AFTER_USD, 17000));

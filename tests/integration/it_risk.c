@@ -389,18 +389,6 @@ static void wait_for_metric(const char *line)
     fail_msg("no \"%s\" in %s", line, pipeline_get(liquidation, "/metrics"));
 }
 
-static void put_in_mode_1(const char *account, int64_t debt_usd)
-{
-    char text[1024];
-    snprintf(text, sizeof(text), "{\"topic\":\"positions\",\"value\":{\"account\":\"%s\",\"source\":"
-             "\"venue\",\"sequence\":1,\"previous_sequence\":0,\"kind\":\"KIND_SNAPSHOT\","
-             "\"event_time_ms\":\"%lld\",\"mode\":1,\"legs\":[{\"instrument\":\"COIN0\",\"quantity\":"
-             "{\"mantissa\":\"%d\",\"exponent\":0}},{\"instrument\":\"USD-T\",\"quantity\":{\"mantissa\":"
-             "\"%lld\",\"exponent\":0}}]}}\n", account, (long long)pl_now_ms(), LENDERS_COIN_UNITS,
-             (long long)-debt_usd);
-    pipeline_publish(&pipeline, text);
-}
-
 static void check_dry_run(void)
 {
     static struct pl_order orders[8];
@@ -415,7 +403,7 @@ static void check_dry_run(void)
     sleep(2); /* an entry that has read it */
     check_difference((const char *const[]){ "parameters", "diff", NULL }, "shadow");
     /* Owes 20,000 in mode 1, which lends 86 % or more of 24,000 in both sets; its own lines would not. */
-    put_in_mode_1("moded", 20000);
+    lenders_in_mode(&pipeline, "moded", 1, 20000, 1);
     wait_for_metric("plimsoll_shadow_accounts{change=\"whole_to_whole\"} 10\n");
     assert_int_equal(pipeline_count(&pipeline, PL_TOPIC_ORDERS), 0);
 

@@ -128,6 +128,17 @@ void build_loss(struct build *build, uint32_t instrument, uint32_t dependency,
     row->losses[row->loss_count++] = (struct pl_loss){.dependency = dependency, .loss = loss};
 }
 
+void build_scenarios(struct build *build)
+{
+    struct pl_parameters *set = &build->parameters;
+    set->scenario_count = 33;
+    for (int32_t s = 0; s < 33; s++)
+        set->scenarios[s] = (struct pl_option_scenario){
+            .move_ppm = (s / 3 - 5) * 32000, .layer = (enum pl_layer)(PL_LAYER_UP + s % 3),
+            .weight = build_tiers(1000000, 900000, 800000, 700000)};
+    set->short_minimum = build_flat(1000);
+}
+
 void build_sellable(struct build *build, uint32_t instrument, int32_t discount_ppm)
 {
     struct pl_policy *policy = &build->parameters.policy;

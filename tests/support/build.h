@@ -44,6 +44,8 @@ void build_bracket(struct build *build, uint32_t instrument, int64_t threshold_u
                    struct pl_tier_ppm rate);
 void build_loss(struct build *build, uint32_t instrument, uint32_t dependency,
                 struct pl_tier_ppm loss);
+/* 33 scenarios: moves of -16 to 16 % in three layers of volatility, and a short minimum. */
+void build_scenarios(struct build *build);
 /* Appends to the liquidity order; its discount. */
 void build_sellable(struct build *build, uint32_t instrument, int32_t discount_ppm);
 

@@ -112,6 +112,21 @@ void lenders_borrow(struct pipeline *pipeline, unsigned group, unsigned count, i
     pipeline_publish(pipeline, text);
 }
 
+void lenders_in_mode(struct pipeline *pipeline, const char *account, unsigned mode, int64_t debt_usd,
+                     unsigned sequence)
+{
+    char legs[256] = "";
+    if (sequence == 1)
+        snprintf(legs, sizeof(legs), ",\"legs\":[{\"instrument\":\"COIN0\",\"quantity\":{\"mantissa\":"
+                 "\"%d\",\"exponent\":0}},{\"instrument\":\"USD-T\",\"quantity\":{\"mantissa\":\"%lld\","
+                 "\"exponent\":0}}]", LENDERS_COIN_UNITS, (long long)-debt_usd);
+    snprintf(text, sizeof(text), "{\"topic\":\"positions\",\"value\":{\"account\":\"%s\",\"source\":"
+             "\"venue\",\"sequence\":%u,\"previous_sequence\":%u,\"kind\":\"%s\",\"event_time_ms\":"
+             "\"%lld\",\"mode\":%u%s}}\n", account, sequence, sequence - 1,
+             sequence == 1 ? "KIND_SNAPSHOT" : "KIND_DELTA", (long long)pl_now_ms(), mode, legs);
+    pipeline_publish(pipeline, text);
+}
+
 /*
  * In cents of a percent and 10^-12 USD: with p the price of one lot, A = value - haircut * value -
  * debt. Selling y lots at 0.99 p each gives A_end(y) = (N - y) p (1 - 0.25) + 0.99 y p - debt >= 0,

@@ -32,6 +32,10 @@ void lenders_positions(struct pipeline *pipeline, unsigned group, unsigned count
 void lenders_borrow(struct pipeline *pipeline, unsigned group, unsigned count, int64_t debt_usd,
                     unsigned sequence);
 
+/* Publishes one account of 10 COIN0 and a debt in a mode; or, at a later sequence, nothing but another mode. */
+void lenders_in_mode(struct pipeline *pipeline, const char *account, unsigned mode, int64_t debt_usd,
+                     unsigned sequence);
+
 /* Least lots that an account with this debt must sell at `price_usd`; 0 when it is not below
  * maintenance. */
 int64_t lenders_expected_lots(int64_t price_usd, int64_t debt_usd);

@@ -275,6 +275,32 @@ static bool is_health_below(const struct pl_market *market, const struct pl_port
     return is_below;
 }
 
+/* From `low` to `high` the fewest steps that the venue takes as an order; `high` where it takes none of them. */
+static int64_t orderable_steps(const struct pl_market *market, uint32_t instrument, int64_t low,
+                               int64_t high)
+{
+    const struct pl_instrument *rules = &market->parameters->instruments[instrument];
+    int64_t step = model_step(rules);
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (compare_usd(market, instrument, middle * step, rules->min_notional_usd) >= 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return high;
+}
+
+/* What may not be left of a leg. */
+static bool is_scrap(const struct pl_market *market, uint32_t instrument, int64_t lots)
+{
+    return lots > 0 &&
+           (compare_usd(market, instrument, lots,
+                        market->parameters->instruments[instrument].min_notional_usd) < 0 ||
+            compare_usd(market, instrument, lots,
+                        market->parameters->policy.close_leftover_usd_min) < 0);
+}
+
 /* Steps that one order may have of so many by the close factor; all of them where it does not bind. */
 static int64_t close_steps(const struct pl_market *market, const struct pl_portfolio *portfolio,
                            uint32_t instrument, int64_t size)
@@ -287,14 +313,7 @@ static int64_t close_steps(const struct pl_market *market, const struct pl_portf
         is_health_below(market, portfolio, policy->close_full_below_health_ppm))
         return whole;
     int64_t steps = (int64_t)(((pl_i128)whole * policy->close_factor_ppm + PL_PPM - 1) / PL_PPM);
-    int64_t low = steps > 0 ? steps : 1, high = whole; /* the least that the venue takes */
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (compare_usd(market, instrument, middle * step, rules->min_notional_usd) >= 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
+    int64_t high = orderable_steps(market, instrument, steps > 0 ? steps : 1, whole);
     bool leaves_enough = compare_usd(market, instrument, (whole - high) * step,
                                      policy->close_leftover_usd_min) >= 0;
     return leaves_enough ? high : whole;
@@ -304,28 +323,15 @@ int64_t model_fitting_lots(const struct pl_market *market, const struct pl_portf
                            const struct pl_sale_leg *sold)
 {
     const struct pl_instrument *rules = &market->parameters->instruments[sold->instrument];
-    int64_t step = model_step(rules), lots = sold->lots;
+    int64_t step = model_step(rules);
     int64_t size = model_saleable_lots(market, leg_of(portfolio, sold->instrument));
-    int64_t low = lots / step, high = size / step;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (compare_usd(market, sold->instrument, middle * step, rules->min_notional_usd) >= 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    lots = high * step;
-    bool is_too_little =
-        lots < size &&
-        (compare_usd(market, sold->instrument, size - lots, rules->min_notional_usd) < 0 ||
-         compare_usd(market, sold->instrument, size - lots,
-                     market->parameters->policy.close_leftover_usd_min) < 0);
+    int64_t lots = step * orderable_steps(market, sold->instrument, sold->lots / step, size / step);
     bool may_be_whole =
         (rules->slice_usd_max == 0 ||
          compare_usd(market, sold->instrument, size, rules->slice_usd_max) <= 0) &&
         close_steps(market, portfolio, sold->instrument, size) == size / step &&
         (!market->left_lots || market->left_lots[sold->instrument] >= size);
-    return is_too_little && may_be_whole ? size : lots;
+    return may_be_whole && is_scrap(market, sold->instrument, size - lots) ? size : lots;
 }
 
 static const char *sale_leg_fault(const struct pl_market *market,
@@ -350,7 +356,6 @@ static const char *sale_leg_fault(const struct pl_market *market,
         compare_usd(market, sold->instrument, sold->lots, rules->slice_usd_max) > 0 &&
         compare_usd(market, sold->instrument, sold->lots - step, rules->min_notional_usd) >= 0)
         return fault(text, "instrument %u: more than a slice", sold->instrument);
-    const struct pl_policy *policy = &market->parameters->policy;
     if (sold->lots / step > close_steps(market, portfolio, sold->instrument, size))
         return fault(text, "instrument %u: more than the close factor", sold->instrument);
     if (market->left_lots && sold->lots > market->left_lots[sold->instrument])
@@ -359,10 +364,7 @@ static const char *sale_leg_fault(const struct pl_market *market,
     int64_t left = size - (sold->lots - step);
     bool is_least = compare_usd(market, sold->instrument, sold->lots - step,
                                 rules->min_notional_usd) < 0;
-    bool leaves_dust = sold->lots == size && left > 0 &&
-                       (compare_usd(market, sold->instrument, left, rules->min_notional_usd) < 0 ||
-                        compare_usd(market, sold->instrument, left,
-                                    policy->close_leftover_usd_min) < 0);
+    bool leaves_dust = sold->lots == size && is_scrap(market, sold->instrument, left);
     if (sold->is_extended && !is_least && !leaves_dust)
         return fault(text, "instrument %u: extended without a reason", sold->instrument);
     if (sold->lots <= 0 || sold->lots > size)

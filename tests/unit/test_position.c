@@ -348,21 +348,23 @@ static void test_all_legs_or_none(void **state)
     assert_int_equal(record.sources[0].sequence, 2);
 }
 
+/* Half of what 128 bits hold, in a mode. */
+static void begin_in_mode(enum pl_position_kind kind, uint64_t sequence, uint32_t mode)
+{
+    begin(kind, sequence, NULL, 0);
+    leg("ETH", 1, 0);
+    event.legs[0].quantity.mantissa = (pl_i128)1 << 126;
+    event.has_mode = true;
+    event.mode = mode;
+}
+
 /* A delta that is too large leaves a gap and its mode; a snapshot that says no mode ends the gap. */
 static void test_a_mode_outlives_what_cannot_be_applied(void **state)
 {
     (void)state;
-    begin(PL_POSITION_SNAPSHOT, 1, NULL, 0);
-    leg("ETH", 10, 0);
-    event.legs[0].quantity.mantissa = (pl_i128)1 << 126;
-    event.has_mode = true;
-    event.mode = 1;
+    begin_in_mode(PL_POSITION_SNAPSHOT, 1, 1);
     assert_int_equal(apply(), PL_OK);
-    begin(PL_POSITION_DELTA, 2, NULL, 0);
-    leg("ETH", 1, 0);
-    event.legs[0].quantity.mantissa = (pl_i128)1 << 126;
-    event.has_mode = true;
-    event.mode = 2;
+    begin_in_mode(PL_POSITION_DELTA, 2, 2);
     assert_int_equal(apply(), PL_REJECT_OVERFLOW);
     assert_int_equal(record.mode, 2);
     begin(PL_POSITION_SNAPSHOT, 3, NULL, 0);

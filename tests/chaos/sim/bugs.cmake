@@ -159,8 +159,8 @@ sim_bug(shadow_decides services/liquidation/apply.c "I1,V,I4,I8,I11,I12" 500
 
 # Its set is read into the place of the one in force.
 sim_bug(shadow_in_force services/liquidation/shadow.c "V,I4,I8,I11,I12" 500
-  [==[    struct pl_parameters *set = shadow->parameters;]==]
-  [==[    struct pl_parameters *set = service->venue.parameters;]==])
+  [==[shadow->size_bytes }, shadow->parameters);]==]
+  [==[shadow->size_bytes }, service->venue.parameters);]==])
 
 # ---- margin calls ----
 
@@ -426,9 +426,5 @@ sim_bug(mode_unknown lib/exposure/modes.c "V,I4,I8" 1000
 
 # The position service forgets the mode.
 sim_bug(mode_forgotten lib/position/position.c "I1" 1000
-  [==[    if (event->has_mode)
-        record->mode = event->mode;
-    for (]==]
-  [==[    if (event->has_mode && event->mode != 1)
-        record->mode = event->mode;
-    for (]==])
+  [==[    if (event->has_mode)]==]
+  [==[    if (event->has_mode && event->mode != 1)]==])
