@@ -1016,9 +1016,14 @@ struct pl_budget {
     int64_t used_lots[PL_INSTRUMENTS_MAX]; /* >= 0, by instrument                                  */
 };
 
+/* From when on an account in liquidation may have another revision: what its state says; but now, where it waits
+ * for the brake until later than the present policy would let it wait, the end of a window and a pause. */
+int64_t pl_revision_after(const struct pl_policy *policy, const struct pl_account_state *state,
+                          int64_t now_ms);
 /* Start of the window that `now_ms` lies in; the policy has one. */
 int64_t pl_brake_window(const struct pl_policy *policy, int64_t now_ms);
-/* What was used of the window of market->now_ms: nothing, unless `last` is of the same one. */
+/* What was used of the window of market->now_ms: what `last` says if it began in it, as it has where a policy
+ * made windows longer since; else nothing. */
 void pl_budget_begin(const struct pl_market *market, const struct pl_budget *last,
                      struct pl_budget *budget);
 /* What is left of each listed instrument, >= 0; INT64_MAX where it has no budget, 0 where it has one and

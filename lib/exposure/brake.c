@@ -17,10 +17,8 @@ void pl_budget_begin(const struct pl_market *market, const struct pl_budget *las
                      struct pl_budget *budget)
 {
     int64_t start_ms = pl_brake_window(&market->parameters->policy, market->now_ms);
-    if (last->window_start_ms == start_ms)
-        *budget = *last;
-    else
-        *budget = (struct pl_budget){.window_start_ms = start_ms};
+    *budget = last->window_start_ms >= start_ms ? *last : (struct pl_budget){0};
+    budget->window_start_ms = start_ms;
 }
 
 /* What the venue takes at least in one order, in lots: of an option, whose two sides have two values, that

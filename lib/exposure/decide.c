@@ -357,7 +357,7 @@ static bool is_sale_due(const struct pl_market *market, const struct pl_account 
 {
     if (state->state < PL_STATE_LIQUIDATING) return false;
     if (is_blind(market, account, verdict) || has_overdue(state)) return false;
-    if (market->now_ms < state->revision_after_ms) return false;
+    if (market->now_ms < pl_revision_after(&market->parameters->policy, state, market->now_ms)) return false;
     if (verdict->excess[PL_TIER_MAINTENANCE].high < 0) return true;
     return state->pending_count == 0 && verdict->excess[PL_TIER_END].high < 0;
 }
@@ -379,15 +379,31 @@ static void add_pending(const struct pl_market *market, const struct pl_sale_leg
     };
 }
 
-/* What the brake holds back waits for the next window, and has since the first one. */
-static void brake(const struct pl_market *market, bool is_braked, struct pl_account_state *state)
+int64_t pl_revision_after(const struct pl_policy *policy, const struct pl_account_state *state,
+                          int64_t now_ms)
+{
+    if (state->braked_ms == 0) return state->revision_after_ms;
+    int64_t last_ms = now_ms;
+    if (policy->brake_window_ms > 0)
+        last_ms = later(pl_brake_window(policy, now_ms), policy->brake_window_ms);
+    /* Later than this policy makes anybody wait: another one did. */
+    return state->revision_after_ms > later(last_ms, policy->revision_pause_ms) ? now_ms
+                                                                                : state->revision_after_ms;
+}
+
+/* What the brake holds back keeps its place since the first time. Where it leaves nothing at all the next
+ * window is waited for; else the next revision asks for what others may have left, or for other legs' slices. */
+static void brake(const struct pl_market *market, bool is_braked, bool has_sale,
+                  struct pl_account_state *state)
 {
     const struct pl_policy *policy = &market->parameters->policy;
+    state->revision_after_ms = pl_revision_after(policy, state, market->now_ms);
     if (!is_braked) {
-        state->braked_ms = 0;
+        state->braked_ms = 0; /* and waits no longer for another policy's window, whatever is planned */
         return;
     }
     if (state->braked_ms == 0) state->braked_ms = market->now_ms;
+    if (has_sale) return;
     state->revision_after_ms =
         later(pl_brake_window(policy, market->now_ms), policy->brake_window_ms);
 }
@@ -403,15 +419,15 @@ static void sell(const struct pl_market *market, const struct pl_names *names,
     struct pl_sale *sale = &decision->sale;
     pl_plan_sale(market, names, portfolio, sale);
     bool has_room = sale->leg_count <= PL_PENDING_MAX - state->pending_count;
-    brake(market, sale->is_braked || (!has_room && market->left_lots), state);
+    brake(market, sale->is_braked || (!has_room && market->left_lots),
+          has_room && sale->leg_count > 0, state);
     if (!has_room) return;
     if (sale->is_bankrupt && decision->verdict.excess[PL_TIER_MAINTENANCE].high < 0)
         state->state = PL_STATE_BANKRUPT;
     if (sale->leg_count == 0) return;
     decision->has_sale = true;
     state->revision++;
-    int64_t pause_ms = later(market->now_ms, market->parameters->policy.revision_pause_ms);
-    if (pause_ms > state->revision_after_ms) state->revision_after_ms = pause_ms;
+    state->revision_after_ms = later(market->now_ms, market->parameters->policy.revision_pause_ms);
     for (uint32_t i = 0; i < sale->leg_count; i++)
         add_pending(market, &sale->legs[i], state);
 }

@@ -133,6 +133,12 @@ static bool has_overdue(const struct pl_account_state *state)
 }
 
 /* Why a sale that is due was not made. */
+static int64_t revision_after(const struct explain_view *view)
+{
+    return pl_revision_after(&view->scene->venue->market->parameters->policy, &view->state,
+                             view->scene->entry->clock_ms);
+}
+
 static enum explain_reason held_back(const struct explain_view *view)
 {
     static struct pl_sale sale;
@@ -140,7 +146,7 @@ static enum explain_reason held_back(const struct explain_view *view)
         return EXPLAIN_HALTED;
     if (has_overdue(&view->state))
         return EXPLAIN_OVERDUE;
-    if (view->scene->entry->clock_ms < view->state.revision_after_ms)
+    if (view->scene->entry->clock_ms < revision_after(view))
         return view->state.braked_ms > 0 ? EXPLAIN_BRAKED : EXPLAIN_PAUSE;
     pl_plan_sale(view->scene->venue->market, view->scene->venue->names, &view->portfolio, &sale);
     return sale.leg_count == 0 ? EXPLAIN_NOTHING_TO_SELL : EXPLAIN_NO_ROOM;
@@ -274,11 +280,11 @@ static void say_held_back(struct sentence *sentence, const struct explain_view *
         break;
     case EXPLAIN_PAUSE:
         say(sentence, " because after revision %u the next one waits until %s",
-            view->state.revision, when_print_time(view->state.revision_after_ms, time));
+            view->state.revision, when_print_time(revision_after(view), time));
         break;
     case EXPLAIN_BRAKED:
         say(sentence, " because others have used what the brake lets pass, and it waits until %s",
-            when_print_time(view->state.revision_after_ms, time));
+            when_print_time(revision_after(view), time));
         break;
     case EXPLAIN_PENDING:
         say(sentence, " because orders for the deficit are pending");

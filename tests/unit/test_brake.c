@@ -181,7 +181,7 @@ static void a_budget_to_the_lot(void **state)
 static void who_waits_longest_comes_first(void **state)
 {
     enum { A, B, C };
-    const int64_t first_ms = NOON_MS + 1000, second_ms = NOON_MS + WINDOW_MS, third_ms = second_ms + 20000;
+    const int64_t first_ms = NOON_MS + 1000, second_ms = NOON_MS + WINDOW_MS, third_ms = second_ms + 1000;
     (void)state;
     hold("a", 1000000, DEBT);
     hold("b", 1000000, DEBT - 400);
@@ -195,12 +195,14 @@ static void who_waits_longest_comes_first(void **state)
     assert_int_equal(pl_book_budget(space.ledger.book)->window_start_ms, NOON_MS);
 
     hold("c", 1000000, DEBT - 900);
-    step(first_ms + 1000); /* the same window: c begins to wait, and nobody asks again */
+    step(first_ms + 1000); /* the same window: b asks for the rest, c begins to wait, and a has to */
     assert_int_equal(ordered(A, first_ms + 1000), -1);
-    assert_int_equal(ordered(B, first_ms + 1000), -1);
+    assert_int_equal(ordered(B, first_ms + 1000), 0);
     assert_int_equal(ordered(C, first_ms + 1000), 0);
     assert_int_equal(waits_since(C), first_ms + 1000);
-    assert_int_equal(space.staging.output_count, 2); /* an alert and a state, and no budget */
+    assert_int_equal(space.staging.output_count, 3); /* an alert and two states, and no budget */
+    step(first_ms + 2000);
+    assert_int_equal(space.staging.state_count, 0);
 
     fill(B);
     step(second_ms); /* a and b have waited as long; a's loss is the larger now, c's the largest */
@@ -210,8 +212,56 @@ static void who_waits_longest_comes_first(void **state)
     assert_int_equal(space.staging.states[2].index, C);
     assert_int_equal(waits_since(B), first_ms);
 
-    step(third_ms); /* still the second window */
+    step(third_ms); /* still the second window; what a has in flight lifts it above maintenance */
     assert_int_equal(space.staging.state_count, 0);
+}
+
+/* Two wait for the end of a window of an hour. With one of a minute the first is sold at once, with no brake
+ * the other, too; and an hour that becomes two has used what it has used. */
+static void another_policy_releases_who_waits(void **state)
+{
+    enum { A, B, HOUR_MS = 3600000 };
+    static struct pl_budget last, budget;
+    struct pl_policy *policy = &space.venue.parameters->policy;
+    (void)state;
+    policy->brake_window_ms = HOUR_MS;
+    hold("a", 1000000, DEBT);
+    hold("b", 1000000, DEBT - 400);
+    step(NOON_MS + 1000);
+    assert_int_equal(ordered(B, NOON_MS + 1000), BUDGET);
+    assert_int_equal(ordered(A, NOON_MS + 1000), 0);
+    fill(B);
+    step(NOON_MS + 2000); /* b's rest waits, too */
+    step(NOON_MS + 700000);
+    assert_true(ordered(A, NOON_MS + 700000) <= 0 && ordered(B, NOON_MS + 700000) <= 0);
+    policy->brake_window_ms = 60000;
+    step(NOON_MS + 701000);
+    assert_int_equal(ordered(A, NOON_MS + 701000) + ordered(B, NOON_MS + 701000), BUDGET);
+    fill(A);
+    fill(B);
+    step(NOON_MS + 703000);
+    assert_int_equal(ordered(B, NOON_MS + 703000), -1); /* until its end */
+    policy->brake_window_ms = 0;
+    uint32_t *rank = &space.venue.parameters->instruments[eth].sale_rank;
+    *rank = 0; /* never sold: b waits for no window either */
+    step(NOON_MS + 704000);
+    assert_int_equal(ordered(B, NOON_MS + 704000), 0);
+    *rank = 1;
+    step(NOON_MS + 706000);
+    assert_true(ordered(B, NOON_MS + 706000) > 0);
+    assert_int_equal(waits_since(B), 0);
+
+    last.window_start_ms = NOON_MS + HOUR_MS;
+    last.used_lots[eth] = 5;
+    venue_update(&space.venue, NOON_MS + HOUR_MS + 600000);
+    policy->brake_window_ms = 2 * HOUR_MS;
+    pl_budget_begin(space.venue.market, &last, &budget);
+    assert_int_equal(budget.window_start_ms, NOON_MS);
+    assert_int_equal(budget.used_lots[eth], 5);
+    policy->brake_window_ms = HOUR_MS / 6;
+    pl_budget_begin(space.venue.market, &last, &budget);
+    assert_int_equal(budget.window_start_ms, NOON_MS + HOUR_MS + 600000);
+    assert_int_equal(budget.used_lots[eth], 0);
 }
 
 /* As long as nobody else comes, what all need is sold in as many windows as it takes and no more, and
@@ -290,6 +340,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_SPACE(a_budget_to_the_lot),
         IN_SPACE(who_waits_longest_comes_first),
+        IN_SPACE(another_policy_releases_who_waits),
         IN_SPACE(nobody_starves),
         IN_SPACE(a_budget_goes_there_and_back),
     };

@@ -49,7 +49,7 @@ bool auditor_wants_sale(const struct decision *decision)
 {
     const struct account *account = decision->account;
     int64_t pause_ms = account->has_state ? account->state.revision_after_ms : 0;
-    bool is_held_back = decision->state.braked_ms > 0 && decision->state.revision_after_ms > pause_ms;
+    bool is_held_back = decision->state.braked_ms > 0 && decision->state.revision_after_ms != pause_ms;
     return decision->order_count > 0 || is_held_back;
 }
 
@@ -58,6 +58,18 @@ int64_t auditor_waits_since(const struct decision *decision)
     const struct account *account = decision->account;
     bool waits = auditor_wants_sale(decision) && account->has_state && account->state.braked_ms > 0;
     return waits ? account->state.braked_ms : INT64_MAX;
+}
+
+bool auditor_is_paused(const struct scene *scene, const struct state *state)
+{
+    const struct set *set = scene->set;
+    int64_t longest_ms = set->brake_window_ms - (set->brake_window_ms > 0 ? scene->now_ms % set->brake_window_ms
+                                                                          : 0);
+    bool is_of_this_policy =
+        state->braked_ms == 0 ||
+        state->revision_after_ms <=
+            auditor_later(auditor_later(scene->now_ms, longest_ms), set->revision_pause_ms);
+    return scene->now_ms < state->revision_after_ms && is_of_this_policy;
 }
 
 /* Whether some leg may be sold of which the brake leaves less than the venue would take. */
@@ -83,6 +95,8 @@ bool auditor_judge_brake(const struct scene *scene, const struct account *accoun
                          const struct state *before, const struct decision *decision,
                          struct state *next)
 {
+    if (decision->order_count == 0 && next->revision_after_ms > scene->now_ms)
+        next->revision_after_ms = scene->now_ms; /* of a policy no longer in force */
     next->braked_ms = 0;
     if (!decision->message || decision->state.braked_ms == 0)
         return true;
@@ -97,7 +111,7 @@ bool auditor_judge_brake(const struct scene *scene, const struct account *accoun
     scene->counts->braked++;
     int64_t end_ms = auditor_later(window_of(scene->set, scene->now_ms), scene->set->brake_window_ms);
     next->braked_ms = before->braked_ms > 0 ? before->braked_ms : scene->now_ms;
-    if (decision->order_count == 0 || next->revision_after_ms < end_ms)
+    if (decision->order_count == 0)
         next->revision_after_ms = end_ms;
     return true;
 }
@@ -136,7 +150,7 @@ static void take(struct auditor *auditor, struct partition *partition,
     int64_t window_ms = window_of(partition->set, partition->clock_ms);
     if (left[instrument] == INT64_MAX)
         return;
-    if (partition->brake_window_ms != window_ms)
+    if (partition->brake_window_ms < window_ms)
         memset(partition->brake_used, 0, sizeof(partition->brake_used));
     partition->brake_window_ms = window_ms;
     partition->has_braked = true;
@@ -155,7 +169,7 @@ void auditor_brake(struct auditor *auditor, struct partition *partition)
     if (set->brake_window_ms == 0)
         return;
     for (int i = 0; i < AUDITOR_NAMES_MAX; i++) {
-        bool is_old = partition->brake_window_ms != window_of(set, partition->clock_ms);
+        bool is_old = partition->brake_window_ms < window_of(set, partition->clock_ms);
         int64_t used = is_old ? 0 : partition->brake_used[i], budget = budget_of(auditor, partition, i);
         left[i] = budget == INT64_MAX ? INT64_MAX : budget > used ? budget - used : 0;
     }

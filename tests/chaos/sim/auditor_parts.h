@@ -517,6 +517,8 @@ bool auditor_read_contracts(const struct reader *reader, const Plimsoll__V1__Par
 bool auditor_judge_brake(const struct scene *scene, const struct account *account,
                          const struct state *before, const struct decision *decision,
                          struct state *next);
+/* Whether another revision has to wait: for its pause, or for the brake. */
+bool auditor_is_paused(const struct scene *scene, const struct state *state);
 /* Whether there is a sale, or one that the brake holds back whole. */
 bool auditor_wants_sale(const struct decision *decision);
 /* Since when a sale that is due has waited for the brake, as of the entry before; INT64_MAX: it has not. */

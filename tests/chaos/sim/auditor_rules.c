@@ -433,7 +433,7 @@ bool auditor_is_sale_due(const struct scene *scene, const struct account *accoun
                          const struct verdict *verdict, const struct state *state)
 {
     if (state->state < PL_STATE_LIQUIDATING || auditor_is_blind(scene, account, verdict) ||
-        auditor_has_overdue(state) || scene->now_ms < state->revision_after_ms)
+        auditor_has_overdue(state) || auditor_is_paused(scene, state))
         return false;
     return auditor_is_below(verdict, PL_TIER_MAINTENANCE) ||
            (state->pending_count == 0 && auditor_is_below(verdict, PL_TIER_END));
@@ -873,7 +873,7 @@ bool auditor_is_forsaken(const struct scene *scene, struct account *account, boo
     if (verdict->is_loose || !auditor_is_below(verdict, PL_TIER_MAINTENANCE) || is_halted ||
         auditor_is_blind(scene, account, verdict) || auditor_has_overdue(&next) || next.pending_count > 0)
         return false;
-    if (next.state >= PL_STATE_LIQUIDATING && scene->now_ms < next.revision_after_ms)
+    if (next.state >= PL_STATE_LIQUIDATING && auditor_is_paused(scene, &next))
         return false;
     bool has_episode = next.state >= PL_STATE_LIQUIDATING;
     if (has_episode && auditor_judge_absence(scene, account, false, &next) != ABSENCE_WRONG)

@@ -558,7 +558,7 @@ bool auditor_may_be_sold(const struct scene *scene, const struct account *accoun
                             "account %s: order %s though an input in doubt "
                             "leaves it open whether it is below the line",
                             id, order_id);
-    if (scene->now_ms < state->revision_after_ms)
+    if (auditor_is_paused(scene, state))
         return auditor_find(scene->finding, V_PENDING,
                             "account %s: order %s before the pause is over", id, order_id);
     return auditor_find(scene->finding, V_ABOVE,

@@ -199,7 +199,8 @@ static void test_nothing_is_sold_twice(void **state)
     const Plimsoll__V1__ForcedSaleOrder order = {.order_id = id}, *orders[] = {&order};
     const struct decision decision = {.orders = orders, .order_count = 1};
     struct auditor_finding finding;
-    const struct scene scene = {.now_ms = 1000, .finding = &finding};
+    const struct set set = {.epoch = 1};
+    const struct scene scene = {.set = &set, .now_ms = 1000, .finding = &finding};
     static const struct {
         int maintenance, end, pending_count;
         int64_t revision_after_ms;
