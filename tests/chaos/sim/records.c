@@ -45,7 +45,7 @@ static const struct set_choice {
       3000, 4000, 0, 0, 0, 0, 0, 0, 0, 0, false },
     { { 1, 1, 1, 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 1, 1, 1 }, true, true, true, true, false, 1500, 10000, 2500, 3000, 2000, 1500,
       4000, 5000, 6000, 2500, 3000, 100000,
-      PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_MORPHO, 0, 1500, 2000001,
+      PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_MORPHO, 0, 3000, 2000001,
       true },
     { { 1, 1, 1, 0, 1 }, { 1, 1, 1, 0, 0 }, true, false, false, false, true, 0, 8000, 3000, 2000, 1000, 800,
       2000, 6000, 0, 6000, 0, 300, PLIMSOLL__V1__PARAMETER_SET__CONTRACT__RULE__RULE_AAVE_V3,
