@@ -948,10 +948,11 @@ struct pl_sale {
  * Also left alone is a leg whose limit would not be a price: below one tick, or beyond 63 bits.
  *
  * In liquidity order each leg in turn is raised to the least quantity that reaches the target, by bisection on the exact
- * excess (upper bound where inputs are uncertain), or, if none does, to the one that helps most;
+ * excess, from the best rung on (upper bound where inputs are uncertain), or, if none does, to the one that helps most;
  * when the order alone cannot reach it the pro-rata unwinding does, if complete unwinding reaches it
- * (RISK S4). Then every leg is trimmed by bisection until no leg can be cut by one lot. The excess is
- * concave in the quantities, hence each bisection is exact. If nothing reaches the target all that
+ * (RISK S4). Then every leg is trimmed by bisection until no leg can be cut by one lot, nor to any
+ * quantity of a better rung. The excess is
+ * concave in the quantities at one limit, hence each bisection within a rung is exact. If nothing reaches the target all that
  * may be sold and helps is sold (with close_hopeless what does not help, too) and is_bankrupt says so, unless sellable legs found no room among
  * PL_SALE_LEGS_MAX: they are for the next revision. An account out of range gets an empty sale that
  * neither reaches nor is bankrupt.

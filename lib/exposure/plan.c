@@ -9,6 +9,10 @@
  * bound that stands in for inputs in doubt is concave too (verdict.c). It is exact at each point.
  * Hence, along any one leg, A rises to its maximum and then falls; the quantities that reach A >= 0
  * form an interval; and bisection on either finds the least lot, not an approximation.
+ *
+ * All of this holds at one limit price. Where a rung of the depth ladder ends, the whole order gets the
+ * next rung's limit and A drops, so each rung has an interval of its own: rungs are searched one by one,
+ * from the best.
  */
 #include <string.h>
 
@@ -305,11 +309,19 @@ static void plan_init(struct pl_plan *plan, const struct pl_market *market,
 
 /* ---- search --------------------------------------------------------------------------------- */
 
-/* The least lots <= item->units that reach, where item->units does; sets them and returns the
- * excess. */
-static pl_i128 lower_to_least(struct pl_plan *plan, struct pl_item *item)
+/* The least units at the limit of so many that a trim may go down to. */
+static int64_t start_of_rung(const struct pl_item *item, int64_t units)
 {
-    int64_t low = item->units_min, high = item->units;
+    uint32_t rung = pl_item_rung(item, units);
+    int64_t start = rung > 0 ? item->rung_units[rung - 1] + 1 : 0;
+    return start > item->units_min ? start : item->units_min;
+}
+
+/* The least units at the present limit that reach, where the present units do; sets them and returns the
+ * excess. */
+static pl_i128 lower_in_rung(struct pl_plan *plan, struct pl_item *item)
+{
+    int64_t low = start_of_rung(item, item->units), high = item->units;
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
         if (pl_plan_excess_with(plan, item, middle) >= 0)
@@ -320,11 +332,16 @@ static pl_i128 lower_to_least(struct pl_plan *plan, struct pl_item *item)
     return pl_plan_excess_with(plan, item, high);
 }
 
-/* The least lots that help most; sets them and returns the excess. */
-static pl_i128 move_to_best(struct pl_plan *plan, struct pl_item *item)
+/* The least units of low..high, all of one rung, that help most; sets them and returns the excess. Most
+ * often it is the end: so that is looked at first. */
+static pl_i128 move_to_best_of_rung(struct pl_plan *plan, struct pl_item *item, int64_t low,
+                                    int64_t high)
 {
-    int64_t low = 0, high = item->units_max;
-    while (low < high) {
+    pl_i128 before = low < high ? pl_plan_excess_with(plan, item, high - 1) : 0;
+    pl_i128 excess = pl_plan_excess_with(plan, item, high);
+    if (low == high || excess > before)
+        return excess;
+    for (high--; low < high;) {
         int64_t middle = low + (high - low) / 2;
         if (pl_plan_excess_with(plan, item, middle + 1) > pl_plan_excess_with(plan, item, middle))
             low = middle + 1;
@@ -334,17 +351,56 @@ static pl_i128 move_to_best(struct pl_plan *plan, struct pl_item *item)
     return pl_plan_excess_with(plan, item, high);
 }
 
-/* Each leg in turn to the least that reaches or else to the best. */
+/* The least units of low..high that help most: of the first rung where they reach, else of all; sets them
+ * and returns the excess. */
+static pl_i128 move_to_best(struct pl_plan *plan, struct pl_item *item, int64_t low, int64_t high)
+{
+    int64_t best_units = low;
+    pl_i128 best = -PL_EXCESS_UNBOUNDED;
+    for (uint32_t rung = 0; rung < item->rung_count && best < 0; rung++) {
+        int64_t end = item->rung_units[rung] < high ? item->rung_units[rung] : high;
+        if (end < low) /* it has no unit of these */
+            continue;
+        pl_i128 excess = move_to_best_of_rung(plan, item, low, end);
+        if (excess > best) {
+            best = excess;
+            best_units = item->units;
+        }
+        if (end == high)
+            break;
+        low = end + 1;
+    }
+    pl_plan_set(plan, item, best_units);
+    return best;
+}
+
+/* Lowers an item whose present units reach to the least that do; false if that is what they are. In a rung
+ * that reaches, no more than the units below need be tried: the quantities that reach are an interval. */
+static bool lower_to_least(struct pl_plan *plan, struct pl_item *item)
+{
+    int64_t units = item->units, start = start_of_rung(item, units);
+    bool is_lower = (start > item->units_min &&
+                     move_to_best(plan, item, item->units_min, start - 1) >= 0) ||
+                    (start < units && pl_plan_excess_with(plan, item, units - 1) >= 0);
+    if (is_lower)
+        lower_in_rung(plan, item);
+    else
+        pl_plan_set(plan, item, units);
+    return is_lower;
+}
+
+/* The least of a leg that reaches or else the best. */
+static pl_i128 raise(struct pl_plan *plan, struct pl_item *item)
+{
+    pl_i128 excess = move_to_best(plan, item, 0, item->units_max);
+    return excess < 0 ? excess : lower_in_rung(plan, item);
+}
+
+/* Each leg in turn. */
 static pl_i128 raise_in_order(struct pl_plan *plan, pl_i128 excess)
 {
-    for (uint32_t i = 0; i < plan->item_count && excess < 0; i++) {
-        struct pl_item *item = &plan->items[i];
-        excess = pl_plan_excess_with(plan, item, item->units_max);
-        if (excess < 0)
-            excess = move_to_best(plan, item);
-        if (excess >= 0)
-            excess = lower_to_least(plan, item);
-    }
+    for (uint32_t i = 0; i < plan->item_count && excess < 0; i++)
+        excess = raise(plan, &plan->items[i]);
     return excess;
 }
 
@@ -356,7 +412,7 @@ static pl_i128 unwind_all(struct pl_plan *plan)
         pl_plan_set(plan, &plan->items[i], plan->items[i].units_max);
     pl_i128 excess = pl_plan_excess(plan);
     for (uint32_t i = plan->item_count; i-- > 0 && excess < 0;)
-        excess = move_to_best(plan, &plan->items[i]);
+        excess = move_to_best(plan, &plan->items[i], 0, plan->items[i].units_max);
     return excess;
 }
 
@@ -407,6 +463,14 @@ pl_i128 pl_plan_unwind(struct pl_plan *plan, const struct pl_point *from,
     return excess_between(plan, from, to, high, step_count);
 }
 
+/* Half way back to so many units, or as far as the present limit holds: both ends reach at it. */
+static int64_t half_way(const struct pl_item *item, int64_t units)
+{
+    int64_t half = item->units + (units - item->units) / 2;
+    int64_t end = item->rung_units[pl_item_rung(item, item->units)];
+    return half < end ? half : end;
+}
+
 /*
  * Lowers each leg in turn, the least liquid first, to the least that still reaches or, if asked,
  * only half way to it. True if some leg gave up a lot.
@@ -417,16 +481,11 @@ static bool cut_each(struct pl_plan *plan, bool is_half_way)
     for (uint32_t i = plan->item_count; i-- > 0;) {
         struct pl_item *item = &plan->items[i];
         int64_t units = item->units;
-        if (units == item->units_min)
+        if (units == item->units_min || !lower_to_least(plan, item))
             continue;
-        if (pl_plan_excess_with(plan, item, units - 1) >= 0) {
-            lower_to_least(plan, item);
-            if (is_half_way)
-                pl_plan_set(plan, item, item->units + (units - item->units) / 2);
-            has_cut = true;
-        } else {
-            pl_plan_set(plan, item, units);
-        }
+        has_cut = true;
+        if (is_half_way)
+            pl_plan_set(plan, item, half_way(item, units));
     }
     return has_cut;
 }
@@ -631,10 +690,8 @@ static void keep_cheaper(const struct pl_plan *plan, pl_i128 excess, struct foun
 /* The least of one leg by itself. */
 static pl_i128 search_alone(struct pl_plan *plan, struct pl_item *item)
 {
-    pl_i128 excess = pl_plan_excess_with(plan, item, item->units_max);
-    if (excess < 0)
-        excess = move_to_best(plan, item);
-    return excess < 0 ? excess : fit(plan, lower_to_least(plan, item));
+    pl_i128 excess = raise(plan, item);
+    return excess < 0 ? excess : fit(plan, excess);
 }
 
 /* As for a sale of least cost; and since what is found step by step may be dearer than one leg by itself,

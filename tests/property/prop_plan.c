@@ -22,7 +22,7 @@ static struct world world;
 static struct model_box box;
 static struct {
     uint64_t plans, reaching, bankrupt, several, uncertain, first, exact, extended, sliced, closed;
-    uint64_t braked;
+    uint64_t braked, rungs;
     uint64_t evaluations, evaluations_max;
 } met;
 
@@ -92,6 +92,82 @@ static void check_smallest(const struct pl_sale *sale)
         if (sale->reaches && excess >= 0 && !sale->legs[i].is_extended)
             fail_with(sale, "leg %u can be cut by one lot", i);
         met.extended += sale->legs[i].is_extended;
+    }
+}
+
+/* The excess with so many steps of one leg, at the limit of an order for so many. */
+static pl_i128 excess_with(struct pl_sale_leg *legs, uint32_t count, uint32_t which, int64_t steps)
+{
+    struct pl_sale_leg *leg = &legs[which];
+    leg->lots = steps * model_step(&world.parameters.instruments[leg->instrument]);
+    mpz_t limit;
+    mpz_init(limit);
+    model_limit(&world.market, leg->instrument, leg->side,
+                model_discount(&world.market, leg->instrument, leg->lots), limit);
+    leg->limit_ticks = mpz_get_si(limit);
+    mpz_clear(limit);
+    return excess_after(PL_TIER_END, legs, count);
+}
+
+/* The most steps, up to so many, that have the discount of `low` steps. */
+static int64_t end_of_rung(uint32_t instrument, int64_t low, int64_t most)
+{
+    int64_t step = model_step(&world.parameters.instruments[instrument]);
+    int32_t discount = model_discount(&world.market, instrument, low * step);
+    while (low < most) {
+        int64_t middle = most - (most - low) / 2;
+        if (model_discount(&world.market, instrument, middle * step) == discount)
+            low = middle;
+        else
+            most = middle - 1;
+    }
+    return low;
+}
+
+/* The least steps of one leg, up to so many, that reach; -1: none do. At one discount the excess is concave:
+ * it is best where it stops rising, and from there down to the least that reaches it does not fall below. */
+static int64_t least_steps(const struct pl_sale_leg *sold, uint32_t count, uint32_t which, int64_t most)
+{
+    static struct pl_sale_leg legs[PL_LEGS_MAX];
+    memcpy(legs, sold, count * sizeof legs[0]);
+    for (int64_t first, end = -1; end < most;) { /* `most` may be all of 63 bits */
+        first = end + 1;
+        end = end_of_rung(legs[which].instrument, first, most);
+        int64_t low = first, high = end;
+        while (low < high) {
+            int64_t middle = low + (high - low) / 2;
+            pl_i128 here = excess_with(legs, count, which, middle);
+            if (excess_with(legs, count, which, middle + 1) > here)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        if (excess_with(legs, count, which, high) < 0)
+            continue;
+        for (low = first; low < high;) {
+            int64_t middle = low + (high - low) / 2;
+            if (excess_with(legs, count, which, middle) >= 0)
+                high = middle;
+            else
+                low = middle + 1;
+        }
+        return high;
+    }
+    return -1;
+}
+
+/* Nor can it at a better rung, whose limit the whole order would have. */
+static void check_rungs(const struct pl_sale *sale)
+{
+    for (uint32_t i = 0; i < sale->leg_count; i++) {
+        const struct pl_sale_leg *leg = &sale->legs[i];
+        int64_t step = model_step(&world.parameters.instruments[leg->instrument]);
+        if (leg->is_extended)
+            continue;
+        int64_t steps = least_steps(sale->legs, sale->leg_count, i, leg->lots / step - 1);
+        if (steps >= 0)
+            fail_with(sale, "leg %u: %" PRId64 " lots at a better rung do", i, steps * step);
+        met.rungs += world.parameters.instruments[leg->instrument].depth_count > 0;
     }
 }
 
@@ -189,12 +265,6 @@ static void check_partial_fills(const struct pl_sale *sale)
     }
 }
 
-static pl_i128 with_first(struct pl_sale_leg *first, int64_t lots)
-{
-    first->lots = lots;
-    return excess_after(PL_TIER_END, first, 1);
-}
-
 /* When the first of the liquidity order suffices, the least of it is the whole plan. */
 static void check_first(const struct pl_sale *sale)
 {
@@ -207,29 +277,14 @@ static void check_first(const struct pl_sale *sale)
     if (!count || sale->end_before >= 0)
         return;
     struct pl_sale_leg first = whole[chosen];
-    int64_t low = 0, high = first.lots;
-    while (low < high) { /* the best quantity: where the concave excess stops rising */
-        int64_t middle = low + (high - low) / 2;
-        if (with_first(&first, middle + 1) > with_first(&first, middle))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (with_first(&first, low) < 0)
+    int64_t step = model_step(&world.parameters.instruments[first.instrument]);
+    int64_t least = least_steps(&first, 1, 0, first.lots / step);
+    if (least < 0)
         return;
-    high = low;
-    low = 0;
-    while (low + 1 < high) { /* the least that reaches: below at low, not below at high */
-        int64_t middle = low + (high - low) / 2;
-        if (with_first(&first, middle) >= 0)
-            high = middle;
-        else
-            low = middle;
-    }
     met.first++;
     if (sale->leg_count != 1 || sale->legs[0].instrument != first.instrument ||
-        sale->legs[0].lots != high)
-        fail_with(sale, "%" PRId64 " lots of instrument %u suffice", high, first.instrument);
+        sale->legs[0].lots != least * step)
+        fail_with(sale, "%" PRId64 " lots of instrument %u suffice", least * step, first.instrument);
 }
 
 static void check_cost(const struct pl_sale *sale)
@@ -259,14 +314,17 @@ static void check_plan(void)
     if (sale.end_before >= 0 && (sale.leg_count > 0 || !sale.reaches))
         fail_with(&sale, "a sale although nothing is lacking");
     check_smallest(&sale);
-    if (sale.reaches && sale.evaluation_count < PL_SALE_EVALUATIONS_MAX)
+    if (sale.reaches && sale.evaluation_count < PL_SALE_EVALUATIONS_MAX) {
         check_fitting(&sale);
+        if (world_chance(&world, 4))
+            check_rungs(&sale);
+    }
     check_existence(&sale);
     check_partial_fills(&sale);
     if (sale.reaches)
         check_cost(&sale);
     if (world_chance(&world, 4) && !world.market.left_lots &&
-        world.parameters.policy.sale_objective == PL_SALE_LIQUIDITY_ORDER && world.options.venues == 0)
+        world.parameters.policy.sale_objective == PL_SALE_LIQUIDITY_ORDER && world.options.venues < 2)
         check_first(&sale);
     met.plans++;
     met.reaching += sale.reaches && sale.end_before < 0;
@@ -420,6 +478,7 @@ static void sales_are_legal_exact_and_smallest(void **state)
     printf("extended=%" PRIu64 " sliced=%" PRIu64 " closed=%" PRIu64 " braked=%" PRIu64 "\n",
            met.extended, met.sliced, met.closed, met.braked);
     assert_true(met.first > met.plans / 50 && met.exact > met.plans / 50);
+    assert_true(met.rungs > met.plans / 100);
     assert_true(met.extended > 0 && met.sliced > 0 && met.closed > 0 && met.braked > 0);
 }
 

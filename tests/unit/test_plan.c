@@ -727,6 +727,43 @@ static void the_least_order_may_leave_too_little(void **state)
     }
 }
 
+/* 500 ETH at 2,000, of which the end tier counts 1,800; sold at 1,998 while they are no more than 50. */
+static uint32_t set_up_ladder(int32_t beyond_ppm)
+{
+    build_init(&build);
+    uint32_t eth = build_instrument(&build, "ETH", PL_INSTRUMENT_SPOT, 8, 4);
+    build_haircuts(&build, eth, build_tiers(100000, 100000, 100000, 90000), build_flat(0));
+    build_sellable(&build, eth, beyond_ppm);
+    build.parameters.instruments[eth].depth_count = 1;
+    build.parameters.instruments[eth].depth[0] = (struct pl_rung){100000, 1000};
+    build_finish(&build);
+    build_price(&build, eth, 20000000);
+    build_update(&build);
+    return eth;
+}
+
+/* 8,000 are lacking, and at 1,998 an ETH brings 198: 40.40404041 ETH. Beyond the rung it is 80 at 1,900,
+ * which bring 100 each; or at 1,760 none, which bring 40 less than they count for. */
+static void fewer_lots_are_sold_at_a_better_rung(void **state)
+{
+    (void)state;
+    static const int32_t beyond_ppm[] = {50000, 120000};
+    for (unsigned i = 0; i < 2; i++) {
+        uint32_t eth = set_up_ladder(beyond_ppm[i]);
+        const struct pl_leg leg = build_leg(eth, 50000000000);
+        struct pl_portfolio portfolio = build_portfolio(&leg, 1, -908000 * BUILD_USD);
+        plan(&portfolio);
+        assert_int_equal(sale.leg_count, 1);
+        assert_leg(0, eth, PL_SIDE_SELL, 4040404041, 19980000);
+    }
+    /* All 50 of the rung bring 9,900: a dollar more takes the next, 99.01 ETH at 1,900. */
+    uint32_t eth = set_up_ladder(50000);
+    const struct pl_leg leg = build_leg(eth, 50000000000);
+    struct pl_portfolio portfolio = build_portfolio(&leg, 1, -909901 * BUILD_USD);
+    plan(&portfolio);
+    assert_leg(0, eth, PL_SIDE_SELL, 9901000000, 19000000);
+}
+
 /* ---- least cost ------------------------------------------------------------------------------ */
 
 /* At 100 USD a lot of A asks 10 USD more than its limit gives up, 50 while there are more than 5 of them, one of
@@ -897,6 +934,7 @@ int main(void)
         cmocka_unit_test(an_account_out_of_range_sells_nothing),
         cmocka_unit_test(the_least_order_may_leave_too_little),
         cmocka_unit_test(a_close_factor_ends_at_a_low_health),
+        cmocka_unit_test(fewer_lots_are_sold_at_a_better_rung),
         cmocka_unit_test(a_step_is_no_more_than_its_quarter),
         cmocka_unit_test(merits_are_whole_numbers),
         cmocka_unit_test(a_bound_is_no_more_than_the_least),

@@ -319,6 +319,39 @@ static bool leaves_scrap(const struct scene *scene, const struct account *accoun
     return leaves;
 }
 
+/* Whether fewer lots would do at the limit of a better rung of the venue's ladder: its last step, or one
+ * less, where the excess falls. */
+static bool does_better_rung(const struct scene *scene, const Plimsoll__V1__ForcedSaleOrder *order)
+{
+    int instrument = auditor_name(scene->names, order->instrument);
+    int64_t step = auditor_rules_of(scene->set, instrument)->step, lots = (int64_t)order->lots;
+    bool is_sell = order->side == PLIMSOLL__V1__FORCED_SALE_ORDER__SIDE__SIDE_SELL, does = false;
+    mpz_t excess;
+    mpz_init(excess);
+    execute(scene, order, -lots);
+    while (!does && lots > 0) {
+        int64_t limit = auditor_limit(scene->portfolio, instrument, is_sell, lots);
+        int64_t low = 0, high = lots / step; /* the most steps at another limit */
+        while (low < high) {
+            int64_t middle = high - (high - low) / 2;
+            if (auditor_limit(scene->portfolio, instrument, is_sell, middle * step) != limit)
+                low = middle;
+            else
+                high = middle - 1;
+        }
+        lots = low * step;
+        for (int64_t fewer = lots; !does && fewer > 0 && fewer >= lots - step; fewer -= step) {
+            int64_t better = auditor_limit(scene->portfolio, instrument, is_sell, fewer);
+            auditor_execute(scene->portfolio, instrument, is_sell, fewer, better);
+            does = auditor_upper(scene->portfolio, PL_TIER_END, excess) && mpz_sgn(excess) >= 0;
+            auditor_execute(scene->portfolio, instrument, is_sell, -fewer, better);
+        }
+    }
+    execute(scene, order, (int64_t)order->lots);
+    mpz_clear(excess);
+    return does;
+}
+
 /* The proof on one order, and that no lot less would do (G9). */
 static bool check_proof(const struct scene *scene, const struct account *account,
                         const struct state *state, const Plimsoll__V1__ForcedSaleOrder *order, bool is_bankrupt,
@@ -341,6 +374,11 @@ static bool check_proof(const struct scene *scene, const struct account *account
         is_right = auditor_find(scene->finding, V_SMALLEST,
                                 "account %s order %s: one lot of %s less "
                                 "would do",
+                                account->id, order->order_id, order->instrument);
+    else if (is_known && !order->has_extended && mpz_sgn(end_after) >= 0 &&
+             does_better_rung(scene, order))
+        is_right = auditor_find(scene->finding, V_SMALLEST,
+                                "account %s order %s: fewer lots of %s would do at a better rung",
                                 account->id, order->order_id, order->instrument);
     else if (!proof ||
              !auditor_is_amount(proof->maintenance_before,
