@@ -928,7 +928,7 @@ struct pl_sale_leg {
 
 struct pl_sale {
     bool reaches;                /* end_after >= 0                                                 */
-    bool is_bankrupt;            /* even everything sold at its limit leaves the end tier below 0  */
+    bool is_bankrupt;            /* it does not reach, nor would more revisions: see below         */
     bool is_braked;              /* it does not reach, and the brake held some of it back          */
     uint32_t leg_count;
     struct pl_sale_leg legs[PL_SALE_LEGS_MAX]; /* in liquidity order                               */
@@ -941,29 +941,32 @@ struct pl_sale {
 
 /*
  * The smallest sale after which the end tier's excess is not negative with every leg executed at its
- * limit price (G9): in the policy's liquidity order, or at least cost among what that names. Sells longs, buys back debts and shorts;
- * leaves alone what the policy does not name, what has no LIVE mark, what is stuck and what is not final: of a leg
- * that is final in part the smaller of |lots| and |final_lots| may be sold, if they have one sign, and
- * of a long less what is credited only.
- * Also left alone is a leg whose limit would not be a price: below one tick, or beyond 63 bits.
+ * limit price (G9): in the policy's liquidity order, or at least cost among what that names. Sells longs,
+ * buys back debts and shorts; leaves alone what the policy does not name, what has no LIVE mark, what is
+ * stuck and what is not final: of a leg that is final in part the smaller of |lots| and |final_lots| may be
+ * sold, if they have one sign, and of a long less what is credited only. Also left alone is a leg whose
+ * limit would not be a price: below one tick, or beyond 63 bits.
  *
- * In liquidity order each leg in turn is raised to the least quantity that reaches the target, by bisection on the exact
- * excess, from the best rung on (upper bound where inputs are uncertain), or, if none does, to the one that helps most;
- * when the order alone cannot reach it the pro-rata unwinding does, if complete unwinding reaches it
- * (RISK S4). Then every leg is trimmed by bisection until no leg can be cut by one lot, nor to any
- * quantity of a better rung. The excess is
- * concave in the quantities at one limit, hence each bisection within a rung is exact. If nothing reaches the target all that
- * may be sold and helps is sold (with close_hopeless what does not help, too) and is_bankrupt says so, unless sellable legs found no room among
- * PL_SALE_LEGS_MAX: they are for the next revision. An account out of range gets an empty sale that
- * neither reaches nor is bankrupt.
+ * In liquidity order each leg in turn is raised to the least quantity that reaches the target, by bisection
+ * on the exact excess (upper bound where inputs are uncertain) at one rung of its ladder after another, or,
+ * if none does, to the one that helps most; when the order alone cannot reach it the pro-rata unwinding
+ * does, if complete unwinding reaches it (RISK S4). Then every leg is trimmed by bisection until no leg can
+ * be cut by one lot, nor to any quantity of a better rung. At one limit the excess is concave in the
+ * quantities, hence each bisection is exact. If nothing reaches the target all that may be sold and helps
+ * is sold. An account out of range gets an empty sale that neither reaches nor is bankrupt.
+ *
+ * is_bankrupt says that no number of revisions would reach it: not even as much of every leg as helps, each
+ * at the limit of the least order that its venue takes, since ladder, slices, close factor and brake bind
+ * each order and not all of them together. With close_hopeless what does not help is sold then, too. Nobody
+ * is called bankrupt while sellable legs found no room among PL_SALE_LEGS_MAX: they are for the next
+ * revision.
  *
  * Venues. A leg is sold in multiples of lot_step, never more than slice_usd_max or the policy's close factor
- * of it at once (which small legs, and all legs of an account of low health, are free of): what more is needed
- * is the next revision's, and nobody is called bankrupt while more than the slices would suffice. A leg
- * worth less than min_notional_usd cannot be sold; an order for less than that is made larger, and one that
- * would leave less takes all. The limit is that of the rung of the depth ladder that holds the whole order,
- * and all of it is valued at that limit, so that whatever is filled is filled at what was proved or better;
- * a plan looks for fewer lots at a better rung. Values are at the mark.
+ * of it at once (which small legs, and all legs of an account of low health, are free of): what more is
+ * needed is the next revision's. A leg worth less than min_notional_usd cannot be sold; an order for less
+ * than that is made larger, and one that would leave less takes all. The limit is that of the rung of the
+ * depth ladder that holds the whole order, and all of it is valued at that limit, so that whatever is filled
+ * is filled at what was proved or better. Values are at the mark.
  *
  * At least cost, steps of legs, and of a long with a short that hedges it, are taken by what they gain for
  * what they give up (cheapest.c); then it is trimmed likewise. Where that finds no sale the liquidity order
@@ -978,7 +981,7 @@ void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
 /*
  * Brake. Of each leg no more than market->left_lots is sold or bought back, rounded down to a step, and
  * nothing where that is less than the venue takes. is_braked says that the sale does not reach its target
- * and that the brake held back some of it; is_bankrupt then speaks of all that may be sold, braked or not.
+ * and that the brake held back some of it.
  */
 
 /*

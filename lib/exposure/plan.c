@@ -168,18 +168,22 @@ static bool fill_rungs(const struct pl_quote *quote, const struct pl_instrument 
     return true;
 }
 
+static int64_t least_order(const struct pl_item *item)
+{
+    return item->units_notional > 1 ? item->units_notional : 1;
+}
+
 /* No more than so many at once, though never less than the venue takes. */
 static void cap(struct pl_item *item, pl_i128 units)
 {
-    units = pl_max(units, item->units_notional > 1 ? item->units_notional : 1);
-    item->units_max = (int64_t)pl_min(units, item->units_max);
+    item->units_max = (int64_t)pl_min(pl_max(units, least_order(item)), item->units_max);
 }
 
 /* The close factor's part, unless what it leaves is too little to be left. */
 static void cap_part(const struct pl_policy *policy, int64_t left_min, struct pl_item *item)
 {
     pl_i128 part = pl_div_ceil((pl_i128)item->units_whole * policy->close_factor_ppm, PL_PPM);
-    part = pl_max(part, item->units_notional > 1 ? item->units_notional : 1);
+    part = pl_max(part, least_order(item));
     if (item->units_whole - part >= left_min)
         cap(item, part);
 }
@@ -295,14 +299,13 @@ static void plan_init(struct pl_plan *plan, const struct pl_market *market,
     plan->is_certain = pl_portfolio_is_certain(market, portfolio);
     plan->closes_whole = is_health_low(plan);
     plan->item_count = 0;
-    plan->has_more = plan->is_sliced = plan->is_braked = false;
+    plan->has_more = plan->is_braked = plan->is_hopeless = false;
     plan->evaluation_count = 0;
     for (uint32_t i = 0; i < portfolio->leg_count; i++) {
         struct pl_item item = {.leg = i};
         if (!item_of(plan, &portfolio->legs[i], &item))
             continue;
         brake(plan, &item);
-        plan->is_sliced |= item.units_max < item.units_whole;
         insert_item(plan, &item);
     }
 }
@@ -603,18 +606,24 @@ static pl_i128 search_pairs(struct pl_plan *plan)
     return found >= 0 ? found : excess_between(plan, &stood, &stood, 0, 1);
 }
 
-/* Whether all of every leg, in more than one revision, would reach what slices and brake do not. */
-static bool is_slice_enough(struct pl_plan *plan)
+/*
+ * Whether more than one revision may reach what this one does not: as much of every leg as helps, at the
+ * limit of the least order that its venue takes, since ladder, slices, close factor and brake bind each
+ * order, not all of them together.
+ */
+static bool do_revisions_reach(const struct pl_plan *plan)
 {
-    const struct pl_point stood = pl_plan_point(plan);
-    if (!plan->is_sliced)
-        return false;
-    for (uint32_t i = 0; i < plan->item_count; i++)
-        pl_plan_set(plan, &plan->items[i], plan->items[i].units_whole);
-    bool is_enough = pl_plan_excess(plan) >= 0;
-    for (uint32_t i = 0; i < plan->item_count; i++)
-        pl_plan_set(plan, &plan->items[i], stood.units[i]);
-    return is_enough;
+    struct pl_plan later = *plan;
+    later.portfolio.legs = later.legs;
+    for (uint32_t i = 0; i < later.item_count; i++) {
+        struct pl_item *item = &later.items[i];
+        pl_plan_set(&later, item, 0);
+        item->rung_ticks[0] = item->rung_ticks[pl_item_rung(item, least_order(item))];
+        item->rung_units[0] = INT64_MAX;
+        item->rung_count = 1;
+        item->units_max = item->units_whole;
+    }
+    return unwind_all(&later) >= 0 || search_pairs(&later) >= 0;
 }
 
 /* Everything, whatever it brings: what is left may only lose. */
@@ -645,8 +654,8 @@ static pl_i128 search(struct pl_plan *plan, pl_i128 excess)
     }
     if (excess >= 0)
         return fit(plan, trim(plan));
-    bool is_hopeless = !plan->is_own && !is_slice_enough(plan);
-    return is_hopeless && plan->market->parameters->policy.close_hopeless ? close_all(plan) : excess;
+    plan->is_hopeless = !plan->is_own && !do_revisions_reach(plan);
+    return plan->is_hopeless && plan->market->parameters->policy.close_hopeless ? close_all(plan) : excess;
 }
 
 /* ---- the account's own choice --------------------------------------------------------------- */
@@ -780,7 +789,7 @@ void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
         sale->end_after = search(&plan, sale->end_before);
     sale->reaches = sale->end_after >= 0;
     sale->is_braked = !sale->reaches && plan.is_braked;
-    sale->is_bankrupt = !sale->reaches && !plan.has_more && !is_slice_enough(&plan);
+    sale->is_bankrupt = plan.is_hopeless && !plan.has_more;
     write_legs(&plan, sale);
     if (sale->reaches)
         write_cost(&plan, sale);

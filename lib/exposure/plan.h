@@ -41,8 +41,8 @@ struct pl_plan {
     bool closes_whole;                      /* the close factor does not bind: low health */
     uint32_t item_count;
     bool has_more;                          /* sellable legs that do not fit */
-    bool is_sliced;                         /* units_max is below units_whole somewhere, */
-    bool is_braked;                         /* by the brake */
+    bool is_braked;                         /* the brake lowers some units_max */
+    bool is_hopeless;                       /* not even many revisions reach */
     struct pl_item items[PL_SALE_LEGS_MAX]; /* by rank */
     uint32_t evaluation_count;
 };

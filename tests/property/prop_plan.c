@@ -227,9 +227,10 @@ static void check_existence(const struct pl_sale *sale)
         fail_with(sale, "the brake has not held it back");
     if (unwinding_reaches && !sale->reaches)
         fail_with(sale, "selling everything reaches, the plan does not");
-    if (!sale->reaches && !sale->is_bankrupt)
+    if (!sale->reaches && !sale->is_bankrupt && world.options.venues == 0 &&
+        !world.market.left_lots)
         fail_with(sale, "nothing reaches, but it is not called bankrupt");
-    if (world.parameters.policy.close_hopeless && !sale->reaches) {
+    if (world.parameters.policy.close_hopeless && sale->is_bankrupt) {
         for (uint32_t i = 0; i < sale->leg_count && !world.market.left_lots; i++)
             if (sale->leg_count != count || sale->legs[i].lots <= 0)
                 fail_with(sale, "nothing suffices, and it is not closed");
@@ -546,7 +547,7 @@ static void try_everything(struct tally *tally)
     struct pl_sale_leg found[PL_LEGS_MAX];
     uint32_t found_count = 0;
     pl_i128 least_vu = 0;
-    int exists = model_find_sale(&world.market, &world.portfolio, COMBINATIONS_MAX, found,
+    int exists = model_find_sale(&world.market, &world.portfolio, COMBINATIONS_MAX, false, found,
                                  &found_count, &least_vu);
     if (exists < 0)
         return;
@@ -587,6 +588,50 @@ static void a_sale_is_found_whenever_there_is_one(void **state)
     assert_int_equal(tally.missed, 0);
     assert_true(tally.within_a_lot > tally.sold * 95 / 100);
     assert_true(tally.optimal > tally.sold * 70 / 100);
+}
+
+/* An account that one order of each leg does not save may be saved by several, each at the limit of a smaller
+ * one: then it is not bankrupt, and something is sold. */
+static void only_the_hopeless_are_called_bankrupt(void **state)
+{
+    (void)state;
+    uint64_t seed = test_random_start(20261123).state, wanted = world_runs(3000);
+    uint64_t tried = 0, solvent = 0, idle = 0;
+    for (uint64_t w = 0; tried < wanted; w++) {
+        world.options = (struct world_options){
+            .coarse = true, .all_sellable = true, .instrument_count_max = 5, .venues = 1 + w % 2};
+        world_begin(&world, seed + w);
+        world_mark(&world);
+        if (w % 4 < 3)
+            world.parameters.policy.close_factor_ppm = (int32_t)world_between(&world, 1, 300000);
+        for (int i = 0; i < 4; i++) {
+            struct pl_sale_leg found[PL_LEGS_MAX];
+            struct pl_sale sale = {0};
+            uint32_t found_count = 0;
+            pl_i128 cost_vu = 0;
+            world_hold(&world);
+            if (!world.portfolio.leg_count || !is_ordinary())
+                continue;
+            sink();
+            if (!is_ordinary())
+                continue;
+            pl_plan_sale(&world.market, &world.names, &world.portfolio, &sale);
+            int exists = sale.reaches ? -1
+                                      : model_find_sale(&world.market, &world.portfolio, COMBINATIONS_MAX,
+                                                        true, found, &found_count, &cost_vu);
+            if (exists < 0)
+                continue;
+            if (sale.is_bankrupt != !exists)
+                fail_with(&sale, "%s", exists ? "called bankrupt, but more orders reach"
+                                              : "nothing reaches, but it is not called bankrupt");
+            tried++;
+            solvent += exists == 1;
+            idle += exists && sale.leg_count == 0;
+        }
+    }
+    printf("tried=%" PRIu64 " solvent=%" PRIu64 " idle=%" PRIu64 "\n", tried, solvent, idle);
+    assert_true(solvent > tried / 10 && solvent < tried * 9 / 10);
+    assert_int_equal(idle, 0);
 }
 
 /* Options beside what they are on: what no combination of lots can do without is never said too high. */
@@ -707,6 +752,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sales_are_legal_exact_and_smallest),
         cmocka_unit_test(a_sale_is_found_whenever_there_is_one),
+        cmocka_unit_test(only_the_hopeless_are_called_bankrupt),
         cmocka_unit_test(hedged_books_are_unwound_together),
         cmocka_unit_test(bounds_of_cost_hold_with_options),
     };

@@ -187,10 +187,11 @@ int64_t model_fitting_lots(const struct pl_market *market, const struct pl_portf
                            const struct pl_sale_leg *sold);
 /*
  * Tries every combination of whole lots, if there are at most `limit`, and says whether one reaches
- * end excess >= 0; the one of least cost is written to `sale`, and its cost. -1: too many to try.
+ * end excess >= 0; the one of least cost is written to `sale`, and its cost. -1: too many to try. In parts
+ * each is executed at the limit of the least order that its venue takes, in as many as it needs.
  */
 int model_find_sale(const struct pl_market *market, const struct pl_portfolio *portfolio,
-                    uint64_t limit, struct pl_sale_leg *sale, uint32_t *sale_count,
+                    uint64_t limit, bool is_in_parts, struct pl_sale_leg *sale, uint32_t *sale_count,
                     pl_i128 *cost_vu);
 /* Lots of one step of its venue, and the discount that an order of so many lots pays. */
 int64_t model_step(const struct pl_instrument *rules);

@@ -178,12 +178,13 @@ void model_sell(const struct pl_market *market, const struct pl_portfolio *portf
     mpz_clears(cash, brought, NULL);
 }
 
-static void set_limit(const struct pl_market *market, struct pl_sale_leg *sold)
+/* The limit of an order for so many lots. */
+static void set_limit(const struct pl_market *market, struct pl_sale_leg *sold, int64_t lots)
 {
     mpz_t limit;
     mpz_init(limit);
     model_limit(market, sold->instrument, sold->side,
-                model_discount(market, sold->instrument, sold->lots), limit);
+                model_discount(market, sold->instrument, lots), limit);
     pl_assert(mpz_fits_slong_p(limit));
     sold->limit_ticks = mpz_get_si(limit);
     mpz_clear(limit);
@@ -203,7 +204,7 @@ uint32_t model_unwind(const struct pl_market *market, const struct pl_portfolio 
         sold->instrument = leg->instrument;
         sold->side = leg->lots > 0 ? PL_SIDE_SELL : PL_SIDE_BUY;
         sold->lots = lots;
-        set_limit(market, sold);
+        set_limit(market, sold, lots);
     }
     return count;
 }
@@ -418,16 +419,18 @@ pl_i128 model_sale_cost(const struct pl_market *market, const struct pl_sale_leg
 }
 
 int model_find_sale(const struct pl_market *market, const struct pl_portfolio *portfolio,
-                    uint64_t limit, struct pl_sale_leg *sale, uint32_t *sale_count,
+                    uint64_t limit, bool is_in_parts, struct pl_sale_leg *sale, uint32_t *sale_count,
                     pl_i128 *cost_vu)
 {
     static struct pl_sale_leg whole[PL_LEGS_MAX], tried[PL_LEGS_MAX];
     static struct pl_leg legs[PL_LEGS_MAX];
     uint32_t count = model_unwind(market, portfolio, whole);
     uint64_t combinations = 1, steps[PL_LEGS_MAX];
+    int64_t least[PL_LEGS_MAX];
     for (uint32_t i = 0; i < count; i++) {
         int64_t step = model_step(&market->parameters->instruments[whole[i].instrument]);
         steps[i] = (uint64_t)(whole[i].lots / step);
+        least[i] = step * orderable_steps(market, whole[i].instrument, 1, whole[i].lots / step);
         if (steps[i] >= limit)
             return -1;
         combinations *= steps[i] + 1;
@@ -445,7 +448,7 @@ int model_find_sale(const struct pl_market *market, const struct pl_portfolio *p
         for (uint32_t i = 0; i < count; i++) {
             tried[i].lots = (int64_t)(rest % (steps[i] + 1)) * (whole[i].lots / (int64_t)steps[i]);
             rest /= steps[i] + 1;
-            set_limit(market, &tried[i]);
+            set_limit(market, &tried[i], is_in_parts ? least[i] : tried[i].lots);
             cost += model_sale_cost(market, &tried[i]);
         }
         if (found && cost >= *cost_vu)

@@ -764,6 +764,54 @@ static void fewer_lots_are_sold_at_a_better_rung(void **state)
     assert_leg(0, eth, PL_SIDE_SELL, 9901000000, 19000000);
 }
 
+/* 20,000 are lacking: 50 ETH bring 9,900 at 1,998, and at 1,760 none brings anything. Three orders do, so
+ * nothing is closed. */
+static void who_needs_several_orders_is_not_bankrupt(void **state)
+{
+    (void)state;
+    static const int64_t slice_usd[] = {0, 100000};
+    for (unsigned i = 0; i < 2; i++) {
+        uint32_t eth = set_up_ladder(120000);
+        build.parameters.instruments[eth].slice_usd_max = slice_usd[i];
+        build.parameters.policy.close_hopeless = true;
+        const struct pl_leg leg = build_leg(eth, 50000000000);
+        struct pl_portfolio portfolio = build_portfolio(&leg, 1, -920000 * BUILD_USD);
+        plan(&portfolio);
+        assert_false(sale.reaches);
+        assert_false(sale.is_bankrupt);
+        assert_int_equal(sale.leg_count, 1);
+        assert_leg(0, eth, PL_SIDE_SELL, 5000000000, 19980000);
+        portfolio = build_portfolio(&leg, 1, -999001 * BUILD_USD); /* 500 at 1,998 are 999,000 */
+        plan(&portfolio);
+        assert_true(sale.is_bankrupt);
+    }
+}
+
+/* 5,000 are lacking, and an ETH brings 380: 13.2 of them, of which a slice is 5. All that may be sold has
+ * 1,900,000 of a coin in it, which counts whole and loses 1 % where it is sold. */
+static void what_does_not_help_makes_nobody_bankrupt(void **state)
+{
+    (void)state;
+    build_init(&build);
+    uint32_t eth = build_instrument(&build, "ETH", PL_INSTRUMENT_SPOT, 8, 4);
+    uint32_t coin = build_instrument(&build, "USDC", PL_INSTRUMENT_SPOT, 2, 4);
+    build_haircuts(&build, eth, build_tiers(200000, 200000, 200000, 152000), build_flat(0));
+    build_sellable(&build, coin, 10000);
+    build_sellable(&build, eth, 10000);
+    build.parameters.instruments[eth].slice_usd_max = 10000;
+    build.parameters.policy.close_hopeless = true;
+    build_finish(&build);
+    build_price(&build, eth, 20000000);
+    build_price(&build, coin, 10000);
+    build_update(&build);
+    const struct pl_leg legs[] = {build_leg(eth, 5000000000), build_leg(coin, 190000000)};
+    struct pl_portfolio portfolio = build_portfolio(legs, 2, -1985000 * BUILD_USD);
+    plan(&portfolio);
+    assert_false(sale.is_bankrupt);
+    assert_int_equal(sale.leg_count, 1);
+    assert_leg(0, eth, PL_SIDE_SELL, 500000000, 19800000);
+}
+
 /* ---- least cost ------------------------------------------------------------------------------ */
 
 /* At 100 USD a lot of A asks 10 USD more than its limit gives up, 50 while there are more than 5 of them, one of
@@ -935,6 +983,8 @@ int main(void)
         cmocka_unit_test(the_least_order_may_leave_too_little),
         cmocka_unit_test(a_close_factor_ends_at_a_low_health),
         cmocka_unit_test(fewer_lots_are_sold_at_a_better_rung),
+        cmocka_unit_test(who_needs_several_orders_is_not_bankrupt),
+        cmocka_unit_test(what_does_not_help_makes_nobody_bankrupt),
         cmocka_unit_test(a_step_is_no_more_than_its_quarter),
         cmocka_unit_test(merits_are_whole_numbers),
         cmocka_unit_test(a_bound_is_no_more_than_the_least),

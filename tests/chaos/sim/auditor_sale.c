@@ -56,31 +56,95 @@ void auditor_order_id(const uint8_t plan_id[PL_ORDER_ID_BYTES], const char *inst
 
 /* ---- sales that are not there ---------------------------------------------------------------- */
 
-/* Executes all that may be sold; returns the number of legs. */
-static int unwind(struct portfolio *portfolio)
-{
-    int count = 0;
-    for (int i = 0; i < portfolio->leg_count; i++) {
-        const struct leg *leg = &portfolio->legs[i];
-        int64_t limit = 0, lots = auditor_saleable(portfolio, leg, &limit);
-        if (lots == 0)
-            continue;
-        auditor_execute(portfolio, leg->instrument, leg->lots > 0, lots, limit);
-        count++;
-    }
-    return count;
-}
-
-/* What the unwinding of everything leaves of the end tier, and how many legs it has. */
-static bool is_lost(const struct scene *scene, const struct account *account,
-                    const struct state *state, int *leg_count)
+/* Whether one order of each leg, for all that may be sold of it, reaches the end tier. */
+static bool does_unwinding_reach(const struct scene *scene, const struct account *account,
+                                 const struct state *state)
 {
     mpz_t excess;
     mpz_init(excess);
     auditor_fill(scene, account, state, scene->trial);
-    *leg_count = unwind(scene->trial);
-    bool is_below_end = auditor_upper(scene->trial, PL_TIER_END, excess) && mpz_sgn(excess) < 0;
+    for (int i = 0; i < scene->trial->leg_count; i++) {
+        const struct leg *leg = &scene->trial->legs[i];
+        int64_t limit = 0, lots = auditor_saleable(scene->trial, leg, &limit);
+        if (lots > 0)
+            auditor_execute(scene->trial, leg->instrument, leg->lots > 0, lots, limit);
+    }
+    bool reaches = auditor_upper(scene->trial, PL_TIER_END, excess) && mpz_sgn(excess) >= 0;
     mpz_clear(excess);
+    return reaches;
+}
+
+/* All of a leg that may be sold, at the limit of the least order of it that the venue takes. */
+struct parts {
+    int instrument;
+    bool is_sell;
+    int64_t step, lots, most, limit;
+};
+
+static struct parts parts_of(const struct portfolio *portfolio, const struct leg *leg)
+{
+    struct parts parts = {.instrument = leg->instrument, .is_sell = leg->lots > 0};
+    parts.most = auditor_saleable(portfolio, leg, &parts.limit);
+    if (parts.most == 0)
+        return parts;
+    parts.step = auditor_rules_of(portfolio->set, leg->instrument)->step;
+    int64_t low = 1, high = parts.most / parts.step;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (auditor_is_small(portfolio, parts.instrument, parts.is_sell, middle * parts.step))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    parts.limit = auditor_limit(portfolio, parts.instrument, parts.is_sell, low * parts.step);
+    return parts;
+}
+
+static bool excess_with(struct portfolio *portfolio, struct parts *parts, int64_t lots, mpz_t excess)
+{
+    auditor_execute(portfolio, parts->instrument, parts->is_sell, lots - parts->lots, parts->limit);
+    parts->lots = lots;
+    return auditor_upper(portfolio, PL_TIER_END, excess);
+}
+
+/* Sells as much of one leg as helps, as the others are: the excess is concave at one limit. */
+static bool move_to_best(struct portfolio *portfolio, struct parts *parts, mpz_t excess, mpz_t more)
+{
+    int64_t low = 0, high = parts->most / parts->step;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (!excess_with(portfolio, parts, middle * parts->step, excess) ||
+            !excess_with(portfolio, parts, (middle + 1) * parts->step, more))
+            return false;
+        if (mpz_cmp(more, excess) > 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return excess_with(portfolio, parts, high * parts->step, excess);
+}
+
+/* Whether no number of orders reaches the end tier: not what is left of everything sold, each leg in as many
+ * orders as it takes, when what does not help is taken back. And of how many legs something may be sold. */
+static bool is_lost(const struct scene *scene, const struct account *account,
+                    const struct state *state, int *leg_count)
+{
+    struct parts parts[PL_LEGS_MAX];
+    mpz_t excess, more;
+    mpz_inits(excess, more, NULL);
+    auditor_fill(scene, account, state, scene->trial);
+    *leg_count = 0;
+    for (int i = 0; i < scene->trial->leg_count; i++) {
+        parts[*leg_count] = parts_of(scene->trial, &scene->trial->legs[i]);
+        *leg_count += parts[*leg_count].most > 0;
+    }
+    bool is_known = auditor_upper(scene->trial, PL_TIER_END, excess);
+    for (int i = 0; is_known && i < *leg_count; i++)
+        is_known = excess_with(scene->trial, &parts[i], parts[i].most, excess);
+    for (int i = 0; is_known && i < 2 * *leg_count && mpz_sgn(excess) < 0; i++)
+        is_known = move_to_best(scene->trial, &parts[i % *leg_count], excess, more);
+    bool is_below_end = is_known && mpz_sgn(excess) < 0;
+    mpz_clears(excess, more, NULL);
     return is_below_end;
 }
 
@@ -497,7 +561,7 @@ static bool check_reach(const struct scene *scene, const struct account *account
         return auditor_find(scene->finding, V_ORDER,
                             "account %s: called bankrupt in order %s, but selling everything reaches",
                             account->id, first->order_id);
-    if (has_room && !is_hopeless && !is_sliced(scene, account, state))
+    if (has_room && !is_sliced(scene, account, state) && does_unwinding_reach(scene, account, state))
         return auditor_find(scene->finding, V_SMALLEST,
                             "account %s: order %s and its plan do not "
                             "reach the end tier, but selling everything does",

@@ -209,6 +209,11 @@ sim_bug(leaves_scraps lib/exposure/plan.c "V" 1000
   [==[    return left > 0 && left < item->units_left_min && item->units_max]==]
   [==[    return left > 0 && left < item->units_notional && item->units_max]==])
 
+# Who needs more than one order is called bankrupt.
+sim_bug(bankrupt_too_soon lib/exposure/plan.c "V" 1000
+  [==[    plan->is_hopeless = !plan->is_own && !do_revisions_reach(plan);]==]
+  [==[    plan->is_hopeless = !plan->is_own;]==])
+
 # A hopeless account is not closed where the policy says so.
 sim_bug(left_open lib/exposure/plan.c "V" 1000
   [==[policy.close_hopeless ? close_all(plan) : excess;]==]
