@@ -685,6 +685,47 @@ static void models_may_be_sparse(void **state)
     }
 }
 
+/*
+ * The set with options that is shipped has the default table (RISK 1.4): nine moves in three layers, and
+ * eight tails with volatility up of which 0.16 / |move| counts, so that what a short of the underlying
+ * loses in one is no more than in the largest of the nine. Of a weight maintenance asks for 80 % and the
+ * end for 90 %, rounded up: 0.16 / 0.66 = 0.24242424.. is 242425, 218182 and 193940.
+ */
+static void the_shipped_option_table(void **state)
+{
+    static const int32_t moves[] = {0,      40000,  -40000,  80000, -80000,
+                                    120000, -120000, 160000, -160000};
+    static const struct { int32_t move, initial, end, maintenance; } tails[] = {
+        {-660000, 242425, 218182, 193940}, {-330000, 484849, 436364, 387879},
+        {500000, 320000, 288000, 256000},  {1000000, 160000, 144000, 128000},
+        {2000000, 80000, 72000, 64000},    {3000000, 53334, 48000, 42667},
+        {4000000, 40000, 36000, 32000},    {5000000, 32000, 28800, 25600}};
+    static struct pl_parameters set;
+    (void)state;
+    json_t *json = json_load_file(PL_SOURCE_DIR "/deploy/demo/options.json", 0, NULL);
+    assert_non_null(json);
+    if (pl_wire_parameters_decode(test_wire(), test_names(), test_encode(PL_TOPIC_PARAMETERS, json), &set))
+        fail_msg("%s", pl_err_text());
+    assert_int_equal(set.scenario_count, 35);
+    for (uint32_t s = 0; s < 35; s++) {
+        const struct pl_option_scenario *row = &set.scenarios[s];
+        const bool is_tail = s >= 27;
+        assert_int_equal(row->move_ppm, is_tail ? tails[s - 27].move : moves[s / 3]);
+        assert_int_equal(row->layer, is_tail ? PL_LAYER_UP : PL_LAYER_UP + s % 3);
+        assert_int_equal(row->weight.at[PL_TIER_ALERT], is_tail ? tails[s - 27].initial : 1000000);
+        assert_int_equal(row->weight.at[PL_TIER_INITIAL], is_tail ? tails[s - 27].initial : 1000000);
+        assert_int_equal(row->weight.at[PL_TIER_END], is_tail ? tails[s - 27].end : 900000);
+        assert_int_equal(row->weight.at[PL_TIER_MAINTENANCE],
+                         is_tail ? tails[s - 27].maintenance : 800000);
+    }
+    assert_int_equal(set.option_shock.up_ppm, 500000);
+    assert_int_equal(set.option_shock.down_ppm, 250000);
+    assert_int_equal(set.option_shock.floor_ppm, 500000);
+    assert_int_equal(set.option_shock.power_short_ppm, 300000);
+    assert_int_equal(set.option_shock.power_long_ppm, 130000);
+    assert_true(set.option_count == 3 && set.group_count == 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -705,6 +746,7 @@ int main(void)
         cmocka_unit_test(an_effective_set_names_its_base),
         cmocka_unit_test(a_derived_set_contains_its_base),
         cmocka_unit_test(models_may_be_sparse),
+        cmocka_unit_test(the_shipped_option_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
