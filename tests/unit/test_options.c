@@ -122,6 +122,79 @@ static void covered(void **state)
     assert_int_equal(terms[count - 1].scenario, 1);
 }
 
+/*
+ * What covers an option counts for it. Values are what would be paid, so each figure is a payoff: ETH at
+ * 100; falls of 20 and 36 % to 80 and 64, rises of 12 and 60 % to 112 and 160, all of which counts. Ten of
+ * each, in USD:
+ *               now   at 64   80   112   160
+ *   call 96       4       0    0    16    64
+ *   call 112      0       0    0     0    48
+ *   put 112      12      48   32     0     0
+ *   put 96        0      32   16     0     0
+ *
+ * For a call 96 sold alone 40 are owed and 600 lost. Covered by ETH it costs nothing: 960 less 320, at 64
+ * where it ends worthless, is the 640 of ETH alone. For a put 112 sold 120 are owed and 360 lost; 480 in
+ * cash, what it pays at 64, are just enough. With its strike in cash, 1,120, it has the 640 of ETH under a
+ * call 112 sold (put-call parity). Spreads sold need their width of 16 and no more: of calls 40 are owed and
+ * 120 lost wherever both pay, of puts 120 and 40. Spreads bought need nothing beyond what they are worth,
+ * 40 and 120. Only the short minimum, here 5 % at the alert tier, knows no cover: 50 where 40 would be lost.
+ */
+static void credit_for_cover(void **state)
+{
+    (void)state;
+    static struct pl_option_grid grids[4];
+    static const struct { enum pl_option_type type; int64_t strike, pays[6]; } options[] = {
+        {PL_OPTION_CALL, 96, {0, 0, 0, 16, 32, 64}}, {PL_OPTION_CALL, 112, {0, 0, 0, 0, 16, 48}},
+        {PL_OPTION_PUT, 112, {48, 32, 16, 0, 0, 0}}, {PL_OPTION_PUT, 96, {32, 16, 0, 0, 0, 0}}};
+    static const int32_t moves_ppm[] = {-360000, -200000, 120000, 600000};
+    static const struct { const char *what; int64_t lots[5], cash, excess; } rows[] = {
+        {"call sold", {0, -10, 0, 0, 0}, 0, -640},
+        {"ETH", {10, 0, 0, 0, 0}, 0, 640},
+        {"covered call", {10, -10, 0, 0, 0}, 0, 640},
+        {"covered call 112", {10, 0, -10, 0, 0}, 0, 640},
+        {"put sold", {0, 0, 0, -10, 0}, 0, -480},
+        {"just secured put", {0, 0, 0, -10, 0}, 480, 0},
+        {"cash-secured put", {0, 0, 0, -10, 0}, 1120, 640},
+        {"call spread sold", {0, -10, 10, 0, 0}, 0, -160},
+        {"put spread sold", {0, 0, 0, -10, 10}, 0, -160},
+        {"call spread bought", {0, 10, -10, 0, 0}, 0, 0},
+        {"put spread bought", {0, 0, 0, 10, -10}, 0, 0}};
+    uint32_t held[5];
+    list();
+    struct pl_parameters *set = &build.parameters;
+    set->short_minimum = build_tiers(50000, 0, 0, 0);
+    set->scenario_count = 4;
+    for (int s = 0; s < 4; s++)
+        set->scenarios[s] =
+            (struct pl_option_scenario){moves_ppm[s], PL_LAYER_MID, build_flat(PL_PPM)};
+    held[0] = eth;
+    for (int i = 0; i < 4; i++) {
+        held[1 + i] = list_option((const char *[]){"C96", "C112", "P112", "P96"}[i], options[i].type);
+        set->instruments[held[1 + i]].option.strike_ticks = options[i].strike;
+    }
+    price();
+    for (int i = 0; i < 4; i++) {
+        grids[i].grid = grid.grid;
+        for (enum pl_layer layer = 0; layer < PL_LAYER_COUNT; layer++)
+            for (int node = 0; node < 6; node++)
+                grids[i].low[layer][node] = grids[i].high[layer][node] =
+                    options[i].pays[node] * (int64_t)BUILD_USD;
+        build.marks[held[1 + i]].grid = &grids[i];
+    }
+    build_update(&build);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pl_leg legs[5];
+        for (int k = 0; k < 5; k++)
+            legs[k] = build_leg(held[k], rows[i].lots[k]);
+        const struct pl_portfolio portfolio = build_portfolio(legs, 5, rows[i].cash * BUILD_USD);
+        pl_i128 excess = 0;
+        assert_true(pl_evaluate(&build.market, &portfolio, PL_TIER_MAINTENANCE, &excess));
+        build_assert_i128(excess, rows[i].excess * BUILD_EXCESS_USD, rows[i].what);
+    }
+    const struct pl_leg bought[] = {build_leg(held[1], 10), build_leg(held[2], -10)};
+    assert_excess(bought, 2, PL_TIER_ALERT, -10 * BUILD_EXCESS_USD, "the minimum");
+}
+
 /* The value's floor and ceiling, and the charge's: a third of a VU ppm counts whole. */
 static void roundings(void **state)
 {
@@ -561,6 +634,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(long_and_short),      cmocka_unit_test(covered),
+        cmocka_unit_test(credit_for_cover),
         cmocka_unit_test(roundings),           cmocka_unit_test(bad_mark),
         cmocka_unit_test(open_cover),          cmocka_unit_test(open_linear),
         cmocka_unit_test(unpriced_linear),     cmocka_unit_test(bounds_round_outward),
