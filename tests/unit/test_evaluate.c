@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "lib/price/haircut.h"
 #include "tests/support/build.h"
 
 static struct build build;
@@ -77,7 +78,6 @@ static void golden_g1(void **state)
     }
 }
 
-/* 1 ETH against 2,000 USD of debt, haircut 20 %: to be liquidated below 2,500.0000, not at it. */
 /* In USD, within one ppm of what it is a part of, to which multipliers are folded against the account. */
 static void assert_usd(pl_i128 excess, double expected, double notional)
 {
@@ -167,6 +167,7 @@ static void lyra_collateral(void **state)
         fail_msg("%.6f", initial);
 }
 
+/* 1 ETH against 2,000 USD of debt, haircut 20 %: to be liquidated below 2,500.0000, not at it. */
 static void equality_is_safe(void **state)
 {
     (void)state;
@@ -189,6 +190,71 @@ static void equality_is_safe(void **state)
         pl_verdict_of(&build.market, &build.names, &portfolio, &verdict);
         assert_int_equal(verdict.certainty, PL_CERTAIN);
         assert_int_equal(verdict.excess[PL_TIER_MAINTENANCE].high < 0, rows[i].sign < 0);
+    }
+}
+
+/*
+ * Mango's cache.rs (RISK 2.5), case 10: 0.8 of 100, 0.5 of 500 with 7,500 deposited over 5,000, 0.5 of
+ * 1,000 with 100,000 over 10,000: 80 + 500 / 3 + 50 = 296.6667, and here 500 * 0.333333. Case 11, debts of
+ * 100 and 500: -120 - 500 * 1.5 * 1.5 = -1,245. Its third, 1,000 at fifteen times, stands beyond V7 and is
+ * refused.
+ */
+static void mango_totals(void **state)
+{
+    (void)state;
+    const int32_t lent[] = {200000, pl_haircut_scaled_asset(500000, 7500, 5000),
+                            pl_haircut_scaled_asset(500000, 100000, 10000)};
+    const int32_t owed[] = {200000, pl_haircut_scaled_debt(500000, 12000, 8000),
+                            pl_haircut_scaled_debt(500000, 100000, 10000)};
+    static const int64_t lots[] = {100, 500, 1000};
+    struct pl_leg assets[3], debts[2];
+    build_init(&build);
+    for (int i = 0; i < 3; i++) {
+        const uint32_t token = build_instrument(&build, (const char *[]){"A", "B", "C"}[i],
+                                                PL_INSTRUMENT_SPOT, 0, 0);
+        build_haircuts(&build, token, build_flat(lent[i]), build_flat(i < 2 ? owed[i] : 0));
+        assets[i] = build_leg(token, lots[i]);
+        if (i < 2)
+            debts[i] = build_leg(token, -lots[i]);
+    }
+    build_finish(&build);
+    for (int i = 0; i < 3; i++)
+        build_price(&build, assets[i].instrument, 1);
+    build_update(&build);
+    struct pl_portfolio portfolio = build_portfolio(assets, 3, 0);
+    build_assert_i128(excess_of(&portfolio, PL_TIER_INITIAL), 2966665 * BUILD_EXCESS_USD / 10000, "lent");
+    portfolio = build_portfolio(debts, 2, 0);
+    build_assert_i128(excess_of(&portfolio, PL_TIER_INITIAL), -1245 * BUILD_EXCESS_USD, "owed");
+    build_haircuts(&build, assets[2].instrument, build_flat(0), build_flat(owed[2]));
+    build.parameters.epoch++;
+    assert_int_equal(pl_parameters_finish(&build.parameters, &build.names), PL_REJECT_PARAMETERS);
+    assert_non_null(strstr(pl_err_text(), "V7"));
+}
+
+/* dYdX's liquidity tiers (RISK 2.5): 56.7243 % of 123,456 is 70,029.551808, which dYdX rounds up
+ * to 70,030; of 500,000 at 20 % with an open interest half way to the upper cap 300,000, above it all. */
+static void dydx_margins(void **state)
+{
+    (void)state;
+    const int64_t trillion = 1000000000000;
+    const struct { int64_t notional; int32_t margin; pl_i128 asked; } rows[] = {
+        {123456, 567243, 70029551808},
+        {500000, pl_haircut_scaled_margin(200000, 3 * trillion / 2, trillion, 2 * trillion), 300000000000},
+        {500000, pl_haircut_scaled_margin(200000, 3 * trillion, trillion, 2 * trillion), 500000000000}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        build_init(&build);
+        const uint32_t perp = build_instrument(&build, "PERP", PL_INSTRUMENT_PERP, 0, 0);
+        build_haircuts(&build, perp, build_flat(rows[i].margin), build_flat(rows[i].margin));
+        build_finish(&build);
+        build_price(&build, perp, 1);
+        build_update(&build);
+        for (int side = -1; side <= 1; side += 2) {
+            const struct pl_leg leg = build_leg(perp, side * rows[i].notional);
+            const struct pl_portfolio portfolio =
+                build_portfolio(&leg, 1, -side * rows[i].notional * BUILD_USD);
+            build_assert_i128(-excess_of(&portfolio, PL_TIER_INITIAL),
+                              rows[i].asked * (BUILD_EXCESS_USD / 1000000), "asked");
+        }
     }
 }
 
@@ -421,6 +487,8 @@ int main(void)
         cmocka_unit_test(lyra_perps),
         cmocka_unit_test(lyra_collateral),
         cmocka_unit_test(equality_is_safe),
+        cmocka_unit_test(mango_totals),
+        cmocka_unit_test(dydx_margins),
         cmocka_unit_test(brackets_are_collateral_discounts),
         cmocka_unit_test(each_term_counts),
         cmocka_unit_test(wide_legs_are_exact),

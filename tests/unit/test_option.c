@@ -92,6 +92,28 @@ static void black76_haug_greeks(void **state)
     assert_near(pl_black76(&stock).vega, 18.9358, 5e-5);
 }
 
+/*
+ * His theta, of a put on a stock that pays 5 %: -31.1924 a year. It follows from the other values, as the
+ * price solves Black's equation, theta = r V - (r - q) S delta - sigma^2 S^2 gamma / 2 with S delta =
+ * F delta_F; and from the price itself an instant earlier and later, as layers look ahead.
+ */
+static void black76_haug_theta(void **state)
+{
+    (void)state;
+    const double rate = .07, growth = .07 - .05, years = 1. / 12, instant = 1e-5;
+    const double forward = 430 * exp(growth * years);
+    const struct pl_black76 put = {PUT, forward, 405, .20, years, rate};
+    const struct pl_black76_value value = pl_black76(&put);
+    assert_near(rate * value.price - growth * forward * value.delta -
+                    .20 * .20 * forward * forward * value.gamma / 2, -31.1924, 5e-5);
+    struct pl_black76 earlier = put, later = put;
+    earlier.years += instant;
+    earlier.forward = 430 * exp(growth * earlier.years);
+    later.years -= instant;
+    later.forward = 430 * exp(growth * later.years);
+    assert_near((pl_black76(&later).price - pl_black76(&earlier).price) / (2 * instant), -31.1924, 5e-5);
+}
+
 static void black76_without_time(void **state)
 {
     (void)state;
@@ -324,7 +346,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(black76_haug),       cmocka_unit_test(black76_full_precision),
-        cmocka_unit_test(black76_haug_greeks), cmocka_unit_test(black76_without_time),
+        cmocka_unit_test(black76_haug_greeks), cmocka_unit_test(black76_haug_theta),
+        cmocka_unit_test(black76_without_time),
         cmocka_unit_test(black76_margin_case), cmocka_unit_test(black76_spread_case), cmocka_unit_test(black76_covered_case),
         cmocka_unit_test(volatility_shock_limits),
         cmocka_unit_test(grid_places),        cmocka_unit_test(grid_interpolates),

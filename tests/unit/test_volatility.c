@@ -25,10 +25,15 @@ static void step_hull(void **state)
     const double variance = pl_volatility_step(0.0001, 0.90, 0.02 * 0.02);
     assert_near(variance, 0.00013, 1e-15);
     assert_near(sqrt(variance), 0.0114018, 5e-8);
-    /* His covariance example's two volatilities: lambda 0.95, 1 % and 2 %, moves 0.5 % and 2.5
-     * %. */
-    assert_near(sqrt(pl_volatility_step(0.0001, 0.95, 0.005 * 0.005)), 0.00981071, 5e-9);
-    assert_near(sqrt(pl_volatility_step(0.0004, 0.95, 0.025 * 0.025)), 0.02027930, 5e-9);
+    /* His covariance example: lambda 0.95, 1 % and 2 % with a correlation of 0.6, moves of 0.5 % and 2.5
+     * %. A covariance takes the product of the moves where a variance takes a square. */
+    const double first = sqrt(pl_volatility_step(0.0001, 0.95, 0.005 * 0.005));
+    const double second = sqrt(pl_volatility_step(0.0004, 0.95, 0.025 * 0.025));
+    const double covariance = pl_volatility_step(0.6 * 0.01 * 0.02, 0.95, 0.005 * 0.025);
+    assert_near(first, 0.00981071, 5e-9);
+    assert_near(second, 0.02027930, 5e-9);
+    assert_near(covariance, 0.00012025, 1e-15);
+    assert_near(covariance / (first * second), 0.604410, 5e-7);
 }
 
 /* Ten returns from 2 %, lambda 0.94: the series that another implementation gives. */
