@@ -8,7 +8,9 @@
  * Every case has 64 instruments. "legs_N": N legs per account, a third of them short, one factor
  * load each, 8 factors in the set. "legs_6_factors_2": 6 legs that each load on both factors of a
  * set with 2; with initial margin, whose confidence and interval charges are a further term, beside
- * it. "options_N": a spot and N - 1 options on it, a third of the legs short, 33 scenarios.
+ * it. "legs_6_brackets": the same legs without factors and with two concentration brackets each, the
+ * first of which most of them reach, the second some; "legs_6_losses": with losses to three of 8
+ * dependencies each. "options_N": a spot and N - 1 options on it, a third of the legs short, 33 scenarios.
  * "market_options": what a new price of their underlying costs once for everybody, per option.
  */
 #include <inttypes.h>
@@ -63,6 +65,26 @@ static void fill_parameters(struct build *build, uint32_t factor_count, uint32_t
                        build_tiers(200000, 180000, 150000, 120000));
         build->parameters.instruments[index].confidence_ppm = 1000;
     }
+    build_finish(build);
+}
+
+/* What is read from the parameters, leg by leg: brackets, or losses when a dependency fails. */
+static void fill_steps(struct build *build, bool has_brackets)
+{
+    enum { DEPENDENCIES = 8, LOSSES_EACH = 3 };
+    fill_parameters(build, 0, 0);
+    char name[16];
+    for (uint32_t k = 0; k < DEPENDENCIES && !has_brackets; k++) {
+        snprintf(name, sizeof name, "dependency-%u", k);
+        build_dependency(build, name);
+    }
+    for (uint32_t i = 0; i < INSTRUMENTS && has_brackets; i++) {
+        build_bracket(build, i, 1000, build_tiers(60000, 50000, 40000, 30000));
+        build_bracket(build, i, 20000, build_tiers(120000, 100000, 80000, 60000));
+    }
+    for (uint32_t i = 0; i < INSTRUMENTS && !has_brackets; i++)
+        for (uint32_t k = 0; k < LOSSES_EACH; k++)
+            build_loss(build, i, (i + k) % DEPENDENCIES, build_tiers(400000, 350000, 300000, 250000));
     build_finish(build);
 }
 
@@ -153,6 +175,12 @@ static struct book make_options_book(uint32_t account_count, uint32_t leg_count)
     return book;
 }
 
+static void free_book(const struct book *book)
+{
+    free(book->legs);
+    free(book->cash_vu);
+}
+
 static uint64_t evaluate_all(const struct build *build, const struct book *book, enum pl_tier tier)
 {
     uint64_t sum = 0;
@@ -227,8 +255,7 @@ int main(int count, char **arguments)
         struct book book = make_book(accounts, legs);
         printf(", ");
         run_case(build, name, &book, PL_TIER_MAINTENANCE, passes);
-        free(book.legs);
-        free(book.cash_vu);
+        free_book(&book);
     }
     fill_parameters(build, 2, 2);
     struct book book = make_book(accounts, 6);
@@ -236,8 +263,13 @@ int main(int count, char **arguments)
     run_case(build, "legs_6_factors_2", &book, PL_TIER_MAINTENANCE, passes);
     printf(", ");
     run_case(build, "legs_6_factors_2_initial", &book, PL_TIER_INITIAL, passes);
-    free(book.legs);
-    free(book.cash_vu);
+    for (int has_brackets = 1; has_brackets >= 0; has_brackets--) {
+        fill_steps(build, has_brackets);
+        printf(", ");
+        run_case(build, has_brackets ? "legs_6_brackets" : "legs_6_losses", &book, PL_TIER_MAINTENANCE,
+                 passes);
+    }
+    free_book(&book);
     fill_options(build);
     move_marks(build);
     for (uint32_t legs = 2; legs <= 8; legs *= 2) {
@@ -246,8 +278,7 @@ int main(int count, char **arguments)
         book = make_options_book(accounts, legs);
         printf(", ");
         run_case(build, name, &book, PL_TIER_MAINTENANCE, passes);
-        free(book.legs);
-        free(book.cash_vu);
+        free_book(&book);
     }
     int64_t begin = now_ns();
     for (int pass = 0; pass < passes; pass++)
