@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The shape of the excess, on which minimal sales, bounds and the screen rest: concave in holdings,
- * homogeneous but for brackets, more collateral never hurts, stricter tiers never higher (G3, G9).
- * No model here: the library is held against itself, for every parameter set that it accepts.
+ * homogeneous but for brackets, more collateral never hurts, stricter tiers never higher (G3, G9); and by
+ * how much a price can move it. Options and factors together, too: a group's finished charge is rounded up
+ * to VU ppm once, and by so much may laws about several excesses be off, a unit a group. The library is
+ * held against itself, for every parameter set that it accepts; the model says only which haircuts count.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +14,7 @@
 #include <cmocka.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/world.h"
@@ -49,7 +52,8 @@ static bool shift(const struct pl_portfolio *step, int64_t factor, struct pl_leg
     return true;
 }
 
-/* 2 A(q) >= A(q + d) + A(q - d) for any d: P2. */
+/* 2 A(q) >= A(q + d) + A(q - d) for any d: P2. Twice a charge that is rounded up is at most 1 above the
+ * sum of two that are. */
 static bool check_concave(const pl_i128 excess[PL_TIER_COUNT])
 {
     static struct pl_leg steps[PL_LEGS_MAX], legs[2][PL_LEGS_MAX];
@@ -69,14 +73,15 @@ static bool check_concave(const pl_i128 excess[PL_TIER_COUNT])
         !evaluate(&ends[0], end_excess[0]) || !evaluate(&ends[1], end_excess[1]))
         return false;
     for (int t = 0; t < PL_TIER_COUNT; t++)
-        if (2 * excess[t] < end_excess[0][t] + end_excess[1][t])
+        if (2 * excess[t] + world.parameters.group_count < end_excess[0][t] + end_excess[1][t])
             fail_with("tier %d: midpoint %s below the mean of %s and %s", t,
                       world_text_i128(excess[t]), world_text_i128(end_excess[0][t]),
                       world_text_i128(end_excess[1][t]));
     return true;
 }
 
-/* A(k q) = k A(q) where there are no brackets: P3. */
+/* A(k q) = k A(q) where there are no brackets: P3. k times a charge that was rounded up is by less than k
+ * above the charge on k times as much. */
 static bool check_homogeneous(const pl_i128 excess[PL_TIER_COUNT])
 {
     static struct pl_leg legs[PL_LEGS_MAX];
@@ -87,7 +92,8 @@ static bool check_homogeneous(const pl_i128 excess[PL_TIER_COUNT])
     if (!shift(&step, factor - 1, legs, &times) || !evaluate(&times, times_excess))
         return false;
     for (int t = 0; t < PL_TIER_COUNT; t++)
-        if (times_excess[t] != factor * excess[t])
+        if (times_excess[t] < factor * excess[t] ||
+            times_excess[t] > factor * excess[t] + (factor - 1) * world.parameters.group_count)
             fail_with("tier %d: %" PRId64 " times the portfolio has %s, once it has %s", t, factor,
                       world_text_i128(times_excess[t]), world_text_i128(excess[t]));
     return true;
@@ -125,13 +131,17 @@ static bool check_deposit(const pl_i128 excess[PL_TIER_COUNT])
     return true;
 }
 
+static pl_i128 value_of(const struct pl_leg *leg, const struct pl_quote *quote)
+{
+    return (pl_i128)leg->lots * (leg->lots < 0 ? quote->short_lot_vu : quote->lot_vu);
+}
+
 /* ALERT <= INITIAL <= END <= MAINTENANCE <= 10^6 E: the screen looks at the lowest only (G3). */
 static void check_nested(const pl_i128 excess[PL_TIER_COUNT])
 {
     pl_i128 equity = world.portfolio.cash_vu;
     for (uint32_t i = 0; i < world.portfolio.leg_count; i++)
-        equity += (pl_i128)world.legs[i].lots *
-                  world.market.quotes[world.legs[i].instrument].lot_vu;
+        equity += value_of(&world.legs[i], &world.market.quotes[world.legs[i].instrument]);
     for (int t = 1; t < PL_TIER_COUNT; t++)
         if (excess[t - 1] > excess[t])
             fail_with("tier %d has %s, tier %d only %s", t - 1, world_text_i128(excess[t - 1]), t,
@@ -140,6 +150,136 @@ static void check_nested(const pl_i128 excess[PL_TIER_COUNT])
         fail_with("maintenance %s exceeds the equity %s",
                   world_text_i128(excess[PL_TIER_MAINTENANCE]), world_text_i128(equity * PL_PPM));
 }
+
+/* ---- prices ------------------------------------------------------------------------------------- */
+
+/* Between which two numbers a change lies. */
+struct reach { pl_i128 low, high; };
+
+static void widen(struct reach *reach, pl_i128 change, int64_t slope_low, int64_t slope_high)
+{
+    reach->low += change * (change < 0 ? slope_high : slope_low);
+    reach->high += change * (change < 0 ? slope_low : slope_high);
+}
+
+/* What a leg's value can move the excess by, ppm of the move: its own weight is certain; factors go either
+ * way, as do scenarios; brackets and the largest loss take up to their whole from what is owned, and
+ * brackets from what is owed. */
+static void reach_of_leg(struct reach *reach, const struct pl_leg *leg, enum pl_tier tier, pl_i128 change)
+{
+    struct pl_instrument rules = world.parameters.instruments[leg->instrument];
+    const bool charges_doubt = tier == PL_TIER_ALERT || tier == PL_TIER_INITIAL, is_short = leg->lots < 0;
+    int64_t halt[PL_TIER_COUNT], either = 0, top = 0, loss = 0;
+    model_apply_mode(&world.portfolio, &world.parameters, leg->instrument, &rules);
+    (void)model_halt(&world.market, &rules, halt);
+    for (uint32_t k = 0; k < rules.load_count; k++)
+        either += labs(rules.loads[k].load.at[tier]);
+    if (rules.has_scenarios)
+        either += model_scenario_load(&world.parameters, tier);
+    if (rules.bracket_count > 0)
+        top = rules.brackets[rules.bracket_count - 1].rate.at[tier];
+    for (uint32_t k = 0; k < rules.loss_count && !is_short; k++)
+        loss = rules.losses[k].loss.at[tier] > loss ? rules.losses[k].loss.at[tier] : loss;
+    int64_t own = is_short ? rules.haircut_short.at[tier] : rules.haircut_long.at[tier] + halt[tier];
+    own += charges_doubt ? rules.confidence_ppm : 0;
+    if (is_short)
+        widen(reach, change, PL_PPM + own - either, PL_PPM + own + either + top);
+    else
+        widen(reach, change, PL_PPM - own - either - top - loss, PL_PPM - own + either);
+}
+
+/* An option counts with its value now, and in a group by what it gains in the worst scenario, or by the
+ * underlying value of what is owed. */
+static void reach_of_option(struct reach *reach, const struct pl_leg *leg, enum pl_tier tier,
+                            const struct pl_option_values *before, const struct pl_option_values *after)
+{
+    const struct pl_parameters *set = &world.parameters;
+    const bool is_short = leg->lots < 0;
+    const int64_t *was = is_short ? before->high : before->low, *is = is_short ? after->high : after->low;
+    const pl_i128 now = (pl_i128)leg->lots * is[0] - (pl_i128)leg->lots * was[0];
+    pl_i128 most = 0;
+    for (uint32_t s = 0; s < set->scenario_count; s++) {
+        const pl_i128 then = (pl_i128)leg->lots * is[1 + s] - (pl_i128)leg->lots * was[1 + s];
+        most = pl_max(most, pl_abs(then - now) * set->scenarios[s].weight.at[tier]);
+    }
+    if (is_short)
+        most += pl_abs((pl_i128)leg->lots * (after->notional_lot_vu - before->notional_lot_vu)) *
+                set->short_minimum.at[tier];
+    reach->low += now * PL_PPM - most;
+    reach->high += now * PL_PPM + most;
+}
+
+/* What is charged for a price's interval, beside everything else. */
+static pl_i128 interval_charge(const struct pl_leg *leg, const struct pl_quote *quote)
+{
+    const int64_t far = leg->lots < 0 ? quote->high_lot_vu : quote->low_lot_vu;
+    return world.parameters.instruments[leg->instrument].kind == PL_INSTRUMENT_OPTION
+               ? 0
+               : (pl_i128)leg->lots * (quote->lot_vu - far) * PL_PPM;
+}
+
+static void move_price(uint32_t instrument)
+{
+    struct pl_mark *mark = &world.marks[instrument];
+    const int64_t room = INT64_MAX / 16, size = mark->mantissa;
+    const int64_t step = world_chance(&world, 2) ? size / 50 + 1 : size < room ? size * 4 : size / 2;
+    mark->mantissa = world_between(&world, size > step ? size - step : 1, size + step);
+    mark->low_mantissa = world_between(&world, mark->mantissa - mark->mantissa / 100, mark->mantissa);
+    mark->high_mantissa = world_between(&world, mark->mantissa, mark->mantissa + mark->mantissa / 100);
+    mark->tick++;
+    pl_market_update(&world.market, &world.parameters, world.marks, world.now_ms);
+}
+
+/* One price moves the excess by no more than its legs' coefficients times what it moves them by: P5. The
+ * price is then as it was. */
+static bool check_lipschitz(const pl_i128 excess[PL_TIER_COUNT])
+{
+    static struct pl_quote quotes[PL_LEGS_MAX];
+    static struct pl_option_values values[PL_LEGS_MAX];
+    if (!world.portfolio.leg_count)
+        return false;
+    const uint32_t moved = world.legs[world_below(&world, world.portfolio.leg_count)].instrument;
+    const struct pl_mark mark = world.marks[moved];
+    if (world.parameters.instruments[moved].kind == PL_INSTRUMENT_OPTION)
+        return false;
+    for (uint32_t i = 0; i < world.portfolio.leg_count; i++) {
+        const struct pl_instrument *rules = &world.parameters.instruments[world.legs[i].instrument];
+        quotes[i] = world.market.quotes[world.legs[i].instrument];
+        if (rules->kind == PL_INSTRUMENT_OPTION)
+            values[i] = world.market.options[rules->option_slot];
+    }
+    move_price(moved);
+    pl_i128 after[PL_TIER_COUNT];
+    const bool is_exact = pl_portfolio_is_certain(&world.market, &world.portfolio) &&
+                          evaluate(&world.portfolio, after);
+    for (int t = 0; t < PL_TIER_COUNT && is_exact; t++) {
+        struct reach reach = {-(pl_i128)world.parameters.group_count, world.parameters.group_count};
+        for (uint32_t i = 0; i < world.portfolio.leg_count; i++) {
+            const struct pl_leg *leg = &world.legs[i];
+            const struct pl_instrument *rules = &world.parameters.instruments[leg->instrument];
+            const struct pl_quote *was = &quotes[i], *is = &world.market.quotes[leg->instrument];
+            if (rules->kind == PL_INSTRUMENT_OPTION && rules->option.underlying == moved)
+                reach_of_option(&reach, leg, (enum pl_tier)t, &values[i],
+                                &world.market.options[rules->option_slot]);
+            if (leg->instrument != moved)
+                continue;
+            reach_of_leg(&reach, leg, (enum pl_tier)t, value_of(leg, is) - value_of(leg, was));
+            if (t == PL_TIER_ALERT || t == PL_TIER_INITIAL) {
+                reach.low -= interval_charge(leg, is) - interval_charge(leg, was);
+                reach.high -= interval_charge(leg, is) - interval_charge(leg, was);
+            }
+        }
+        if (after[t] - excess[t] < reach.low || after[t] - excess[t] > reach.high)
+            fail_with("tier %d: price of %u moved the excess by %s, not within %s and %s", t, moved,
+                      world_text_i128(after[t] - excess[t]), world_text_i128(reach.low),
+                      world_text_i128(reach.high));
+    }
+    world.marks[moved] = mark;
+    pl_market_update(&world.market, &world.parameters, world.marks, world.now_ms);
+    return is_exact;
+}
+
+/* ------------------------------------------------------------------------------------------------ */
 
 /* Loads that the generator of valid sets does not make: zero at maintenance, others at will. The
  * library may refuse the set, but what it accepts must be nested. */
@@ -165,27 +305,43 @@ static bool begin_with_odd_loads(uint64_t seed)
     return pl_parameters_finish(&world.parameters, &world.names) == PL_OK;
 }
 
-static void hold_and_check(uint64_t met[4])
+/* Options in the account, and legs of them or others that load on factors. */
+static bool has_both(void)
+{
+    bool has_options = false, has_factors = false;
+    for (uint32_t i = 0; i < world.portfolio.leg_count; i++) {
+        const struct pl_instrument *rules = &world.parameters.instruments[world.legs[i].instrument];
+        has_options |= rules->kind == PL_INSTRUMENT_OPTION;
+        has_factors |= rules->load_count > 0;
+    }
+    return has_options && has_factors;
+}
+
+enum { CONCAVE, HOMOGENEOUS, DEPOSITS, NESTED, PRICES, WITH_BOTH, MET_COUNT };
+
+static void hold_and_check(uint64_t met[MET_COUNT])
 {
     pl_i128 excess[PL_TIER_COUNT];
     world_hold(&world);
     if (!evaluate(&world.portfolio, excess))
         return;
     check_nested(excess);
-    met[0] += check_concave(excess);
+    met[CONCAVE] += check_concave(excess);
     if (world.options.no_brackets)
-        met[1] += check_homogeneous(excess);
-    met[2] += check_deposit(excess);
-    met[3]++;
+        met[HOMOGENEOUS] += check_homogeneous(excess);
+    met[DEPOSITS] += check_deposit(excess);
+    met[PRICES] += check_lipschitz(excess);
+    met[NESTED]++;
+    met[WITH_BOTH] += has_both();
 }
 
 static void the_excess_has_its_shape(void **state)
 {
     (void)state;
-    uint64_t seed = test_random_start(20251010).state, met[4] = {0};
+    uint64_t seed = test_random_start(20251010).state, met[MET_COUNT] = {0};
     uint64_t worlds = world_runs(100000) / MARKS_PER_WORLD / PORTFOLIOS_PER_MARKS;
     for (uint64_t w = 0; w < worlds; w++) {
-        world.options = (struct world_options){.no_brackets = w % 2};
+        world.options = (struct world_options){.no_brackets = w % 2, .has_options = w / 2 % 2};
         world_begin(&world, seed + w);
         for (int m = 0; m < MARKS_PER_WORLD; m++) {
             world_mark(&world);
@@ -193,16 +349,19 @@ static void the_excess_has_its_shape(void **state)
                 hold_and_check(met);
         }
     }
-    printf("concave=%" PRIu64 " homogeneous=%" PRIu64 " deposits=%" PRIu64 " nested=%" PRIu64 "\n",
-           met[0], met[1], met[2], met[3]);
-    assert_true(met[0] > met[3] / 2 && met[1] > met[3] / 4 && met[2] > met[3] / 4);
+    printf("concave=%" PRIu64 " homogeneous=%" PRIu64 " deposits=%" PRIu64 " nested=%" PRIu64
+           " prices=%" PRIu64 " options and factors=%" PRIu64 "\n",
+           met[CONCAVE], met[HOMOGENEOUS], met[DEPOSITS], met[NESTED], met[PRICES], met[WITH_BOTH]);
+    assert_true(met[CONCAVE] > met[NESTED] / 2 && met[HOMOGENEOUS] > met[NESTED] / 4 &&
+                met[DEPOSITS] > met[NESTED] / 4 && met[PRICES] > met[NESTED] / 4 &&
+                met[WITH_BOTH] > met[NESTED] / 16);
 }
 
 /* V6 asks for proportional loads so that the tiers are nested. */
 static void tiers_are_nested_for_every_accepted_set(void **state)
 {
     (void)state;
-    uint64_t seed = test_random_start(20220509).state, met[4] = {0}, accepted = 0;
+    uint64_t seed = test_random_start(20220509).state, met[MET_COUNT] = {0}, accepted = 0;
     uint64_t worlds = world_runs(4000);
     for (uint64_t w = 0; w < worlds; w++) {
         world.options = (struct world_options){.instrument_count_max = 3};
@@ -213,7 +372,7 @@ static void tiers_are_nested_for_every_accepted_set(void **state)
         for (int p = 0; p < 10; p++)
             hold_and_check(met);
     }
-    printf("accepted=%" PRIu64 " nested=%" PRIu64 "\n", accepted, met[3]);
+    printf("accepted=%" PRIu64 " nested=%" PRIu64 "\n", accepted, met[NESTED]);
     assert_true(accepted > 200);
 }
 
