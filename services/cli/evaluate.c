@@ -18,6 +18,7 @@
 
 #include "lib/price/peg.h"
 #include "services/cli/cli.h"
+#include "services/cli/derived.h"
 #include "services/cli/explain.h"
 #include "services/position/store.h"
 
@@ -479,27 +480,11 @@ static int by_account(const void *left, const void *right, void *argument)
  * would. */
 static void derive_options(struct evaluation *evaluation)
 {
-    const struct pl_parameters *set = evaluation->parameters;
-    for (uint32_t i = 0; i < evaluation->names->count; i++) {
-        const struct pl_option_terms *terms = &set->instruments[i].option;
-        const struct pl_mark *under = &evaluation->marks[terms->underlying];
-        const struct pl_mark *volatility = &evaluation->marks[terms->volatility];
-        struct pl_option_inputs inputs = { .now_ms = evaluation->now_ms };
-        if (set->instruments[i].kind != PL_INSTRUMENT_OPTION ||
-            evaluation->marks[i].status != PL_MARK_NONE || under->status == PL_MARK_NONE ||
-            volatility->status == PL_MARK_NONE ||
-            pl_rescale(under->mantissa, under->exponent,
-                       set->instruments[terms->underlying].tick_decimals, PL_ROUND_EVEN,
-                       &inputs.ticks) || inputs.ticks < 1 || inputs.ticks > INT64_C(1) << 60)
-            continue;
-        inputs.volatility = pl_option_volatility(volatility);
-        if (pl_option_grid_fill(set, i, &inputs, &evaluation->grids[i]))
-            continue;
-        evaluation->marks[i] = (struct pl_mark){ .status = volatility->status,
-                                                 .event_time_ms = volatility->event_time_ms,
-                                                 .grid = &evaluation->grids[i] };
-        pl_option_mark_prices(&set->instruments[i], inputs.ticks, &evaluation->marks[i]);
-    }
+    for (uint32_t i = 0; i < evaluation->names->count; i++)
+        if (evaluation->parameters->instruments[i].kind == PL_INSTRUMENT_OPTION &&
+            evaluation->marks[i].status == PL_MARK_NONE)
+            (void)derived_option(evaluation->parameters, i, evaluation->marks, evaluation->now_ms,
+                                 &evaluation->grids[i], &evaluation->marks[i]);
 }
 
 static int print_all(struct evaluation *evaluation)

@@ -27,6 +27,8 @@ static const char USAGE[] =
     "  deleveraged in which order, and what everybody with equity would bear. Nothing is booked.\n"
     "  --scenarios FILE      JSON: {\"scenarios\": [{\"scenario\": \"NAME\", \"moves_ppm\": {\"BTC\":\n"
     "                        -440000, ...}}, ...]}; what is not named stands still\n"
+    "                        unless it is pegged to what is named: then it moves in proportion.\n"
+    "                        Options cannot be named: they follow underlying and volatility\n"
     "  --confidence PERCENT  of the tail, with up to 4 decimals; default: 99\n"
     "  --steady INSTRUMENT   its price stands still; so do those that cost a dollar and hardly move\n"
     "  --moves INSTRUMENT    its price moves all the same\n"

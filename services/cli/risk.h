@@ -79,14 +79,14 @@ struct risk_options {
 
 /*
  * Reads {"scenarios": [{"scenario": "name", "moves_ppm": {"BTC": -440000, …}}, …]}: what is not
- * named stands still. A new reference to the array. REJECT_MALFORMED, REJECT_RANGE, REJECT_SIZE: the text
- * names the file, the scenario and the instrument.
+ * named stands still, unless it follows from what is named (derived.h). A new reference to the array.
+ * REJECT_MALFORMED, REJECT_RANGE, REJECT_SIZE: the text names the file, the scenario and the instrument.
  */
 enum pl_err risk_scenarios_load(const char *path, json_t **scenarios);
-/* The direction of which 10^6 steps are the scenario. REJECT_CONFLICT: it names an instrument that the
- * parameters do not list. */
-enum pl_err risk_scenario_direction(const json_t *scenario, const struct venue *venue,
-                                    struct pl_direction *direction);
+/* As pl_stress, with the scenario's prices and all that follows from them (derived.h). REJECT_CONFLICT: it
+ * names an instrument that the parameters do not list, or an option. */
+enum pl_err risk_stress(const json_t *scenario, const struct venue *venue,
+                        const struct pl_outlook *outlook, struct pl_stressed *stressed);
 const char *risk_scenario_name(const json_t *scenario);
 
 /* REJECT_CONFLICT: an option names an instrument that the parameters do not list. */
@@ -104,11 +104,11 @@ int32_t risk_volatility_ppm(const struct pl_mark *mark);
 /* ---- documents: new references ---- */
 
 /* REJECT_UNKNOWN: the account was unknown at that moment. REJECT_OVERFLOW: a scenario takes it out of
- * the exact range. And as risk_scenario_direction and risk_check_names. */
+ * the exact range. And as risk_stress and risk_check_names. */
 enum pl_err risk_account(const struct moment *moment, const struct pl_id *account,
                          const struct risk_options *options, json_t **document);
 /* All partitions of the bundle, one after another. REJECT_SIZE: too many scenarios for a book. And as
- * moment_open, risk_scenario_direction and risk_check_names. */
+ * moment_open, risk_stress and risk_check_names. */
 enum pl_err risk_book(const struct bundle *bundle, struct when at,
                       const struct risk_options *options, json_t **document);
 /* All partitions likewise; `fund` is the insurance fund's account, NULL: there is none. REJECT_CONFLICT: that

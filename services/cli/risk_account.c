@@ -226,11 +226,10 @@ static enum pl_err lose(struct figures *figures, struct worst_scenario *worst)
     size_t i;
     json_array_foreach(figures->options->scenarios, i, scenario) {
         struct pl_verdict verdict;
-        enum pl_err err = risk_scenario_direction(scenario, figures->moment->venue,
-                                                  &figures->scratch);
+        enum pl_err err = risk_stress(scenario, figures->moment->venue, &figures->outlook,
+                                      &figures->stressed);
         if (err)
             return err;
-        pl_stress(&figures->stressed, &figures->outlook, &figures->scratch, PL_PPM);
         pl_verdict_of(&figures->stressed.market, figures->outlook.names, &figures->portfolio,
                       &verdict);
         pl_i128 excess = verdict.excess[PL_TIER_MAINTENANCE].low;

@@ -117,16 +117,15 @@ static enum pl_err stress_points(struct book *book, const struct moment *moment)
     struct pl_outlook outlook = moment_outlook(moment, NULL);
     for (unsigned i = 0; i < book->point_count; i++) {
         struct point *point = &book->points[i];
-        enum pl_err err = PL_OK;
-        if (point->scenario)
-            err = risk_scenario_direction(point->scenario, moment->venue, &book->direction);
-        else
-            risk_market_direction(book->options, moment->venue, &book->direction);
-        if (err)
-            return err;
         memset(&point->stressed, 0, sizeof(point->stressed)); /* another partition's */
-        pl_stress(&point->stressed, &outlook, &book->direction,
-                  point->scenario ? PL_PPM : point->move_ppm);
+        if (point->scenario) {
+            enum pl_err err = risk_stress(point->scenario, moment->venue, &outlook, &point->stressed);
+            if (err)
+                return err;
+        } else {
+            risk_market_direction(book->options, moment->venue, &book->direction);
+            pl_stress(&point->stressed, &outlook, &book->direction, point->move_ppm);
+        }
     }
     return PL_OK;
 }

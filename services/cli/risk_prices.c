@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "services/cli/derived.h"
 #include "services/cli/risk.h"
 
 /* What counts as a dollar that stands still: within 5 % of one and below 0.5 % a day. */
@@ -73,19 +74,38 @@ static enum pl_err not_listed(const char *name, const struct venue *venue)
                       "epoch %llu", name, (unsigned long long)venue->parameters->epoch);
 }
 
-enum pl_err risk_scenario_direction(const json_t *scenario, const struct venue *venue,
-                                    struct pl_direction *direction)
+/* 10^6 steps of the direction are the scenario. */
+static enum pl_err read_moves(const json_t *scenario, const struct venue *venue,
+                              struct pl_direction *direction, bool is_stated[PL_INSTRUMENTS_MAX])
 {
     const char *instrument;
     json_t *move;
-    memset(direction, 0, sizeof(*direction));
     json_object_foreach(json_object_get(scenario, "moves_ppm"), instrument, move) {
         uint32_t index = 0;
-        if (!find_listed(venue, instrument, &index))
-            return pl_err_note(not_listed(instrument, venue), "scenario %s",
-                               risk_scenario_name(scenario));
+        enum pl_err err = find_listed(venue, instrument, &index)
+                              ? derived_check(venue->parameters, venue->names, index)
+                              : not_listed(instrument, venue);
+        if (err)
+            return pl_err_note(err, "scenario %s: %s", risk_scenario_name(scenario), instrument);
         direction->weight_ppm[index] = (int32_t)json_integer_value(move);
+        is_stated[index] = true;
     }
+    return PL_OK;
+}
+
+enum pl_err risk_stress(const json_t *scenario, const struct venue *venue,
+                        const struct pl_outlook *outlook, struct pl_stressed *stressed)
+{
+    static struct pl_option_grid grids[PL_OPTIONS_MAX]; /* 6 MB; an updated market has read them */
+    struct pl_direction direction = { 0 };
+    bool is_stated[PL_INSTRUMENTS_MAX] = { 0 };
+    enum pl_err err = read_moves(scenario, venue, &direction, is_stated);
+    if (err)
+        return err;
+    pl_stress(stressed, outlook, &direction, PL_PPM);
+    derived_follow(venue->parameters, outlook->market->now_ms, outlook->marks, is_stated,
+                   stressed->marks, grids);
+    pl_market_update(&stressed->market, venue->parameters, stressed->marks, outlook->market->now_ms);
     return PL_OK;
 }
 

@@ -20,6 +20,10 @@ static const char USAGE[] =
     "  --transfer cash=USD\n"
     "  --price INSTRUMENT=PRICE  another mark\n"
     "  --price INSTRUMENT=PERCENT%  the mark moved\n"
+    "                        options follow their underlying and their volatility (a price of their\n"
+    "                        own is refused; from their averaging window on they stay on their grid);\n"
+    "                        what is pegged to INSTRUMENT moves in proportion unless its own price is\n"
+    "                        given, as redemption and averages of markets are not derived anew\n"
     "  --parameters FILE     another parameter set, as plimsoll parameters check takes it\n"
     CLI_SOURCE_USAGE
     "  Exit status: 0 done, 1 the account was unknown or the records differ from the journal,\n"

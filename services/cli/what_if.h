@@ -11,6 +11,9 @@
  *   price      INSTRUMENT=PRICE              the mark is live then, without an interval
  *              INSTRUMENT=±PERCENT%          its interval moves along; a bad mark stays bad
  *
+ * Prices that follow from others follow (derived.h): options, which have none to be stated, and what is
+ * pegged, in proportion to its base, unless it is stated itself, before or after.
+ *
  * What is changed is final and counted at once. The document:
  *   account, partition, journal
  *   changes[]            {change, value} as they were given, then parameters {file, epoch} if any
@@ -44,9 +47,9 @@ struct what_if {
 
 /*
  * A new reference to the document. REJECT_UNKNOWN: the account was unknown then. What a change does
- * wrong is told with its text: REJECT_MALFORMED, REJECT_CONFLICT (an instrument that is not listed, or
- * a parameter set with other lots or ticks), REJECT_RANGE (finer than a lot or tick, no mark to trade
- * at, too many legs), REJECT_OVERFLOW. REJECT_PARAMETERS and the like: the file.
+ * wrong is told with its text: REJECT_MALFORMED, REJECT_CONFLICT (an instrument that is not listed, the
+ * price of an option, or a parameter set with other lots or ticks), REJECT_RANGE (finer than a lot or
+ * tick, no mark to trade at, too many legs), REJECT_OVERFLOW. REJECT_PARAMETERS and the like: the file.
  */
 enum pl_err what_if_answer(const struct moment *moment, const struct pl_id *account,
                            const struct what_if *what_if, json_t **document);

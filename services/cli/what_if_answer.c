@@ -5,6 +5,7 @@
 
 #include "lib/service/process.h"
 #include "services/cli/decimal.h"
+#include "services/cli/derived.h"
 #include "services/cli/explain.h"
 #include "services/cli/parameters_diff.h"
 #include "services/cli/risk.h"
@@ -12,10 +13,12 @@
 
 static const char *const kind_names[] = { "trade", "transfer", "price" };
 
-/* One account with a venue of its own: 10 MB, mapped. */
+/* One account with a venue of its own: 16 MB, mapped. */
 struct subject {
     struct pl_parameters parameters;
     struct pl_mark marks[PL_INSTRUMENTS_MAX];
+    bool is_stated[PL_INSTRUMENTS_MAX]; /* the mark, by a change */
+    struct pl_option_grid grids[PL_OPTIONS_MAX]; /* of marks that were derived anew, by option_slot */
     struct pl_market market;
     const struct pl_names *names;
     struct pl_holdings holdings;
@@ -204,9 +207,13 @@ static enum pl_err change_price(struct subject *subject, uint32_t instrument, co
     uint32_t decimals = subject->parameters.instruments[instrument].tick_decimals;
     struct pl_mark *mark = &subject->marks[instrument];
     int64_t ticks = 0;
+    enum pl_err err = derived_check(&subject->parameters, subject->names, instrument);
+    if (err)
+        return err;
+    subject->is_stated[instrument] = true;
     if (value[strlen(value) - 1] == '%')
         return move_price(mark, decimals, value);
-    enum pl_err err = decimal_units(value, strlen(value), decimals, &ticks);
+    err = decimal_units(value, strlen(value), decimals, &ticks);
     if (!err && ticks <= 0)
         err = pl_err_set(PL_REJECT_RANGE, "a price is above 0");
     if (err)
@@ -256,7 +263,8 @@ static enum pl_err change_parameters(struct subject *subject, const struct momen
     return err ? pl_err_note(err, "--parameters %s", path) : PL_OK;
 }
 
-/* Parameters first: they say what is listed. Trades are at the marks as they stand. */
+/* Parameters first: they say what is listed. Trades are at the marks as they stand. What follows from
+ * prices comes last, when all of them are known. */
 static enum pl_err apply_changes(struct subject *subject, const struct moment *moment,
                                  const struct what_if *what_if)
 {
@@ -274,6 +282,8 @@ static enum pl_err apply_changes(struct subject *subject, const struct moment *m
             return pl_err_note(err, "--%s %s", kind_names[change->kind], change->text);
     }
     drop_empty_legs(&subject->holdings);
+    derived_follow(&subject->parameters, moment->venue->market->now_ms, moment->venue->marks,
+                   subject->is_stated, subject->marks, subject->grids);
     pl_market_update(&subject->market, &subject->parameters, subject->marks,
                      moment->venue->market->now_ms);
     return err;
