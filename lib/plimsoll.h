@@ -883,16 +883,19 @@ struct pl_cure {
 
 /*
  * The least lots of leg `leg` (ADD: also UINT32_MAX for cash) with which the portfolio, which must be
- * certain, reaches the goal: one lot less does not. By bisection on the exact excess, which is
- * concave. False when no quantity of it does, when the kind does not suit the leg (its sign; ADD: a
- * derivative), its limit is no price, its chain or bridge is halted, or the goal is reached already. Limits are those of
- * pl_plan_sale; the liquidity order plays no part, since the account decides.
+ * certain, reaches the goal: no smaller quantity does. By bisection on the exact excess, which is concave
+ * at one limit, rung by rung. False when no quantity of it does, when the kind does not suit the leg (its
+ * sign; ADD: a derivative), its limit is no price, its chain or bridge is halted, or the goal is reached
+ * already. The limit is, as in pl_plan_sale, that of the rung of the depth ladder that holds all of the
+ * lots, which need be no multiple of the venue's step; the liquidity order plays no part, since the
+ * account decides.
  */
 bool pl_cure_by(const struct pl_market *market, const struct pl_portfolio *portfolio,
                 const struct pl_goal *goal, enum pl_cure_kind kind, uint32_t leg,
                 struct pl_cure *cure);
-/* The same of a swap: the least lots of the short `leg`, each paid for by selling as few lots of the
- * long `sold` as fetch its price. What is left of the last lot sold stays as cash. */
+/* The same of a swap: the least lots of the short `leg`, paid for by selling as few lots of the long `sold`
+ * as fetch their price, both at the limits of their rungs. What is left of the last lot sold stays as
+ * cash. */
 bool pl_cure_by_swap(const struct pl_market *market, const struct pl_portfolio *portfolio,
                      const struct pl_goal *goal, uint32_t leg, uint32_t sold,
                      struct pl_cure *cure);

@@ -3,14 +3,15 @@
  * What an account could do to reach a goal by itself: bring in, buy back, sell, swap; and what it
  * could take out and still be there. For alerts and people: nothing is sold by it.
  *
- * The excess is concave in the lots of one leg (plan.c), so the quantities that reach the goal form
- * an interval, and bisection finds its least lot exactly. That holds of a health too: A - (h - 1) D
- * is concave for h >= 1, since D is convex.
+ * At one limit the excess is concave in the lots of one leg (plan.c), so the quantities that reach the
+ * goal form an interval, and bisection finds its least lot exactly. That holds of a health too:
+ * A - (h - 1) D is concave for h >= 1, since D is convex. A ladder of depth has a limit per rung: they are
+ * searched from the shallowest, and the first in which a quantity reaches has the least.
  */
 #include <string.h>
 
 #include "lib/base/assert.h"
-#include "lib/exposure/terms.h"
+#include "lib/exposure/plan.h"
 
 /* The portfolio with so many lots moved. */
 struct trial {
@@ -22,7 +23,9 @@ struct trial {
 
     enum pl_cure_kind kind;
     uint32_t leg, sold; /* indexes in the portfolio */
+    struct pl_item item, sold_item; /* their rungs, in lots */
     int64_t lots_max;
+    int64_t ticks, sold_ticks;       /* of the rung that is looked at */
     pl_i128 price_vu, sold_price_vu; /* of one lot */
 };
 
@@ -95,9 +98,8 @@ static pl_i128 beyond_with(struct trial *trial, int64_t lots)
 }
 
 /* The lots that help most. */
-static int64_t best_lots(struct trial *trial)
+static int64_t best_lots(struct trial *trial, int64_t low, int64_t high)
 {
-    int64_t low = 0, high = trial->lots_max;
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
         if (beyond_with(trial, middle + 1) > beyond_with(trial, middle))
@@ -108,12 +110,12 @@ static int64_t best_lots(struct trial *trial)
     return high;
 }
 
-/* The least lots that reach the goal; 0 where none do. No lots do not: that was looked at before. */
-static int64_t least_lots(struct trial *trial)
+/* The least lots at one limit that reach the goal, more than `from`; 0 where none do. */
+static int64_t least_between(struct trial *trial, int64_t from, int64_t to)
 {
-    int64_t low = 0, high = trial->lots_max;
+    int64_t low = from, high = to;
     if (beyond_with(trial, high) < 0)
-        high = best_lots(trial);
+        high = best_lots(trial, from + 1, to);
     if (beyond_with(trial, high) < 0)
         return 0;
     while (high - low > 1) {
@@ -126,6 +128,47 @@ static int64_t least_lots(struct trial *trial)
     return high;
 }
 
+static void take_limit(const struct pl_item *item, uint32_t rung, int64_t *ticks, pl_i128 *price_vu)
+{
+    *ticks = item->rung_ticks[rung];
+    *price_vu = (pl_i128)*ticks * item->multiplier;
+}
+
+/* Takes the limits of one lot more than `from`; the most lots that they hold for, `from` where nothing pays
+ * for one more. Whoever buys more sells more, so that both ladders are gone down in turn. */
+static int64_t take_limits(struct trial *trial, int64_t from)
+{
+    if (trial->kind == PL_CURE_ADD)
+        return trial->lots_max;
+    const struct pl_item *sold = &trial->sold_item;
+    const uint32_t rung = pl_item_rung(&trial->item, from + 1);
+    const pl_i128 to = pl_min(trial->lots_max, trial->item.rung_units[rung]);
+    take_limit(&trial->item, rung, &trial->ticks, &trial->price_vu);
+    if (trial->kind != PL_CURE_SWAP)
+        return (int64_t)to;
+    for (uint32_t i = 0; i < sold->rung_count; i++) {
+        take_limit(sold, i, &trial->sold_ticks, &trial->sold_price_vu);
+        const pl_i128 paid = pl_min(sold->rung_units[i], sold->units_whole) * trial->sold_price_vu /
+                             trial->price_vu;
+        if (paid > from)
+            return (int64_t)pl_min(to, paid);
+    }
+    return from;
+}
+
+/* The least lots that reach the goal; 0 where none do. No lots do not: that was looked at before. */
+static int64_t least_lots(struct trial *trial)
+{
+    int64_t lots = 0;
+    for (int64_t from = 0, to; lots == 0 && from < trial->lots_max; from = to) {
+        to = take_limits(trial, from);
+        if (to == from)
+            break;
+        lots = least_between(trial, from, to);
+    }
+    return lots;
+}
+
 /* ---- one leg -------------------------------------------------------------------------------- */
 
 /* What is credited before it is final cannot be delivered. */
@@ -136,16 +179,15 @@ static int64_t tradable_lots(const struct pl_leg *leg)
     return leg->lots > leg->credited_lots ? leg->lots - leg->credited_lots : 0;
 }
 
-/* What a short or long leg costs or fetches at its limit. */
-static bool set_limit(const struct pl_market *market, const struct pl_leg *leg, int64_t *ticks,
-                      pl_i128 *price_vu)
+/* What a short or long leg is traded at, by how much of it. False when its limit is no price. */
+static bool fill_item(const struct pl_market *market, const struct pl_leg *leg, struct pl_item *item)
 {
     const struct pl_instrument *instrument = &market->parameters->instruments[leg->instrument];
-    enum pl_side side = leg->lots > 0 ? PL_SIDE_SELL : PL_SIDE_BUY;
-    if (!pl_limit_of(&market->quotes[leg->instrument], instrument, side, ticks))
-        return false;
-    *price_vu = (pl_i128)*ticks * instrument->multiplier;
-    return true;
+    const struct pl_quote *quote = &market->quotes[leg->instrument];
+    *item = (struct pl_item){.side = leg->lots > 0 ? PL_SIDE_SELL : PL_SIDE_BUY, .unit_lots = 1,
+                             .units_whole = tradable_lots(leg), .multiplier = instrument->multiplier};
+    item->mark_vu = item->side == PL_SIDE_SELL ? quote->lot_vu : quote->short_lot_vu;
+    return pl_item_fill_rungs(quote, instrument, item);
 }
 
 /* So many lots as keep the account in range: what is beyond does not count as reached. */
@@ -188,8 +230,8 @@ static bool cash_cure(const struct pl_market *market, const struct pl_portfolio 
     return true;
 }
 
-/* Fills kind, leg, price and room of the trial; false when the kind does not suit the leg. */
-static bool aim(struct trial *trial, enum pl_cure_kind kind, uint32_t leg, int64_t *ticks)
+/* Fills kind, leg, price or rungs and room of the trial; false when the kind does not suit the leg. */
+static bool aim(struct trial *trial, enum pl_cure_kind kind, uint32_t leg)
 {
     const struct pl_market *market = trial->market;
     const struct pl_leg *held = &trial->before->legs[leg];
@@ -202,13 +244,13 @@ static bool aim(struct trial *trial, enum pl_cure_kind kind, uint32_t leg, int64
     if (kind == PL_CURE_ADD) {
         if (market->parameters->instruments[held->instrument].kind != PL_INSTRUMENT_SPOT)
             return false;
-        *ticks = quote->ticks;
+        trial->ticks = quote->ticks;
         trial->price_vu = quote->lot_vu;
         trial->lots_max = room_for(market, trial->before, held);
         return true;
     }
     trial->lots_max = tradable_lots(held);
-    return set_limit(market, held, ticks, &trial->price_vu);
+    return fill_item(market, held, &trial->item);
 }
 
 bool pl_cure_by(const struct pl_market *market, const struct pl_portfolio *portfolio,
@@ -216,7 +258,6 @@ bool pl_cure_by(const struct pl_market *market, const struct pl_portfolio *portf
                 struct pl_cure *cure)
 {
     struct trial trial;
-    int64_t ticks = 0;
     pl_i128 now = pl_beyond_goal(market, portfolio, goal);
     pl_assert(kind != PL_CURE_SWAP && (leg < portfolio->leg_count || leg == UINT32_MAX));
     if (now >= 0 || now <= -PL_EXCESS_UNBOUNDED)
@@ -224,7 +265,7 @@ bool pl_cure_by(const struct pl_market *market, const struct pl_portfolio *portf
     if (leg == UINT32_MAX)
         return kind == PL_CURE_ADD && cash_cure(market, portfolio, goal, cure);
     trial_init(&trial, market, portfolio, goal);
-    if (!aim(&trial, kind, leg, &ticks))
+    if (!aim(&trial, kind, leg))
         return false;
     int64_t lots = least_lots(&trial);
     if (lots == 0)
@@ -235,7 +276,7 @@ bool pl_cure_by(const struct pl_market *market, const struct pl_portfolio *portf
     pl_i128 cost_vu = kind == PL_CURE_ADD     ? mark_vu
                       : kind == PL_CURE_REPAY ? trial.price_vu - mark_vu
                                               : mark_vu - trial.price_vu;
-    *cure = (struct pl_cure){.kind = kind, .instrument = instrument, .lots = lots, .ticks = ticks,
+    *cure = (struct pl_cure){.kind = kind, .instrument = instrument, .lots = lots, .ticks = trial.ticks,
                              .cost_vu = lots * cost_vu};
     return true;
 }
@@ -245,27 +286,23 @@ bool pl_cure_by_swap(const struct pl_market *market, const struct pl_portfolio *
                      struct pl_cure *cure)
 {
     struct trial trial;
-    int64_t ticks, sold_ticks;
     pl_assert(leg < portfolio->leg_count && sold < portfolio->leg_count);
     const struct pl_leg *held = &portfolio->legs[sold];
     pl_i128 now = pl_beyond_goal(market, portfolio, goal);
     trial_init(&trial, market, portfolio, goal);
     if (now >= 0 || now <= -PL_EXCESS_UNBOUNDED || held->lots <= 0 ||
         market->quotes[held->instrument].is_stuck ||
-        !aim(&trial, PL_CURE_SWAP, leg, &ticks) ||
-        !set_limit(market, held, &sold_ticks, &trial.sold_price_vu))
+        !aim(&trial, PL_CURE_SWAP, leg) || !fill_item(market, held, &trial.sold_item))
         return false;
     trial.sold = sold;
-    pl_i128 affordable = tradable_lots(held) * trial.sold_price_vu / trial.price_vu;
-    trial.lots_max = (int64_t)pl_min(trial.lots_max, affordable);
     int64_t lots = least_lots(&trial);
     if (lots == 0)
         return false;
     int64_t sold_lots = lots_to_sell(&trial, lots);
     uint32_t bought = portfolio->legs[leg].instrument;
     *cure = (struct pl_cure){
-        .kind = PL_CURE_SWAP, .instrument = bought, .lots = lots, .ticks = ticks,
-        .sold = held->instrument, .sold_lots = sold_lots, .sold_ticks = sold_ticks,
+        .kind = PL_CURE_SWAP, .instrument = bought, .lots = lots, .ticks = trial.ticks,
+        .sold = held->instrument, .sold_lots = sold_lots, .sold_ticks = trial.sold_ticks,
         .cost_vu = lots * (trial.price_vu - market->quotes[bought].short_lot_vu) +
                    sold_lots * (market->quotes[held->instrument].lot_vu - trial.sold_price_vu)};
     return true;

@@ -151,8 +151,8 @@ static int64_t units_for(const struct pl_item *item, int64_t usd, bool is_up)
 }
 
 /* Every rung's discount is at most the last one's, which is a price. */
-static bool fill_rungs(const struct pl_quote *quote, const struct pl_instrument *instrument,
-                       struct pl_item *item)
+bool pl_item_fill_rungs(const struct pl_quote *quote, const struct pl_instrument *instrument,
+                        struct pl_item *item)
 {
     uint32_t last = item->rung_count = instrument->depth_count;
     item->rung_units[last] = INT64_MAX;
@@ -246,7 +246,7 @@ static bool item_of(const struct pl_plan *plan, const struct pl_leg *leg, struct
     item->multiplier = item->unit_lots * instrument->multiplier;
     item->mark_vu = (pl_i128)(item->side == PL_SIDE_SELL ? quote->lot_vu : quote->short_lot_vu) *
                     item->unit_lots;
-    if (!fill_rungs(quote, instrument, item) ||
+    if (!pl_item_fill_rungs(quote, instrument, item) ||
         !fill_sizes(plan, instrument, lots, item))
         return false;
     item->limit_ticks = item->rung_ticks[0];

@@ -61,6 +61,10 @@ pl_i128 pl_plan_excess_with(struct pl_plan *plan, struct pl_item *item, int64_t 
  * excess there. */
 pl_i128 pl_plan_unwind(struct pl_plan *plan, const struct pl_point *from,
                        const struct pl_point *to);
+/* Ends and limits of the rungs of an item whose side, unit and mark are set. False where the last limit is
+ * no price. */
+bool pl_item_fill_rungs(const struct pl_quote *quote, const struct pl_instrument *instrument,
+                        struct pl_item *item);
 /* The rung that holds so many units. */
 uint32_t pl_item_rung(const struct pl_item *item, int64_t units);
 /* What the limits of so many units give up against the mark, all of them at that of their rung. */

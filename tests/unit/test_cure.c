@@ -162,6 +162,61 @@ static void cash_is_found_to_the_end_of_its_range(void **state)
     build_assert_i128(cure.cost_vu, most, "cash");
 }
 
+/* Up to 300 USD of A give up 0.5 %, up to 500 1 %; up to 100 of B 0.2 %. */
+static void give_depth(void)
+{
+    struct pl_instrument *rows = build.parameters.instruments;
+    rows[asset].depth[0] = (struct pl_rung){300, 5000};
+    rows[asset].depth[1] = (struct pl_rung){500, 10000};
+    rows[asset].depth_count = 2;
+    rows[debt].depth[0] = (struct pl_rung){100, 2000};
+    rows[debt].depth_count = 1;
+    build_finish(&build);
+    build_update(&build);
+}
+
+/* An A sold brings 19.50, 19 or 18 by its rung, a B bought back 9.90 or 9.50: who needs little, trades
+ * little at a good limit. Where a rung ends just before the goal, the next one takes more than its own
+ * first lots. */
+static void the_least_is_at_the_limit_of_its_rung(void **state)
+{
+    (void)state;
+    give_depth();
+    hold(10, 20, 0, 345);
+    assert_cure(PL_CURE_REDUCE, LONG_LEG, 283, 9950, 1.415); /* 55 / 19.50 = 2.8205 */
+    hold(10, 20, 0, 320);
+    assert_cure(PL_CURE_REDUCE, LONG_LEG, 422, 9900, 4.22);  /* 80 / 19 = 4.2105    */
+    hold(10, 20, 0, 303);
+    assert_cure(PL_CURE_REDUCE, LONG_LEG, 539, 9800, 10.78); /* 5 of 98 are not 97; 97 / 18 = 5.3889 */
+    hold(10, 20, 0, 385);
+    assert_cure(PL_CURE_REPAY, SHORT_LEG, 152, 5010, 0.152); /* 15 / 9.90 = 1.5152  */
+    hold(10, 20, 0, 380);
+    assert_cure(PL_CURE_REPAY, SHORT_LEG, 211, 5050, 1.055); /* 2 bring 19.80; 20 / 9.50 = 2.1053 */
+}
+
+/* A swap of n lots of B for s of A brings 60 n - 50.10 n + (99.50 - 80) s, with 50.50 beyond 2 B. For 30:
+ * 1.52 B, paid for by 0.77 A (15.048 + 15.015); 1.51 bring 29.964. For 100: 5.15 B at 50.50, which is
+ * deeper than the 2.62 A that pay for them go. */
+static void a_swap_has_two_ladders(void **state)
+{
+    (void)state;
+    struct pl_cure cure;
+    give_depth();
+    hold(10, 20, 0, 370);
+    assert_true(pl_cure_by_swap(&build.market, &portfolio, &initial, SHORT_LEG, LONG_LEG, &cure));
+    assert_int_equal(cure.lots, 152);
+    assert_int_equal(cure.ticks, 5010);
+    assert_int_equal(cure.sold_lots, 77);
+    assert_int_equal(cure.sold_ticks, 9950);
+    build_assert_i128(cure.cost_vu, 537 * BUILD_USD / 1000, "0.152 + 0.385");
+    hold(10, 20, 0, 300);
+    assert_true(pl_cure_by_swap(&build.market, &portfolio, &initial, SHORT_LEG, LONG_LEG, &cure));
+    assert_int_equal(cure.lots, 515);
+    assert_int_equal(cure.ticks, 5050);
+    assert_int_equal(cure.sold_lots, 262);
+    assert_int_equal(cure.sold_ticks, 9950);
+}
+
 /* Of equal cost the first id, however the legs are listed. */
 static void the_cheapest_are_named(void **state)
 {
@@ -380,6 +435,8 @@ int main(void)
         cmocka_unit_test_setup(a_swap_sells_no_more_than_there_is, set_up),
         cmocka_unit_test_setup(cash_is_found_to_the_end_of_its_range, set_up),
         cmocka_unit_test_setup(one_leg_alone_may_be_cheaper, set_up),
+        cmocka_unit_test_setup(the_least_is_at_the_limit_of_its_rung, set_up),
+        cmocka_unit_test_setup(a_swap_has_two_ladders, set_up),
         cmocka_unit_test_setup(the_cheapest_are_named, set_up),
         cmocka_unit_test_setup(a_health_is_a_goal_too, set_up),
         cmocka_unit_test_setup(a_health_is_not_rounded, set_up),

@@ -176,12 +176,12 @@ static bool rises_at(struct portfolio *trial, const struct leg *leg, bool is_sel
     return rises;
 }
 
-/* The least lots of a leg that cure; 0: none do. */
-static int64_t least_lots(struct portfolio *trial, const struct leg *leg, int64_t most,
-                          int64_t limit)
+/* The least lots of a leg that cure at one limit, from `least` to `most`; 0: none do. */
+static int64_t least_at(struct portfolio *trial, const struct leg *leg, int64_t least, int64_t most,
+                        int64_t limit)
 {
     bool is_sell = leg->lots > 0;
-    int64_t low = 0, top = most;
+    int64_t low = least, top = most;
     mpz_t excess;
     mpz_init(excess);
     while (low < top) {
@@ -192,7 +192,7 @@ static int64_t least_lots(struct portfolio *trial, const struct leg *leg, int64_
             top = middle;
     }
     bool cures = sign_with(trial, leg, is_sell, top, limit, excess) >= 0;
-    for (low = -1; cures && top - low > 1;) {
+    for (low = least - 1; cures && top - low > 1;) {
         int64_t middle = low + (top - low) / 2;
         if (sign_with(trial, leg, is_sell, middle, limit, excess) >= 0)
             top = middle;
@@ -201,6 +201,33 @@ static int64_t least_lots(struct portfolio *trial, const struct leg *leg, int64_
     }
     mpz_clear(excess);
     return cures ? top : 0;
+}
+
+/* The most lots that have the limit of `least`. */
+static int64_t most_at(const struct portfolio *trial, const struct leg *leg, int64_t least, int64_t most,
+                       int64_t limit)
+{
+    while (least < most) {
+        int64_t middle = most - (most - least) / 2;
+        if (auditor_limit(trial, leg->instrument, leg->lots > 0, middle) == limit)
+            least = middle;
+        else
+            most = middle - 1;
+    }
+    return least;
+}
+
+/* The least lots of a leg that cure, and their limit, which is worse for more of them; 0: none do. */
+static int64_t least_lots(struct portfolio *trial, const struct leg *leg, int64_t most, int64_t *limit)
+{
+    int64_t lots = 0;
+    for (int64_t least = 1; lots == 0 && least <= most;) {
+        *limit = auditor_limit(trial, leg->instrument, leg->lots > 0, least);
+        int64_t end = most_at(trial, leg, least, most, *limit);
+        lots = least_at(trial, leg, least, end, *limit);
+        least = end + 1;
+    }
+    return lots;
 }
 
 struct best {
@@ -222,7 +249,7 @@ static bool find_best(const struct scene *scene, struct portfolio *trial, bool i
         int64_t limit = 0, most = 0;
         if ((leg.lots > 0) == is_sell)
             most = auditor_tradable(trial, &leg, &limit);
-        int64_t lots = most > 0 ? least_lots(trial, &leg, most, limit) : 0;
+        int64_t lots = most > 0 ? least_lots(trial, &leg, most, &limit) : 0;
         if (lots == 0)
             continue;
         const struct quote *quote = &trial->quotes[leg.instrument];

@@ -181,6 +181,10 @@ sim_bug(flattered_ratio lib/exposure/ratio.c "V alert" 100
 
 sim_bug(dear_cure lib/exposure/cure.c "V alert" 1000
   [==[        return a->cost_vu < b->cost_vu;]==] [==[        return a->cost_vu > b->cost_vu;]==])
+# A cure asks for as much as if all of the leg were traded at once.
+sim_bug(deep_cure lib/exposure/cure.c "V alert" 1000
+  [==[    const uint32_t rung = pl_item_rung(&trial->item, from + 1);]==]
+  [==[    const uint32_t rung = trial->item.rung_count - 1;]==])
 
 # A large order is promised the price of a small one; more is sold at once than the venue's slice; an order
 # is no multiple of the venue's lots; what would be left is too little for the venue.
