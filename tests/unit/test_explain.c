@@ -556,6 +556,169 @@ static void test_terms_are_those_of_the_model_and_add_up(void **state)
     model_box_deinit(&box);
 }
 
+/* ---- terms by hand --------------------------------------------------------------------------- */
+
+/* The term of a tier, or NULL. */
+static const json_t *term_of(const json_t *made, enum pl_tier tier, const char *kind, const char *of)
+{
+    const json_t *tiers = json_object_get(json_object_get(made, "verdict"), "tiers"), *term;
+    size_t i;
+    json_array_foreach(json_object_get(json_array_get(tiers, tier), "terms"), i, term)
+        if (strcmp(word(term, "term"), kind) == 0 && strcmp(word(term, "of"), of) == 0)
+            return term;
+    return NULL;
+}
+
+static void assert_term(const json_t *made, enum pl_tier tier, const char *kind, const char *of,
+                        const char *usd)
+{
+    const json_t *term = term_of(made, tier, kind, of);
+    if (!term)
+        fail_msg("%s: no %s of %s", explain_tier_name(tier), kind, of);
+    assert_memory_equal(word(term, "excess_usd"), usd, strlen(usd));
+    assert_string_equal(word(term, "excess_usd") + strlen(usd), ".000000000000000000");
+}
+
+static void halt_ethereum(int64_t since_ms)
+{
+    struct pl_instrument *rules = &build.parameters.instruments[eth];
+    assert_int_equal(pl_id_set(&rules->chain, "ethereum", 8), PL_OK);
+    build.parameters.policy.halt_ramp_ms = 100000;
+    build_finish(&build);
+    venue.chain_halts[0] = (struct pl_chain_halt){ .chain = rules->chain, .since_ms = since_ms };
+    venue.chain_halt_count = 1;
+}
+
+/* ETH at 16000 USD cannot be moved: at once all of it is taken off at the alert and initial tiers, 70 and
+ * 75 % on top of the haircuts, and by and by at the others, a quarter of 80 and of 90 % after a quarter of
+ * the ramp. */
+static void test_a_halt_is_a_term_of_its_own(void **state)
+{
+    (void)state;
+    halt_ethereum(build.now_ms - 25000);
+    json_t *made = document();
+    assert_term(made, PL_TIER_ALERT, "haircut", "ETH", "-4800");
+    assert_term(made, PL_TIER_ALERT, "halt", "ETH", "-11200");
+    assert_term(made, PL_TIER_INITIAL, "halt", "ETH", "-12000");
+    assert_term(made, PL_TIER_END, "halt", "ETH", "-3200");
+    assert_term(made, PL_TIER_MAINTENANCE, "haircut", "ETH", "-1600");
+    assert_term(made, PL_TIER_MAINTENANCE, "halt", "ETH", "-3600");
+    assert_null(term_of(made, PL_TIER_MAINTENANCE, "halt", "BTC"));
+    const char *text = print(made);
+    assert_non_null(strstr(text, "  halt           ETH "));
+    assert_non_null(strstr(text, "its chain or bridge is halted"));
+    json_decref(made);
+    end(state);
+    begin(state);
+    halt_ethereum(build.now_ms); /* the ramp has not begun */
+    made = document();
+    assert_term(made, PL_TIER_INITIAL, "halt", "ETH", "-12000");
+    assert_null(term_of(made, PL_TIER_END, "halt", "ETH"));
+    assert_null(term_of(made, PL_TIER_MAINTENANCE, "halt", "ETH"));
+    json_decref(made);
+}
+
+/* In mode 1 ETH counts for 95 % at maintenance; BTC, which the mode does not name, for 90 % as ever. */
+static void test_a_mode_is_told_with_its_rates(void **state)
+{
+    (void)state;
+    struct pl_parameters *set = &build.parameters;
+    set->modes[1] = (struct pl_mode){ true, set->mode_weight_count, 1 };
+    set->mode_weights[set->mode_weight_count++] = (struct pl_mode_weight){
+        eth, build_tiers(80000, 70000, 60000, 50000), set->instruments[eth].haircut_short, 0 };
+    build_finish(&build);
+    holdings.mode = 1;
+    publish();
+    json_t *made = document();
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(made, "holdings"), "mode")), 1);
+    assert_term(made, PL_TIER_MAINTENANCE, "haircut", "ETH", "-800");
+    assert_term(made, PL_TIER_MAINTENANCE, "haircut", "BTC", "-600");
+    const json_t *term = term_of(made, PL_TIER_MAINTENANCE, "haircut", "ETH");
+    assert_int_equal(json_integer_value(json_object_get(term, "rate_ppm")), 50000);
+    term = term_of(made, PL_TIER_MAINTENANCE, "haircut", "BTC");
+    assert_int_equal(json_integer_value(json_object_get(term, "rate_ppm")), 100000);
+    assert_non_null(strstr(print(made), "in mode 1\n"));
+    json_decref(made);
+    holdings.mode = 0;
+    publish();
+    made = document();
+    assert_null(json_object_get(json_object_get(made, "holdings"), "mode"));
+    assert_term(made, PL_TIER_MAINTENANCE, "haircut", "ETH", "-1600");
+    assert_null(strstr(print(made), "in mode"));
+    json_decref(made);
+}
+
+/* ETH at 100 USD, a call worth 8 (owed 9) there; up 12 % at higher volatility 18 (19), down 20 % 2 (3). */
+static void begin_options(void)
+{
+    static const int64_t plain[] = { 1, 2, 6, 14, 28, 60 }, up[] = { 2, 4, 9, 18, 32, 64 };
+    static struct pl_option_grid grid;
+    struct pl_parameters *set = &build.parameters;
+    build_init(&build);
+    eth = build_instrument(&build, "ETH", PL_INSTRUMENT_SPOT, 0, 0);
+    uint32_t vol = build_instrument(&build, "VOL", PL_INSTRUMENT_VOLATILITY, 0, 4);
+    btc = build_instrument(&build, "CALL", PL_INSTRUMENT_OPTION, 0, 0);
+    set->instruments[btc].option = (struct pl_option_terms){
+        .type = PL_OPTION_CALL, .underlying = eth, .volatility = vol, .strike_ticks = 100, .expiry_ms = 1 };
+    for (uint32_t i = 0; i < 3; i++)
+        if (i != vol) {
+            set->instruments[i].has_scenarios = true;
+            set->instruments[i].scenario_underlying = eth;
+        }
+    set->scenario_count = 2;
+    set->scenarios[0] = (struct pl_option_scenario){ 120000, PL_LAYER_UP, build_flat(800000) };
+    set->scenarios[1] = (struct pl_option_scenario){ -200000, PL_LAYER_MID, build_flat(800000) };
+    set->short_minimum = build_tiers(100000, 50000, 50000, 50000);
+    grid.grid = (struct pl_grid){ .bits = 2, .first_cell = 6 << 2, .node_count = 6 };
+    for (enum pl_layer layer = 0; layer < PL_LAYER_COUNT; layer++)
+        for (int i = 0; i < 6; i++) {
+            const int64_t usd = layer == PL_LAYER_UP ? up[i] : plain[i];
+            grid.low[layer][i] = usd * (int64_t)BUILD_USD;
+            grid.high[layer][i] = (usd + 1) * (int64_t)BUILD_USD;
+        }
+    build_finish(&build);
+    for (uint32_t i = 0; i < 3; i++)
+        build_price(&build, i, 100);
+    build.marks[btc].grid = &grid;
+}
+
+static json_t *document_of_calls(int64_t lots)
+{
+    holdings.leg_count = 0;
+    hold(0, btc, lots);
+    hold_cash(1000);
+    publish();
+    return document();
+}
+
+/* 10 owned lose 60 where ETH falls, 48 of it is asked for; 10 owed lose 100 where it rises, 80 of it, but
+ * at the alert tier the minimum, 10 % of 1000, is more. */
+static void test_the_worst_scenario_is_named(void **state)
+{
+    (void)state;
+    begin_options();
+    json_t *made = document_of_calls(10);
+    assert_term(made, PL_TIER_MAINTENANCE, "scenario", "ETH", "-48");
+    const json_t *worst = json_object_get(term_of(made, PL_TIER_MAINTENANCE, "scenario", "ETH"), "worst");
+    assert_int_equal(json_integer_value(json_object_get(worst, "scenario")), 1);
+    assert_int_equal(json_integer_value(json_object_get(worst, "move_ppm")), -200000);
+    assert_string_equal(word(worst, "volatility"), "mid");
+    assert_non_null(strstr(print(made), "scenario 1: -20"));
+    assert_non_null(strstr(print(made), "volatility mid\n"));
+    json_decref(made);
+    made = document_of_calls(-10);
+    assert_term(made, PL_TIER_MAINTENANCE, "scenario", "ETH", "-80");
+    worst = json_object_get(term_of(made, PL_TIER_MAINTENANCE, "scenario", "ETH"), "worst");
+    assert_int_equal(json_integer_value(json_object_get(worst, "scenario")), 0);
+    assert_int_equal(json_integer_value(json_object_get(worst, "move_ppm")), 120000);
+    assert_string_equal(word(worst, "volatility"), "up");
+    assert_term(made, PL_TIER_ALERT, "scenario", "ETH", "-100");
+    assert_string_equal(word(term_of(made, PL_TIER_ALERT, "scenario", "ETH"), "worst"),
+                        "short option minimum");
+    assert_non_null(strstr(print(made), "  short option minimum\n"));
+    json_decref(made);
+}
+
 /* ---- choices -------------------------------------------------------------------------------- */
 
 static const json_t *choice_of(const json_t *made, const char *instrument)
@@ -856,6 +1019,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_the_first_line_says_why_or_why_not, begin, end),
         cmocka_unit_test_setup_teardown(test_terms_are_those_of_the_model_and_add_up, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_halt_is_a_term_of_its_own, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_mode_is_told_with_its_rates, begin, end),
+        cmocka_unit_test_setup_teardown(test_the_worst_scenario_is_named, begin, end),
         cmocka_unit_test_setup_teardown(test_legs_that_cannot_be_sold_say_why, begin, end),
         cmocka_unit_test_setup_teardown(test_the_liquidity_order_decides_between_equals, begin,
                                         end),
