@@ -1152,6 +1152,10 @@ struct pl_decision {
  * alert of entering OK, ALERT or RESTRICTED waits until that much time has passed since the last one
  * of the same state, and is told then if it still holds; LIQUIDATING and BANKRUPT never wait.
  *
+ * Doubts. UNCERTAIN tells that the account's doubts have begun, or that there is one more among them: a leg
+ * that was not in doubt, or another reason of the whole account but one that has an alert of its own
+ * (ORDER_OVERDUE, OUT_OF_RANGE). CERTAIN tells that none is left. No interval holds them back.
+ *
  * Bad debt. When a plan says bankrupt, equity is certainly below 0 with orders in flight at their
  * limits, and neither these nor what the plan sells are worth more than the policy's bad_debt_dust_usd
  * at their limits, BAD_DEBT tells -equity (its upper bound, so the debt is certain), once in a

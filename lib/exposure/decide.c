@@ -529,6 +529,29 @@ static bool has_doubt(const struct pl_account_state *state, enum pl_doubt_reason
     return false;
 }
 
+/* Of a leg its instrument: another reason to mend the same thing is no other doubt. */
+static bool had_doubt(const struct pl_account_state *prior, const struct pl_doubt *doubt)
+{
+    for (uint32_t i = 0; i < prior->doubt_count; i++)
+        if (prior->doubts[i].instrument == doubt->instrument &&
+            (doubt->instrument != UINT32_MAX || prior->doubts[i].reason == doubt->reason))
+            return true;
+    return false;
+}
+
+/* Something has to be mended that was not told of before. Where there was doubt already, orders and numbers
+ * have alerts of their own. */
+static bool has_more_doubts(const struct pl_account_state *prior,
+                            const struct pl_account_state *state)
+{
+    for (uint32_t i = 0; i < state->doubt_count; i++) {
+        const struct pl_doubt *doubt = &state->doubts[i];
+        bool has_own = doubt->reason == PL_DOUBT_ORDER_OVERDUE || doubt->reason == PL_DOUBT_OUT_OF_RANGE;
+        if (prior->doubt_count == 0 || (!has_own && !had_doubt(prior, doubt))) return true;
+    }
+    return false;
+}
+
 static bool was_overdue(const struct pl_account_state *prior, const struct pl_pending *pending)
 {
     for (uint32_t i = 0; i < prior->pending_count; i++)
@@ -558,7 +581,7 @@ static void tell(const struct pl_market *market, const struct pl_account_state *
 {
     const struct pl_account_state *state = &decision->state;
     tell_state(market, prior, decision);
-    if (prior->doubt_count == 0 && state->doubt_count > 0) add_alert(decision, PL_ALERT_UNCERTAIN);
+    if (has_more_doubts(prior, state)) add_alert(decision, PL_ALERT_UNCERTAIN);
     if (prior->doubt_count > 0 && state->doubt_count == 0) add_alert(decision, PL_ALERT_CERTAIN);
     if (has_doubt(state, PL_DOUBT_OUT_OF_RANGE) && !has_doubt(prior, PL_DOUBT_OUT_OF_RANGE))
         add_alert(decision, PL_ALERT_OUT_OF_RANGE);

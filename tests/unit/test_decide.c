@@ -895,7 +895,7 @@ static void test_gap_and_taint(void **state)
     uint32_t index;
     assert_int_equal(pl_book_taint(book, &holdings.account, &index), PL_OK);
     is_touched = true;
-    expect("ok ?account:gap ?account:tainted");
+    expect("ok ?account:gap ?account:tainted !uncertain");
     holdings.has_gap = false;
     publish();
     price(eth, 1600);
@@ -946,6 +946,32 @@ static void test_bad_mark(void **state)
     expect("bankrupt 1.1 !restricted>bankrupt !certain sell 1000 ETH@99000 [1000/0/0 open]");
     price(btc, 30000);
     expect("-");
+}
+
+/* Who mends the one feed must not think that it is all; less to mend, or another reason, is no news. */
+static void test_another_doubt_is_told(void **state)
+{
+    (void)state;
+    hold(btc, 10);
+    publish();
+    expect("-");
+    price(eth, 1600);
+    build_status(&build, btc, PL_MARK_STALE);
+    expect("ok ?BTC:stale !uncertain");
+    build_status(&build, eth, PL_MARK_STALE);
+    expect("ok ?BTC:stale ?ETH:stale !uncertain");
+    build_status(&build, btc, PL_MARK_HALTED);
+    expect("ok ?BTC:halted ?ETH:stale");
+    price(eth, 1600);
+    expect("ok ?BTC:halted");
+    holdings.has_gap = true;
+    publish();
+    expect("ok ?BTC:halted ?account:gap !uncertain");
+    holdings.has_gap = false;
+    publish();
+    expect("ok ?BTC:halted");
+    price(btc, 30000); /* initial: 12000 + 2250 - 15000 */
+    expect("restricted !ok>restricted !certain");
 }
 
 /* In an episode the end tier matters too. */
@@ -1278,6 +1304,7 @@ int main(void)
         scenario(test_gap_and_taint),
         scenario(test_account_without_holdings),
         scenario(test_bad_mark),
+        scenario(test_another_doubt_is_told),
         scenario(test_doubt_about_the_end),
         scenario(test_doubtful_leg_stops_no_sale),
         scenario(test_bankrupt),

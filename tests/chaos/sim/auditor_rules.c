@@ -535,6 +535,22 @@ static bool has_reason(const struct state *state, enum pl_doubt_reason reason)
     return false;
 }
 
+/* Whether what is uncertain begins, or a leg or reason joins it that has no alert of its own. */
+static bool has_new_doubt(const struct state *prior, const struct state *next)
+{
+    bool is_new = prior->doubt_count == 0 && next->doubt_count > 0;
+    for (int i = 0; i < next->doubt_count && !is_new; i++) {
+        bool is_known = false;
+        for (int k = 0; k < prior->doubt_count; k++)
+            is_known |= prior->doubts[k].instrument == next->doubts[i].instrument &&
+                        (next->doubts[i].instrument != UINT32_MAX ||
+                         prior->doubts[k].reason == next->doubts[i].reason);
+        is_new = !is_known && next->doubts[i].reason != PL_DOUBT_ORDER_OVERDUE &&
+                 next->doubts[i].reason != PL_DOUBT_OUT_OF_RANGE;
+    }
+    return is_new;
+}
+
 static bool was_overdue(const struct state *prior, const uint8_t *order_id)
 {
     for (int i = 0; i < prior->pending_count; i++)
@@ -551,7 +567,7 @@ static int to_tell(const struct state *prior, const struct state *next, const st
     if (news->has_state)
         told[count++] = (struct told){.kind = PL_ALERT_STATE, .left = news->left,
                                       .entered = next->state, .since_ms = news->since_ms};
-    if (prior->doubt_count == 0 && next->doubt_count > 0)
+    if (has_new_doubt(prior, next))
         told[count++] = (struct told){.kind = PL_ALERT_UNCERTAIN};
     if (prior->doubt_count > 0 && next->doubt_count == 0)
         told[count++] = (struct told){.kind = PL_ALERT_CERTAIN};

@@ -171,6 +171,11 @@ sim_bug(never_told lib/exposure/screen.c "I8,V" 2000
   [==[        !pl_is_told_lately(market, state))]==]
   [==[        !pl_is_told_lately(market, state) && state->state == PL_STATE_BANKRUPT)]==])
 
+# A second feed goes bad, and whoever mends the first thinks that it is all.
+sim_bug(doubt_untold lib/exposure/decide.c "V alert" 1000
+  [==[    if (has_more_doubts(prior, state)) add_alert]==]
+  [==[    if (prior->doubt_count == 0 && has_more_doubts(prior, state)) add_alert]==])
+
 # An account is sold and nobody is told, because it was sold a moment ago.
 sim_bug(silent_liquidation lib/exposure/decide.c "V" 1000
   [==[    if (state->state >= PL_STATE_LIQUIDATING) return false;
