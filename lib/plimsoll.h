@@ -712,20 +712,22 @@ struct pl_portfolio {
     uint32_t mode;
     const struct pl_leg *held;
     uint32_t held_count;
-    bool held_owes_cash;
+    bool held_owes_cash, held_may_owe_cash; /* for certain; or perhaps, too */
 };
 
 /*
  * Modes. haircut_long and haircut_short of a leg are those of the portfolio's mode where it names the
  * instrument; in no mode, and with debts of which each has lent_on, and each of these names the instrument,
- * haircut_long is the largest of theirs; else the instrument's own. A debt in cash has none. A halted chain
- * adds to a mode's haircut what leads from there to the same whole. All the rest is the instrument's.
+ * haircut_long is the largest of theirs; else the instrument's own. A debt is what is owed of a spot; cash
+ * that is owed has no lent_on. Where it is open whether there is a debt, since not all is final, the bounds
+ * take those debts with which each collateral counts most, or least. A halted chain adds to a mode's
+ * haircut what leads from there to the same whole. All the rest is the instrument's.
  */
 
 /* Keeps what decides on haircuts before legs are sold and repaid in thought: of a portfolio without `held`,
  * its own legs, which must not change then. */
 void pl_portfolio_pin(struct pl_portfolio *portfolio);
-/* The haircut of a long or short leg, without what halts add. */
+/* The haircut of a long or short leg, without what halts add; where open debts decide, the least. */
 int32_t pl_haircut_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
                       uint32_t instrument, enum pl_tier tier, bool is_long);
 /* A mode that the parameters do not have: nothing certain can be said of the account. */

@@ -173,7 +173,7 @@ static int64_t slope_of(const struct pl_plan *plan, const struct forms *forms, u
     uint32_t index = plan->before->legs[leg].instrument;
     const struct pl_instrument *instrument = &plan->market->parameters->instruments[index];
     const enum pl_tier tier = tier_of(plan);
-    const struct pl_weights own = pl_weights_of(plan->market, plan->before, index, tier),
+    const struct pl_weights own = pl_weights_of(plan->market, plan->before, index, tier, END_HIGH),
                             *weights = &own;
     bool is_long = plan->before->legs[leg].lots > 0;
     int64_t slope = is_long ? (int64_t)weights->own_long * PL_PPM

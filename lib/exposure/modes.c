@@ -14,7 +14,8 @@ void pl_portfolio_pin(struct pl_portfolio *portfolio)
         return;
     portfolio->held = portfolio->legs;
     portfolio->held_count = portfolio->leg_count;
-    portfolio->held_owes_cash = portfolio->cash_vu < 0 || portfolio->final_cash_vu < 0;
+    portfolio->held_owes_cash = portfolio->cash_vu < 0 && portfolio->final_cash_vu < 0;
+    portfolio->held_may_owe_cash = portfolio->cash_vu < 0 || portfolio->final_cash_vu < 0;
 }
 
 bool pl_mode_is_known(const struct pl_parameters *parameters, uint32_t mode)
@@ -39,36 +40,67 @@ const struct pl_mode_weight *pl_mode_weight_of(const struct pl_parameters *param
     return mode == 0 ? NULL : find(parameters, &parameters->modes[mode], instrument);
 }
 
-/* The largest that any debt asks for; false where one does not name the collateral, or there is none. */
-static bool haircut_by_debts(const struct pl_parameters *parameters,
-                             const struct pl_portfolio *portfolio, uint32_t instrument,
-                             enum pl_tier tier, int32_t *haircut)
+/* Of holdings that are final only in part, more than one set of debts may come true. */
+struct lent {
+    bool is_certain, may_be;      /* is there a debt for certain, or perhaps */
+    bool is_barred, may_be_barred; /* of which one does not name the collateral */
+    int32_t certain_most;         /* the largest haircut that one asks for, of those for certain, */
+    int32_t least, most;          /* the least and the largest of those that may be there */
+};
+
+static void lend(struct lent *lent, bool is_certain, const struct pl_mode_weight *weight, enum pl_tier tier)
+{
+    lent->is_barred |= is_certain && !weight;
+    lent->may_be_barred |= !weight;
+    if (!weight)
+        return;
+    const int32_t haircut = weight->haircut_long.at[tier];
+    if (is_certain && (!lent->is_certain || haircut > lent->certain_most))
+        lent->certain_most = haircut;
+    if (!lent->may_be || haircut < lent->least)
+        lent->least = haircut;
+    if (!lent->may_be || haircut > lent->most)
+        lent->most = haircut;
+    lent->is_certain |= is_certain;
+    lent->may_be = true;
+}
+
+static struct lent lent_on(const struct pl_parameters *parameters, const struct pl_portfolio *pinned,
+                           uint32_t instrument, enum pl_tier tier)
+{
+    struct lent lent = {.is_barred = pinned->held_owes_cash, .may_be_barred = pinned->held_may_owe_cash};
+    for (uint32_t i = 0; i < pinned->held_count && !lent.is_barred; i++) {
+        const struct pl_leg *leg = &pinned->held[i];
+        const struct pl_instrument *debt = &parameters->instruments[leg->instrument];
+        const bool is_loan = !debt->is_listed || debt->kind == PL_INSTRUMENT_SPOT;
+        if (is_loan && (leg->lots < 0 || leg->final_lots < 0))
+            lend(&lent, leg->lots < 0 && leg->final_lots < 0, find(parameters, &debt->lent_on, instrument),
+                 tier);
+    }
+    return lent;
+}
+
+/* The largest that any debt asks for, its own where one does not name the collateral, or there is none; of
+ * all debts that may come true those with which the collateral counts most, or least. */
+static int32_t haircut_by_debts(const struct pl_parameters *parameters,
+                                const struct pl_portfolio *portfolio, uint32_t instrument,
+                                enum pl_tier tier, enum end end)
 {
     struct pl_portfolio pinned = *portfolio;
-    bool has_debt = false;
-    int32_t most = 0;
     pl_portfolio_pin(&pinned);
-    if (pinned.held_owes_cash)
-        return false;
-    for (uint32_t i = 0; i < pinned.held_count; i++) {
-        const struct pl_leg *leg = &pinned.held[i];
-        if (leg->lots >= 0 && leg->final_lots >= 0)
-            continue;
-        const struct pl_mode_weight *weight =
-            find(parameters, &parameters->instruments[leg->instrument].lent_on, instrument);
-        if (!weight)
-            return false;
-        if (!has_debt || weight->haircut_long.at[tier] > most)
-            most = weight->haircut_long.at[tier];
-        has_debt = true;
-    }
-    if (has_debt)
-        *haircut = most;
-    return has_debt;
+    const int32_t own = parameters->instruments[instrument].haircut_long.at[tier];
+    const struct lent lent = lent_on(parameters, &pinned, instrument, tier);
+    if (lent.is_barred || !lent.may_be)
+        return own;
+    const bool may_be_own = lent.may_be_barred || !lent.is_certain;
+    if (end == END_LOW)
+        return may_be_own && own > lent.most ? own : lent.most;
+    const int32_t least = lent.is_certain ? lent.certain_most : lent.least;
+    return may_be_own && own < least ? own : least;
 }
 
 struct sides pl_sides_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
-                         uint32_t index, enum pl_tier tier)
+                         uint32_t index, enum pl_tier tier, enum end end)
 {
     const struct pl_parameters *parameters = market->parameters;
     const struct pl_instrument *instrument = &parameters->instruments[index];
@@ -80,8 +112,9 @@ struct sides pl_sides_of(const struct pl_market *market, const struct pl_portfol
             return sides;
         sides.haircut_long = weight->haircut_long.at[tier];
         sides.haircut_short = weight->haircut_short.at[tier];
-    } else if (!parameters->has_debt_modes ||
-               !haircut_by_debts(parameters, portfolio, index, tier, &sides.haircut_long)) {
+    } else if (parameters->has_debt_modes) {
+        sides.haircut_long = haircut_by_debts(parameters, portfolio, index, tier, end);
+    } else {
         return sides;
     }
     sides.halt = market->quotes[index].is_stuck
@@ -94,18 +127,18 @@ struct sides pl_sides_of(const struct pl_market *market, const struct pl_portfol
 int32_t pl_haircut_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
                       uint32_t instrument, enum pl_tier tier, bool is_long)
 {
-    const struct sides sides = pl_sides_of(market, portfolio, instrument, tier);
+    const struct sides sides = pl_sides_of(market, portfolio, instrument, tier, END_HIGH);
     return is_long ? sides.haircut_long : sides.haircut_short;
 }
 
 struct pl_weights pl_weights_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
-                                uint32_t index, enum pl_tier tier)
+                                uint32_t index, enum pl_tier tier, enum end end)
 {
     struct pl_weights weights = market->weights[tier][index];
     if (!pl_has_mode(market, portfolio))
         return weights;
     const struct pl_instrument *instrument = &market->parameters->instruments[index];
-    const struct sides sides = pl_sides_of(market, portfolio, index, tier);
+    const struct sides sides = pl_sides_of(market, portfolio, index, tier, end);
     weights.own_long += instrument->haircut_long.at[tier] + market->halt_haircuts[index].at[tier] -
                         sides.haircut_long - sides.halt;
     weights.own_short += sides.haircut_short - instrument->haircut_short.at[tier];
@@ -120,7 +153,7 @@ pl_i128 pl_mode_charge(const struct pl_market *market, const struct pl_portfolio
         const struct pl_leg *leg = &portfolio->legs[i];
         const struct pl_quote *quote = &market->quotes[leg->instrument];
         const struct pl_weights *own = &market->weights[tier][leg->instrument];
-        const struct pl_weights other = pl_weights_of(market, portfolio, leg->instrument, tier);
+        const struct pl_weights other = pl_weights_of(market, portfolio, leg->instrument, tier, END_HIGH);
         charge += (pl_i128)leg->lots * (leg->lots < 0 ? quote->short_lot_vu : quote->lot_vu) *
                   (leg->lots < 0 ? other.own_short - own->own_short : other.own_long - own->own_long);
     }

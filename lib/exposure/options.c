@@ -182,7 +182,7 @@ static void add_linear(struct sums *sums, const struct pl_market *market,
 {
     struct span span = pl_reach_of(market, leg).value;
     const bool is_open = span.low != span.high || span.has_no_low || span.has_no_high;
-    if (is_open && pl_grows_in_scenarios(market, portfolio, leg, tier)) {
+    if (is_open && pl_grows_in_scenarios(market, portfolio, leg, tier, end)) {
         if (end == END_HIGH)
             span = (struct span){span.high, span.high, span.has_no_high, span.has_no_high};
         else

@@ -20,8 +20,8 @@ static void add_leg(struct balance *sides, const struct pl_market *market,
                     const struct pl_portfolio *portfolio, const struct pl_leg *leg)
 {
     const struct reach reach = pl_reach_of(market, leg);
-    pl_i128 weight = pl_max(0, pl_weights_of(market, portfolio, leg->instrument,
-                                              PL_TIER_MAINTENANCE).own_short);
+    pl_i128 weight = pl_max(0, pl_weights_of(market, portfolio, leg->instrument, PL_TIER_MAINTENANCE,
+                                             END_HIGH).own_short); /* no debt moves that of another */
     pl_i128 debt_least = reach.value.has_no_high ? 0 : pl_max(0, -reach.value.high);
     pl_i128 debt_most = pl_max(0, -reach.value.low);
     sides->collateral_low += pl_max(0, reach.value.low);

@@ -73,8 +73,8 @@ struct reach {
 
 bool pl_leg_is_unlisted(const struct pl_market *market, const struct pl_leg *leg); /* verdict.c */
 /* Whether more of a leg with scenarios never lowers the excess, whatever else is held (verdict.c). */
-bool pl_grows_in_scenarios(const struct pl_market *market, const struct pl_portfolio *portfolio, const struct pl_leg *leg,
-                           enum pl_tier tier);
+bool pl_grows_in_scenarios(const struct pl_market *market, const struct pl_portfolio *portfolio,
+                           const struct pl_leg *leg, enum pl_tier tier, enum end end);
 struct reach pl_reach_of(const struct pl_market *market, const struct pl_leg *leg); /* verdict.c */
 
 /* The limit price of a sale or purchase, rounded against us; false when it is no price: below one
@@ -130,7 +130,8 @@ pl_i128 pl_beyond_goal(const struct pl_market *market, const struct pl_portfolio
 
 /* ---- modes (modes.c) ------------------------------------------------------------------------- */
 
-/* Haircuts of one leg at one tier; halt on top of haircut_long. */
+/* Haircuts of one leg at one tier; halt on top of haircut_long. Where debts that are not final decide, those
+ * at one end of the excess. */
 struct sides { int32_t haircut_long, haircut_short, halt; };
 /* Whether any leg may have others than its instrument's. */
 static inline bool pl_has_mode(const struct pl_market *market, const struct pl_portfolio *portfolio)
@@ -141,10 +142,10 @@ static inline bool pl_has_mode(const struct pl_market *market, const struct pl_p
 const struct pl_mode_weight *pl_mode_weight_of(const struct pl_parameters *parameters, uint32_t mode,
                                                uint32_t instrument);
 struct sides pl_sides_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
-                         uint32_t instrument, enum pl_tier tier);
+                         uint32_t instrument, enum pl_tier tier, enum end end);
 /* The instrument's weights with these. */
 struct pl_weights pl_weights_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
-                                uint32_t instrument, enum pl_tier tier);
+                                uint32_t instrument, enum pl_tier tier, enum end end);
 /* What modes make of the excess of a certain portfolio. */
 pl_i128 pl_mode_charge(const struct pl_market *market, const struct pl_portfolio *portfolio,
                        enum pl_tier tier);

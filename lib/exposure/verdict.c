@@ -107,9 +107,10 @@ static int32_t top_rate(const struct pl_instrument *instrument, enum pl_tier tie
  * interval of a live long leg takes lot - low of each lot's value away again, 10^6 fold. What holds
  * for n > 0 holds below, as own_short >= own_long (V1). */
 static bool grows_by(const struct pl_market *market, const struct pl_portfolio *portfolio,
-                     const struct pl_leg *leg, enum pl_tier tier, int64_t scenario_load)
+                     const struct pl_leg *leg, enum pl_tier tier, enum end end, int64_t scenario_load)
 {
-    const struct pl_weights own = pl_weights_of(market, portfolio, leg->instrument, tier), *weights = &own;
+    const struct pl_weights own = pl_weights_of(market, portfolio, leg->instrument, tier, end),
+                            *weights = &own;
     const struct pl_instrument *instrument = &market->parameters->instruments[leg->instrument];
     const struct pl_quote *quote = &market->quotes[leg->instrument];
     if (pl_leg_is_unlisted(market, leg))
@@ -131,15 +132,15 @@ static bool grows_by(const struct pl_market *market, const struct pl_portfolio *
 }
 
 /* Without what the leg's scenarios may ask: they take their own ends then (options.c). */
-static bool grows_with_value(const struct scope *scope, uint32_t i, enum pl_tier tier)
+static bool grows_with_value(const struct scope *scope, uint32_t i, enum pl_tier tier, enum end end)
 {
-    return grows_by(scope->market, scope->portfolio, &scope->portfolio->legs[i], tier, 0);
+    return grows_by(scope->market, scope->portfolio, &scope->portfolio->legs[i], tier, end, 0);
 }
 
 bool pl_grows_in_scenarios(const struct pl_market *market, const struct pl_portfolio *portfolio,
-                           const struct pl_leg *leg, enum pl_tier tier)
+                           const struct pl_leg *leg, enum pl_tier tier, enum end end)
 {
-    return grows_by(market, portfolio, leg, tier, pl_scenario_load(market->parameters, tier));
+    return grows_by(market, portfolio, leg, tier, end, pl_scenario_load(market->parameters, tier));
 }
 
 static bool is_point(struct span span)
@@ -151,7 +152,7 @@ static bool is_point(struct span span)
 static struct span span_at(const struct scope *scope, uint32_t i, enum pl_tier tier, enum end end)
 {
     struct span span = scope->reaches[i].value;
-    if (is_point(span) || !grows_with_value(scope, i, tier))
+    if (is_point(span) || !grows_with_value(scope, i, tier, end))
         return span;
     return end == END_HIGH
                ? (struct span){.low = span.high, .high = span.high, .has_no_high = span.has_no_high}
@@ -268,8 +269,8 @@ static void add_leg(struct tally *tally, uint32_t i)
         return; /* an asset counts 0, and so does a debt at best */
     }
 
-    const struct sides sides = pl_sides_of(scope->market, scope->portfolio, index, tier);
-    const struct pl_weights own = pl_weights_of(scope->market, scope->portfolio, index, tier),
+    const struct sides sides = pl_sides_of(scope->market, scope->portfolio, index, tier, tally->end);
+    const struct pl_weights own = pl_weights_of(scope->market, scope->portfolio, index, tier, tally->end),
                             *weights = &own;
     struct span span = span_at(scope, i, tier, tally->end);
     bool has_open_size = tally->end == END_LOW && (span.has_no_low || span.has_no_high);

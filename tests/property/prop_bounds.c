@@ -52,7 +52,9 @@ static void sample(void)
 static void check_sample(enum pl_tier tier, const struct pl_bounds *bounds)
 {
     sample();
+    model_box_take(&box, world_chance(&world, 2));
     model_evaluate(&sheet, tier, &terms);
+    model_box_take(&box, true);
     pl_i128 excess = bounded(terms.excess);
     if (excess < bounds->low || excess > bounds->high)
         fail_with("tier %d: a point has %s, outside %s .. %s", tier, world_text(terms.excess),
@@ -79,7 +81,7 @@ static bool is_left_open(enum pl_tier tier)
 {
     bool has_stuck = false;
     for (uint32_t i = 0; i < box.leg_count; i++)
-        has_stuck |= box.legs[i].halt[tier] > 0;
+        has_stuck |= box.legs[i].halt[1][tier] > 0;
     return box.is_unbounded && has_stuck;
 }
 
@@ -87,6 +89,7 @@ static bool is_left_open(enum pl_tier tier)
 static void check_growing(enum pl_tier tier, const struct pl_bounds *bounds)
 {
     for (int end = 0; end < 2; end++) {
+        model_box_take(&box, end);
         model_sheet_corner(&sheet, &box, end ? UINT64_MAX : 0);
         model_evaluate(&sheet, tier, &terms);
         if (end && bounds->high == PL_EXCESS_UNBOUNDED && is_left_open(tier))
@@ -106,6 +109,7 @@ static void check_tier(enum pl_tier tier, const struct pl_bounds *bounds)
     if (bounds->low > bounds->high)
         fail_with("tier %d: low %s above high %s", tier, world_text_i128(bounds->low),
                   world_text_i128(bounds->high));
+    model_box_take(&box, false);
     model_box_minimum(&box, tier, low);
     if (bounded(low) < bounds->low)
         fail_with("tier %d: the least is %s, below %s", tier, world_text(low),

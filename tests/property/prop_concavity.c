@@ -170,7 +170,7 @@ static void reach_of_leg(struct reach *reach, const struct pl_leg *leg, enum pl_
     struct pl_instrument rules = world.parameters.instruments[leg->instrument];
     const bool charges_doubt = tier == PL_TIER_ALERT || tier == PL_TIER_INITIAL, is_short = leg->lots < 0;
     int64_t halt[PL_TIER_COUNT], either = 0, top = 0, loss = 0;
-    model_apply_mode(&world.portfolio, &world.parameters, leg->instrument, &rules);
+    model_apply_mode(&world.portfolio, &world.parameters, leg->instrument, true, &rules);
     (void)model_halt(&world.market, &rules, halt);
     for (uint32_t k = 0; k < rules.load_count; k++)
         either += labs(rules.loads[k].load.at[tier]);

@@ -200,10 +200,13 @@ void model_box_fill(struct model_box *box, const struct pl_market *market,
         const struct pl_leg *given = &portfolio->legs[i];
         const struct pl_quote *quote = &market->quotes[given->instrument];
         struct model_leg *leg = &box->legs[i];
-        leg->own = market->parameters->instruments[given->instrument];
-        model_apply_mode(portfolio, market->parameters, given->instrument, &leg->own);
-        leg->rules = &leg->own;
-        (void)model_halt(market, leg->rules, leg->halt);
+        for (int taken = 0; taken < 2; taken++) {
+            leg->taken = taken;
+            leg->rules = &leg->own[taken];
+            leg->own[taken] = market->parameters->instruments[given->instrument];
+            model_apply_mode(portfolio, market->parameters, given->instrument, taken, &leg->own[taken]);
+            (void)model_halt(market, leg->rules, leg->halt[taken]);
+        }
         mpz_set_ui(leg->charge[0], 0);
         mpz_set_ui(leg->charge[1], 0);
         bool is_listed = leg->rules->is_listed && !given->is_unlisted_amount &&
@@ -240,10 +243,72 @@ static const struct pl_mode_weight *weight_of(const struct pl_parameters *set, c
     return found;
 }
 
-/* RISK 1.5: what the account's mode says, or the smallest weight among what is owed, dropped if anything that
- * is owed has none. */
+/* What some of the debts ask for, all in all: nothing, all of what the instrument has itself, or so much. */
+struct asked {
+    enum { ASKS_NOTHING, ASKS_OWN, ASKS_THIS } kind;
+    int32_t haircut;
+};
+
+/* One debt more, of which the collateral has this weight or none, for certain or perhaps. */
+static uint32_t ask(struct asked ways[2 * PL_LEGS_MAX + 4], uint32_t count, bool is_certain,
+                    const int32_t *haircut)
+{
+    struct asked next[2 * PL_LEGS_MAX + 4];
+    uint32_t next_count = 0;
+    for (uint32_t i = 0; i < 2 * count; i++) {
+        struct asked way = ways[i / 2];
+        if (i % 2 == 0 && is_certain) /* without it */
+            continue;
+        if (i % 2 == 1 && (!haircut || way.kind == ASKS_OWN))
+            way = (struct asked){.kind = ASKS_OWN};
+        else if (i % 2 == 1 && (way.kind == ASKS_NOTHING || *haircut > way.haircut))
+            way = (struct asked){.kind = ASKS_THIS, .haircut = *haircut};
+        bool is_known = false;
+        for (uint32_t k = 0; k < next_count; k++)
+            is_known |= next[k].kind == way.kind && next[k].haircut == way.haircut;
+        if (!is_known)
+            next[next_count++] = way;
+    }
+    memcpy(ways, next, next_count * sizeof ways[0]);
+    return next_count;
+}
+
+/* RISK 1.5: the smallest weight among what is owed, dropped if anything that is owed has none; of all sets of
+ * debts that may come true, the best or the worst. */
+static int32_t haircut_by_debts(const struct pl_portfolio *portfolio, const struct pl_parameters *set,
+                                uint32_t instrument, enum pl_tier tier, bool is_best)
+{
+    const struct pl_leg *held = portfolio->held ? portfolio->held : portfolio->legs;
+    const uint32_t held_count = portfolio->held ? portfolio->held_count : portfolio->leg_count;
+    const bool owes = portfolio->held ? portfolio->held_owes_cash
+                                      : portfolio->cash_vu < 0 && portfolio->final_cash_vu < 0;
+    const bool may_owe = portfolio->held ? portfolio->held_may_owe_cash
+                                         : portfolio->cash_vu < 0 || portfolio->final_cash_vu < 0;
+    const int32_t own = set->instruments[instrument].haircut_long.at[tier];
+    struct asked ways[2 * PL_LEGS_MAX + 4] = {{.kind = ASKS_NOTHING}};
+    uint32_t count = 1;
+    if (owes || may_owe)
+        count = ask(ways, count, owes, NULL);
+    for (uint32_t i = 0; i < held_count; i++) {
+        const struct pl_instrument *debt = &set->instruments[held[i].instrument];
+        bool is_derivative = debt->is_listed && debt->kind != PL_INSTRUMENT_SPOT;
+        if (is_derivative || (held[i].lots >= 0 && held[i].final_lots >= 0))
+            continue;
+        const struct pl_mode_weight *weight = weight_of(set, &debt->lent_on, instrument);
+        count = ask(ways, count, held[i].lots < 0 && held[i].final_lots < 0,
+                    weight ? &weight->haircut_long.at[tier] : NULL);
+    }
+    int32_t chosen = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t haircut = ways[i].kind == ASKS_THIS ? ways[i].haircut : own;
+        if (i == 0 || (is_best ? haircut < chosen : haircut > chosen))
+            chosen = haircut;
+    }
+    return chosen;
+}
+
 void model_apply_mode(const struct pl_portfolio *portfolio, const struct pl_parameters *set,
-                      uint32_t instrument, struct pl_instrument *rules)
+                      uint32_t instrument, bool is_best, struct pl_instrument *rules)
 {
     if (portfolio->mode > 0) {
         const struct pl_mode_weight *weight = weight_of(set, &set->modes[portfolio->mode], instrument);
@@ -253,25 +318,18 @@ void model_apply_mode(const struct pl_portfolio *portfolio, const struct pl_para
         }
         return;
     }
-    const struct pl_leg *held = portfolio->held ? portfolio->held : portfolio->legs;
-    const uint32_t count = portfolio->held ? portfolio->held_count : portfolio->leg_count;
-    bool is_dropped = portfolio->held ? portfolio->held_owes_cash
-                                      : portfolio->cash_vu < 0 || portfolio->final_cash_vu < 0;
-    struct pl_tier_ppm most = {{INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN}};
-    uint32_t debts = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (held[i].lots >= 0 && held[i].final_lots >= 0)
-            continue;
-        const struct pl_mode_weight *weight =
-            weight_of(set, &set->instruments[held[i].instrument].lent_on, instrument);
-        debts++;
-        is_dropped |= !weight;
-        for (int t = 0; weight && t < PL_TIER_COUNT; t++)
-            if (weight->haircut_long.at[t] > most.at[t])
-                most.at[t] = weight->haircut_long.at[t];
+    for (int t = 0; t < PL_TIER_COUNT; t++)
+        rules->haircut_long.at[t] = haircut_by_debts(portfolio, set, instrument, (enum pl_tier)t, is_best);
+}
+
+void model_box_take(struct model_box *box, bool is_best)
+{
+    for (uint32_t i = 0; i < box->leg_count; i++) {
+        struct model_leg *leg = &box->legs[i];
+        leg->taken = is_best;
+        if (leg->rules)
+            leg->rules = &leg->own[is_best];
     }
-    if (debts > 0 && !is_dropped)
-        rules->haircut_long = most;
 }
 
 bool model_halt(const struct pl_market *market, const struct pl_instrument *rules,
@@ -405,7 +463,7 @@ static void stuck(const struct model_leg *leg, enum pl_tier tier, const mpz_t n,
 {
     mpz_set_ui(charge, 0);
     if (mpz_sgn(n) > 0)
-        add_product(charge, leg->halt[tier], n);
+        add_product(charge, leg->halt[leg->taken][tier], n);
 }
 
 /* conc(v) = sum over brackets of rate_b (min(v, T_b+1) - T_b)+ */
@@ -788,7 +846,8 @@ static void factor_bounds(const struct model_box *box, enum pl_tier tier, uint32
     mpz_clears(n[0], n[1], NULL);
 }
 
-void model_box_bounds(const struct model_box *box, enum pl_tier tier, mpz_t low, mpz_t high)
+/* By the haircuts that are taken. */
+static void bounds_of(const struct model_box *box, enum pl_tier tier, mpz_t low, mpz_t high)
 {
     mpz_t sum[2], size, worst[2];
     mpz_inits(sum[0], sum[1], size, worst[0], worst[1], NULL);
@@ -826,6 +885,17 @@ void model_box_bounds(const struct model_box *box, enum pl_tier tier, mpz_t low,
     mpz_sub(high, high, worst[0]);
     model_sheet_deinit(&sheet);
     mpz_clears(sum[0], sum[1], size, worst[0], worst[1], NULL);
+}
+
+void model_box_bounds(struct model_box *box, enum pl_tier tier, mpz_t low, mpz_t high)
+{
+    mpz_t other;
+    mpz_init(other);
+    model_box_take(box, false);
+    bounds_of(box, tier, low, other);
+    model_box_take(box, true);
+    bounds_of(box, tier, other, high);
+    mpz_clear(other);
 }
 
 bool model_box_grows(const struct model_box *box, enum pl_tier tier)

@@ -48,8 +48,10 @@ struct model_option {
  */
 struct model_leg {
     const struct pl_instrument *rules; /* NULL: unlisted, worth its value and charged nothing */
-    struct pl_instrument own;          /* the instrument, with what its mode makes of haircuts */
-    int64_t halt[PL_TIER_COUNT];       /* ppm of what is owned, for a halted chain or bridge   */
+    struct pl_instrument own[2];       /* the instrument, with the worst and the best haircuts that its
+                                          mode may have                                        */
+    int64_t halt[2][PL_TIER_COUNT];    /* ppm of what is owned, for a halted chain or bridge   */
+    int taken;                         /* which of the two                                     */
     mpz_t x[2], lot, fall, rise;
     mpz_t short_lot;                   /* where x is below 0: lot, but of an option            */
     mpz_t charge[2]; /* least and greatest unc that any reading of it allows */
@@ -81,6 +83,8 @@ void model_box_deinit(struct model_box *box);
 /* The box of a portfolio; a certain one is a single point. */
 void model_box_fill(struct model_box *box, const struct pl_market *market,
                     const struct pl_portfolio *portfolio);
+/* Where debts that are not final leave open what haircuts are: the best (after a fill) or the worst. */
+void model_box_take(struct model_box *box, bool is_best);
 
 void model_sheet_init(struct model_sheet *sheet);
 void model_sheet_deinit(struct model_sheet *sheet);
@@ -121,7 +125,7 @@ void model_box_minimum(const struct model_box *box, enum pl_tier tier, mpz_t lea
 void model_box_climb(const struct model_box *box, enum pl_tier tier, struct model_sheet *sheet,
                      mpz_t best);
 /* Plain interval arithmetic, term by term: the loosest bounds that are what they should be. */
-void model_box_bounds(const struct model_box *box, enum pl_tier tier, mpz_t low, mpz_t high);
+void model_box_bounds(struct model_box *box, enum pl_tier tier, mpz_t low, mpz_t high);
 /* Whether V3 makes the excess grow with every open leg: then its bounds are its exact values at the
  * bottom and at the top of the box. */
 bool model_box_grows(const struct model_box *box, enum pl_tier tier);
@@ -143,10 +147,11 @@ int64_t model_scenario_load(const struct pl_parameters *set, enum pl_tier tier);
 
 /* ==== halts ================================================================================== */
 
-/* Whether the instrument is stuck on a halted chain or bridge, and what that adds to its haircut. */
-/* Puts what the portfolio's mode says in place of the haircuts of `rules`, a copy of the instrument's. */
+/* Puts what the portfolio's mode says in place of the haircuts of `rules`, a copy of the instrument's: the
+ * best or the worst of all that debts which are not final leave open. */
 void model_apply_mode(const struct pl_portfolio *portfolio, const struct pl_parameters *set,
-                      uint32_t instrument, struct pl_instrument *rules);
+                      uint32_t instrument, bool is_best, struct pl_instrument *rules);
+/* Whether the instrument is stuck on a halted chain or bridge, and what that adds to its haircut. */
 bool model_halt(const struct pl_market *market, const struct pl_instrument *rules,
                 int64_t halt[PL_TIER_COUNT]);
 

@@ -261,7 +261,7 @@ static bool is_health_below(const struct pl_market *market, const struct pl_port
     for (uint32_t i = 0; i < portfolio->leg_count; i++) {
         const struct pl_leg *leg = &portfolio->legs[i];
         struct pl_instrument rules = market->parameters->instruments[leg->instrument];
-        model_apply_mode(portfolio, market->parameters, leg->instrument, &rules);
+        model_apply_mode(portfolio, market->parameters, leg->instrument, true, &rules);
         mpz_set_si(value, leg->lots < 0 ? leg->lots : 0);
         mpz_mul_si(value, value, market->quotes[leg->instrument].lot_vu);
         mpz_mul_si(value, value, PL_PPM + rules.haircut_short.at[PL_TIER_MAINTENANCE]);

@@ -789,8 +789,8 @@ void world_hold(struct world *world)
         portfolio->mode = world_chance(world, 2) ? 1 : PL_MODES_MAX - 1;
     portfolio->held = world->legs;
     portfolio->held_count = portfolio->leg_count;
-    portfolio->held_owes_cash = world_chance(world, 2) &&
-                                (portfolio->cash_vu < 0 || portfolio->final_cash_vu < 0);
+    portfolio->held_owes_cash = portfolio->held_may_owe_cash = world_chance(world, 2) &&
+                                                               portfolio->cash_vu < 0;
 }
 
 void world_open(struct world *world)
@@ -817,8 +817,10 @@ void world_open(struct world *world)
     if (world_chance(world, 6) && open < 6)
         add_leg(world, world->unlisted[world_below(world, WORLD_UNLISTED)],
                 world_chance(world, 4) ? -5 : 7);
-    if (world_chance(world, 6))
+    if (world_chance(world, 6)) {
         world->portfolio.final_cash_vu += draw_worth(world) / 8;
+        world->portfolio.held_may_owe_cash |= world_chance(world, 2);
+    }
 }
 
 /* ==== messages =============================================================================== */

@@ -143,6 +143,52 @@ static void debts_decide(void **state)
                       (8250 + 8400 - 10000) * BUILD_EXCESS_USD, "repaid in thought");
 }
 
+/* 10 WETH are 20,000, of which 14,000 count by own weights and 19,000 against USDC. A debt in SOL that is not
+ * final, and names nothing, may end that; 15,000 USDC are owed for certain, and SOL for 100 or none. */
+static void debts_that_may_come_true_decide_both_ways(void **state)
+{
+    (void)state;
+    build_haircuts(&build, weth, build_flat(300000), build_flat(0));
+    add_weight(&build.parameters.instruments[usdc].lent_on, weth, build_flat(50000));
+    finish();
+    struct pl_leg legs[] = {build_leg(weth, 100000), build_leg(usdc, -1500000), build_leg(sol, -10000)};
+    struct pl_portfolio portfolio = build_portfolio(legs, 3, 0);
+    struct pl_verdict verdict;
+    struct pl_bounds bounds;
+    legs[2].final_lots = 0;
+    assert_true(pl_evaluate_bounds(&build.market, &portfolio, PL_TIER_MAINTENANCE, &bounds));
+    build_assert_i128(bounds.high, 4000 * BUILD_EXCESS_USD, "without it");
+    build_assert_i128(bounds.low, -1100 * BUILD_EXCESS_USD, "with it");
+    pl_verdict_of(&build.market, &build.names, &portfolio, &verdict);
+    assert_int_equal(verdict.certainty, PL_UNCERTAIN);
+
+    /* The debt that lets it count more is the one that is open, or cash is. */
+    legs[1].final_lots = 0;
+    legs[2].lots = 0;
+    assert_true(pl_evaluate_bounds(&build.market, &portfolio, PL_TIER_MAINTENANCE, &bounds));
+    build_assert_i128(bounds.high, 19000 * BUILD_EXCESS_USD, "the debt decides, and is paid");
+    build_assert_i128(bounds.low, -1000 * BUILD_EXCESS_USD, "it does not, and is owed");
+    legs[1].final_lots = legs[1].lots;
+    portfolio.cash_vu = -BUILD_USD;
+    assert_true(pl_evaluate_bounds(&build.market, &portfolio, PL_TIER_MAINTENANCE, &bounds));
+    build_assert_i128(bounds.high, 4000 * BUILD_EXCESS_USD, "no cash is owed");
+    build_assert_i128(bounds.low, -1001 * BUILD_EXCESS_USD, "a dollar is");
+}
+
+/* A perpetual that is sold is no loan. */
+static void a_short_derivative_is_no_debt(void **state)
+{
+    (void)state;
+    build_haircuts(&build, weth, build_flat(300000), build_flat(0));
+    add_weight(&build.parameters.instruments[usdc].lent_on, weth, build_flat(50000));
+    build.parameters.instruments[sol].kind = PL_INSTRUMENT_PERP;
+    finish();
+    const struct pl_leg legs[] = {build_leg(weth, 100000), build_leg(usdc, -1500000),
+                                  build_leg(sol, -10000)};
+    struct pl_portfolio portfolio = build_portfolio(legs, 3, 100 * BUILD_USD);
+    build_assert_i128(excess(&portfolio, PL_TIER_MAINTENANCE), 4000 * BUILD_EXCESS_USD, "loan of USDC");
+}
+
 /* A halt leads from a mode's haircut to the same whole, at the same pace: half way after half of the ramp. */
 static void halts_ramp_from_the_modes_haircut(void **state)
 {
@@ -204,7 +250,8 @@ static void weights_obey_the_rules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_category_is_chosen), TEST(debts_decide), TEST(halts_ramp_from_the_modes_haircut),
+        TEST(a_category_is_chosen), TEST(debts_decide),
+        TEST(debts_that_may_come_true_decide_both_ways), TEST(a_short_derivative_is_no_debt), TEST(halts_ramp_from_the_modes_haircut),
         TEST(weights_obey_the_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -415,19 +415,20 @@ const struct mode_weight *auditor_mode_weight(const struct set *set, int mode, i
     return NULL;
 }
 
-/* Of what is owned or owed: the mode's, or the worst that any debt asks for if all name it, or its own. */
-static int64_t haircut_of(const struct portfolio *portfolio, int instrument, int tier, bool is_long)
+/* The worst that any debt asks for if all name the collateral, or its own: with all debts that are there for
+ * certain, and those of the others that `choice` has a bit for. */
+static int64_t haircut_with(const struct portfolio *portfolio, int instrument, int tier, uint32_t choice)
 {
-    const struct rules *rules = auditor_rules_of(portfolio->set, instrument);
-    int64_t own = is_long ? rules->haircut_long.at[tier] : rules->haircut_short.at[tier];
+    const int64_t own = auditor_rules_of(portfolio->set, instrument)->haircut_long.at[tier];
     int64_t worst = INT64_MIN;
-    if (portfolio->mode > 0) {
-        const struct mode_weight *weight = auditor_mode_weight(portfolio->set, portfolio->mode, -1, instrument);
-        return !weight ? own : is_long ? weight->haircut_long.at[tier] : weight->haircut_short.at[tier];
-    }
-    for (int i = 0; is_long && i < portfolio->held_count; i++) {
+    for (int i = 0; i < portfolio->held_count; i++) {
         const struct leg *leg = &portfolio->held[i];
-        if (leg->lots >= 0 && leg->final_lots >= 0)
+        const struct rules *rules = auditor_rules_of(portfolio->set, leg->instrument);
+        if ((rules && rules->kind != PL_INSTRUMENT_SPOT) || (leg->lots >= 0 && leg->final_lots >= 0))
+            continue;
+        bool is_open = leg->lots >= 0 || leg->final_lots >= 0, is_chosen = choice & 1;
+        choice >>= is_open;
+        if (is_open && !is_chosen)
             continue;
         const struct mode_weight *weight = auditor_mode_weight(portfolio->set, 0, leg->instrument, instrument);
         if (!weight)
@@ -435,15 +436,39 @@ static int64_t haircut_of(const struct portfolio *portfolio, int instrument, int
         if (weight->haircut_long.at[tier] > worst)
             worst = weight->haircut_long.at[tier];
     }
-    return worst == INT64_MIN || portfolio->owes_cash ? own : worst;
+    bool owes_cash = portfolio->owes_cash || (portfolio->may_owe_cash && (choice & 1));
+    return worst == INT64_MIN || owes_cash ? own : worst;
 }
 
-static int64_t halt_of(const struct portfolio *portfolio, int instrument, int tier)
+/* Of what is owned or owed: the mode's, or that by debts. Where these are open, the least of all that they may
+ * make of it for an upper end (1), the most for a lower one (0). */
+static int64_t haircut_of(const struct portfolio *portfolio, int instrument, int tier, bool is_long, int end)
+{
+    const struct rules *rules = auditor_rules_of(portfolio->set, instrument);
+    int64_t own = is_long ? rules->haircut_long.at[tier] : rules->haircut_short.at[tier], extreme = 0;
+    if (portfolio->mode > 0) {
+        const struct mode_weight *weight = auditor_mode_weight(portfolio->set, portfolio->mode, -1, instrument);
+        return !weight ? own : is_long ? weight->haircut_long.at[tier] : weight->haircut_short.at[tier];
+    }
+    if (!is_long || portfolio->set->mode_weight_count == 0)
+        return own;
+    int open = portfolio->may_owe_cash && !portfolio->owes_cash;
+    for (int i = 0; i < portfolio->held_count; i++)
+        open += (portfolio->held[i].lots < 0) != (portfolio->held[i].final_lots < 0);
+    for (uint32_t choice = 0; choice < UINT32_C(1) << open; choice++) {
+        int64_t haircut = haircut_with(portfolio, instrument, tier, choice);
+        if (choice == 0 || (end == 1 ? haircut < extreme : haircut > extreme))
+            extreme = haircut;
+    }
+    return extreme;
+}
+
+static int64_t halt_of(const struct portfolio *portfolio, int instrument, int tier, int end)
 {
     const struct quote *quote = &portfolio->quotes[instrument];
     if (!quote->is_stuck)
         return 0;
-    int64_t missing = quote->halt_whole - haircut_of(portfolio, instrument, tier, true);
+    int64_t missing = quote->halt_whole - haircut_of(portfolio, instrument, tier, true, end);
     return (missing * quote->halt_thousandths[tier] + 999) / 1000;
 }
 
@@ -519,10 +544,10 @@ bool auditor_grows(const struct portfolio *portfolio, const struct leg *leg, int
     int64_t rate = rules->bracket_count ? rules->brackets[rules->bracket_count - 1].rate.at[tier]
                                         : 0;
     if (leg->lots <= 0 && leg->final_lots <= 0)
-        return PL_PPM + haircut_of(portfolio, leg->instrument, tier, false) + confidence >=
+        return PL_PPM + haircut_of(portfolio, leg->instrument, tier, false, 0) + confidence >=
                loads + scenarios;
-    pl_i128 slope = PL_PPM - haircut_of(portfolio, leg->instrument, tier, true) -
-                    halt_of(portfolio, leg->instrument, tier) - confidence - loads - loss - rate - scenarios;
+    pl_i128 slope = PL_PPM - haircut_of(portfolio, leg->instrument, tier, true, 0) -
+                    halt_of(portfolio, leg->instrument, tier, 0) - confidence - loads - loss - rate - scenarios;
     if (is_charged(tier) && quote->status == PL_MARK_LIVE)
         return slope * quote->lot_vu >= (pl_i128)PL_PPM * (quote->lot_vu - quote->low_vu);
     return slope >= 0;
@@ -557,7 +582,7 @@ static void charge_brackets(const struct rules *rules, int tier, const mpz_t siz
 }
 
 /* The terms of one leg of its own; what it adds to factors and dependencies is kept. */
-static void add_leg(const struct portfolio *portfolio, const struct leg *leg, int tier, const mpz_t n,
+static void add_leg(const struct portfolio *portfolio, const struct leg *leg, int tier, int end, const mpz_t n,
                     const mpz_t charge, uint64_t *factors, uint64_t *losses)
 {
     const struct rules *rules = leg->is_unlisted ? NULL
@@ -567,9 +592,9 @@ static void add_leg(const struct portfolio *portfolio, const struct leg *leg, in
         return;
     mpz_abs(scratch.size, n);
     add_times(scratch.sum, scratch.size,
-              -haircut_of(portfolio, leg->instrument, tier, mpz_sgn(n) >= 0));
+              -haircut_of(portfolio, leg->instrument, tier, mpz_sgn(n) >= 0, end));
     if (mpz_sgn(n) > 0)
-        add_times(scratch.sum, n, -halt_of(portfolio, leg->instrument, tier));
+        add_times(scratch.sum, n, -halt_of(portfolio, leg->instrument, tier, end));
     charge_brackets(rules, tier, scratch.size);
     if (is_charged(tier)) {
         add_times(scratch.sum, scratch.size, -rules->confidence);
@@ -599,7 +624,7 @@ static void excess_at(const struct portfolio *portfolio, int tier, int end, mpz_
     add_times(scratch.sum, scratch.cash[end], PL_PPM);
     for (int i = 0; i < portfolio->leg_count; i++) {
         const struct leg *leg = &portfolio->legs[i];
-        add_leg(portfolio, leg, tier, scratch.ends[i].value[end], scratch.ends[i].charge[end], &factors,
+        add_leg(portfolio, leg, tier, end, scratch.ends[i].value[end], scratch.ends[i].charge[end], &factors,
                 &losses);
     }
     for (int k = 0; k < PL_FACTORS_MAX; k++)
@@ -668,9 +693,9 @@ static void open_high(const struct portfolio *portfolio, int tier, mpz_t excess)
         const struct rules *rules = auditor_rules_of(portfolio->set, leg->instrument);
         if (!rules || leg->is_unlisted || !auditor_is_unbounded(scratch.ends[i].value[1]))
             continue;
-        if (haircut_of(portfolio, leg->instrument, tier, true) +
+        if (haircut_of(portfolio, leg->instrument, tier, true, 1) +
                 (is_charged(tier) ? rules->confidence : 0) +
-                halt_of(portfolio, leg->instrument, tier) < PL_PPM)
+                halt_of(portfolio, leg->instrument, tier, 1) < PL_PPM)
             mpz_set(excess, scratch.unbounded);
     }
 }
@@ -769,7 +794,7 @@ static void collect_sides(const struct portfolio *portfolio, struct verdict *ver
         const struct rules *rules = auditor_rules_of(portfolio->set,
                                                      portfolio->legs[i].instrument);
         int64_t weight = PL_PPM + (rules ? haircut_of(portfolio, portfolio->legs[i].instrument,
-                                                      PL_TIER_MAINTENANCE, false) : 0);
+                                                      PL_TIER_MAINTENANCE, false, 0) : 0);
         add_side(verdict, scratch.ends[i].value[0], scratch.ends[i].value[1],
                  weight > 0 ? weight : 0);
     }

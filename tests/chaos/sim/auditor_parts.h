@@ -297,7 +297,7 @@ struct portfolio {
     /* What decides on modes: the holdings, whatever is sold in thought. */
     int mode, held_count;
     const struct leg *held;
-    bool owes_cash;
+    bool owes_cash, may_owe_cash;
     mpz_t cash, final_cash; /* VU */
     bool is_beyond;         /* pending orders cannot be valued */
     bool is_health_low;     /* the close factor does not bind  */

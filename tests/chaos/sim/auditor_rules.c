@@ -264,7 +264,8 @@ void auditor_fill(const struct scene *scene, const struct account *account,
     portfolio->mode = holdings ? holdings->mode : 0;
     portfolio->held = holdings ? holdings->legs : NULL;
     portfolio->held_count = holdings ? holdings->leg_count : 0;
-    portfolio->owes_cash = holdings && (holdings->cash_vu < 0 || holdings->final_cash_vu < 0);
+    portfolio->owes_cash = holdings && holdings->cash_vu < 0 && holdings->final_cash_vu < 0;
+    portfolio->may_owe_cash = holdings && (holdings->cash_vu < 0 || holdings->final_cash_vu < 0);
     portfolio->is_beyond = false;
     portfolio->is_health_low = is_health_low(scene->set, account->verdict);
     portfolio->leg_count = holdings ? holdings->leg_count : 0;

@@ -369,7 +369,7 @@ sim_bug(no_minimum lib/exposure/options.c "V,I4,I8" 1000
 
 # An underlying that is not there yet is taken to lose what it would lose if it were.
 sim_bug(scenario_ends lib/exposure/options.c "V,I4,I8" 1000
-  [==[    if (is_open && pl_grows_in_scenarios(market, portfolio, leg, tier)) {]==]
+  [==[    if (is_open && pl_grows_in_scenarios(market, portfolio, leg, tier, end)) {]==]
   [==[    if (false) {]==])
 
 # ---- the brake ----
@@ -418,10 +418,9 @@ sim_bug(mode_ignored lib/exposure/modes.c "V,I4,I8" 1000
 
 # A debt that does not name the collateral is passed over.
 sim_bug(mode_not_dropped lib/exposure/modes.c "V,I4,I8" 2000
-  [==[        if (!weight)
-            return false;]==]
-  [==[        if (!weight)
-            continue;]==])
+  [==[    lent->is_barred |= is_certain && !weight;
+    lent->may_be_barred |= !weight;]==]
+  [==[    (void)0;]==])
 
 # What is sold and repaid in thought changes the haircuts of what is left.
 sim_bug(mode_not_pinned lib/exposure/book.c "V,I4,I6,I8" 4000
