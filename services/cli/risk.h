@@ -44,9 +44,10 @@
  *   partitions[] {partition, sequence, offset, clock_ms, parameter_epoch}, accounts
  *   moves[]            move_ppm, or scenario; below, uncertain, out_of_range, bankrupt, in_debt,
  *                      sold_usd, lacking_usd, bad_debt_usd
- *   assets[], chains[], dependencies[]   of, long_usd, short_usd, holders, top_1_ppm, top_10_ppm,
- *                      top[] {account, long_usd}; largest first. A dependency's long value is that
- *                      of all instruments that would lose by its failure, loss_usd what they would
+ *   assets[], chains[], bridges[], dependencies[]   of, long_usd, short_usd, holders, top_1_ppm,
+ *                      top_10_ppm, top[] {account, long_usd}; largest first. A dependency (an issuer, a
+ *                      custodian) has as its long value that of all instruments that name it or reach it
+ *                      by look-through, and as loss_usd what they would lose by its failure
  *
  * The document of a waterfall (what is certain only; plimsoll.h, "loss waterfall"):
  *   partitions[], accounts

@@ -30,7 +30,7 @@ struct point {
 /* Address space for all points: used as they come. */
 struct book {
     const struct risk_options *options;
-    struct group assets, chains, dependencies;
+    struct group assets, chains, bridges, dependencies;
     struct pl_direction direction;
     uint64_t account_count;
     json_t *partitions;
@@ -70,8 +70,8 @@ static void add_tally(struct tally *tally, struct group *group, const struct pl_
     tally->count = 0;
 }
 
-/* A leg's asset, chain and dependencies; what has no price counts nothing. */
-static enum pl_err count_leg(struct book *book, struct tally tallies[3], const struct venue *venue,
+/* A leg's asset, chain, bridge and dependencies; what has no price counts nothing. */
+static enum pl_err count_leg(struct book *book, struct tally tallies[4], const struct venue *venue,
                              const struct pl_leg *leg)
 {
     const struct pl_instrument *instrument = &venue->parameters->instruments[leg->instrument];
@@ -83,9 +83,11 @@ static enum pl_err count_leg(struct book *book, struct tally tallies[3], const s
                                value, &place);
     if (!err && instrument->chain.size_bytes > 0)
         err = count_in(&tallies[1], &book->chains, &instrument->chain, value, &place);
+    if (!err && instrument->bridge.size_bytes > 0)
+        err = count_in(&tallies[2], &book->bridges, &instrument->bridge, value, &place);
     for (uint32_t k = 0; !err && value > 0 && k < instrument->loss_count; k++) {
         const struct pl_loss *loss = &instrument->losses[k];
-        err = count_in(&tallies[2], &book->dependencies,
+        err = count_in(&tallies[3], &book->dependencies,
                        &venue->parameters->dependencies[loss->dependency], value, &place);
         book->dependencies.loss[place] += err ? 0 : value * loss->loss.at[PL_TIER_MAINTENANCE];
     }
@@ -94,7 +96,7 @@ static enum pl_err count_leg(struct book *book, struct tally tallies[3], const s
 
 static enum pl_err add_account(struct book *book, const struct moment *moment, uint32_t row)
 {
-    static struct tally tallies[3];
+    static struct tally tallies[4];
     static struct pl_leg legs[PL_LEGS_MAX];
     const struct pl_account *account = pl_book_at(moment->ledger->book, row);
     struct pl_portfolio portfolio;
@@ -107,7 +109,8 @@ static enum pl_err add_account(struct book *book, const struct moment *moment, u
         err = count_leg(book, tallies, moment->venue, &portfolio.legs[i]);
     add_tally(&tallies[0], &book->assets, &account->id);
     add_tally(&tallies[1], &book->chains, &account->id);
-    add_tally(&tallies[2], &book->dependencies, &account->id);
+    add_tally(&tallies[2], &book->bridges, &account->id);
+    add_tally(&tallies[3], &book->dependencies, &account->id);
     book->account_count++;
     return err;
 }
@@ -208,10 +211,11 @@ static json_t *document_of(struct book *book)
     json_t *moves = json_array();
     for (unsigned i = 0; i < book->point_count; i++)
         json_array_append_new(moves, point_facts(&book->points[i]));
-    return json_pack("{s:O, s:I, s:o, s:o, s:o, s:o}", "partitions", book->partitions, "accounts",
+    return json_pack("{s:O, s:I, s:o, s:o, s:o, s:o, s:o}", "partitions", book->partitions, "accounts",
                      (json_int_t)book->account_count, "moves", moves, "assets",
                      group_facts(&book->assets, false), "chains",
-                     group_facts(&book->chains, false), "dependencies",
+                     group_facts(&book->chains, false), "bridges",
+                     group_facts(&book->bridges, false), "dependencies",
                      group_facts(&book->dependencies, true));
 }
 
@@ -232,6 +236,7 @@ static enum pl_err lay_out(struct book *book, const struct risk_options *options
             book->points[i].scenario = json_array_get(options->scenarios, i - MOVES - 1);
     pl_names_init(&book->assets.names);
     pl_names_init(&book->chains.names);
+    pl_names_init(&book->bridges.names);
     pl_names_init(&book->dependencies.names);
     return PL_OK;
 }

@@ -214,6 +214,7 @@ void risk_print_book(FILE *file, const json_t *document)
     }
     print_group(file, "asset", json_object_get(document, "assets"), false);
     print_group(file, "chain", json_object_get(document, "chains"), false);
+    print_group(file, "bridge", json_object_get(document, "bridges"), false);
     print_group(file, "dependency", json_object_get(document, "dependencies"), true);
 }
 

@@ -79,6 +79,7 @@ static const char policy[] =
     "\"policies\":[{\"policy\":\"default\",\"liquidity_order\":[\"ETH\",\"HOP-BTC\",\"STETH\","
     "\"PERP\"],\"order_valid_ms\":60000,\"order_overdue_ms\":60000,\"revision_pause_ms\":30000,"
     "\"restricted_hold_ms\":1000,\"alert_hysteresis_ppm\":1000,\"watermark_age_ms_max\":20000}],"
+    "\"dependencies\":[{\"dependency\":\"staker\"}],"
     "\"scenarios\":[{\"move_ppm\":160000,\"layer\":\"LAYER_UP\",\"weight\":"
     TIERS(500000, 500000, 500000, 500000) "}],\"instruments\":[";
 static const char held[] =
@@ -88,7 +89,8 @@ static const char held[] =
                    ",\"chain\":\"arbitrum\",\"bridge\":\"hop\"")
     "," INSTRUMENT("STETH", "SPOT", 2, TIERS(400000, 300000, 250000, 200000), ZERO,
                    RULES("\"none\"", 1, 60000),
-                   ",\"peg\":{\"underlying\":\"ETH\",\"redemption\":\"STETH-RATE\",\"markets\":["
+                   ",\"dependencies\":[{\"dependency\":\"staker\",\"loss\":" ZERO "}],"
+                   "\"peg\":{\"underlying\":\"ETH\",\"redemption\":\"STETH-RATE\",\"markets\":["
                    "{\"instrument\":\"STETH-A\",\"window_ms\":1000},{\"instrument\":\"STETH-B\","
                    "\"window_ms\":1000}],\"cap_ratio\":{\"mantissa\":11,\"exponent\":-1},"
                    "\"cap_since_ms\":1700000000000}")
@@ -404,6 +406,30 @@ static void sale_is_the_least(const struct station *station)
     assert_true(end >= 0 && end < 288 * pl_pow10(14)); /* restored, and no lot too many */
 }
 
+/* At first: 10 ETH and 5 STETH, on chains or by an issuer, and what came over the bridge. */
+static void the_book_is_concentrated(void)
+{
+    static const struct {
+        const char *group, *of;
+        int64_t usd;
+    } rows[] = {{"assets", "ETH", 20000},     {"assets", "STETH", 11000},  {"chains", "ethereum", 20000},
+                {"chains", "arbitrum", 20000}, {"bridges", "hop", 20000}, {"dependencies", "staker", 11000}};
+    json_t *document = json_loads(
+        pipeline_run(&pipeline, NULL, (const char *const[]){"risk", "book", "--json", NULL}), 0, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const json_t *row;
+        size_t k;
+        bool is_there = false;
+        json_array_foreach(json_object_get(document, rows[i].group), k, row)
+            is_there |= strcmp(json_string_value(json_object_get(row, "of")), rows[i].of) == 0 &&
+                        number(row, "long_usd") == rows[i].usd * pl_pow10(18) &&
+                        json_integer_value(json_object_get(row, "holders")) == 1;
+        if (!is_there)
+            fail_msg("not %lld USD in %s %s", (long long)rows[i].usd, rows[i].group, rows[i].of);
+    }
+    json_decref(document);
+}
+
 static void an_account_goes_through_everything(void **state)
 {
     static const int64_t alert[4] = {-450000, 4775000, 7387500, 10000000};
@@ -417,6 +443,7 @@ static void an_account_goes_through_everything(void **state)
     const struct station first = wait_for("ok", at_first);
     for (unsigned t = 0; t < 4; t++) /* a tenth of a call worth some 14 dollars, and its scenario */
         assert_true(first.option[t] < 0 && first.option[t] > -20 * pl_pow10(18));
+    the_book_is_concentrated();
     inflow_is_credited_and_taken_back(&first);
     a_halted_bridge_sells_nobody();
     one_venue_moves_nothing();
