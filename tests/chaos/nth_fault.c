@@ -37,7 +37,7 @@
 #include "tests/support/random.h"
 
 enum {
-    PLACES_MAX = 1024, JOBS_MAX = 16384, WORKERS = 10, BASES = 3, OCCURRENCES = 2,
+    PLACES_MAX = 1024, JOBS_MAX = 16384, WORKERS = 20, BASES = 3, OCCURRENCES = 2,
     POLLS_MAX = 4, MODES_FEW = 3, MODES_ALL = 1000
 };
 
