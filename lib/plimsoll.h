@@ -374,8 +374,8 @@ struct pl_parameters {
  * REJECT_PARAMETERS with a text that begins with the rule's name and names the instrument and field:
  * "V6 instrument ETH haircut_long: end 20000 is below maintenance 30000".
  *   V1  haircut_long + haircut_short >= 0 at each tier
- *   V2  bracket thresholds are 0 to PL_BRACKET_USD_MAX and increase (below the first the rate is 0), rates do not
- *       decrease and are >= 0
+ *   V2  bracket thresholds are 0 to PL_BRACKET_USD_MAX and increase (below the first the rate is 0), rates
+ *       do not decrease and are >= 0
  *   V3  for a long spot: haircut_long + sum |loads| + largest loss + top bracket rate + confidence
  *       <= 10^6 at each tier (more collateral never hurts)
  *   V6  maintenance <= end <= initial <= alert for haircuts, |loads|, losses, rates. For the loads of
@@ -690,7 +690,8 @@ uint32_t pl_book_state_row(const struct pl_book *book, uint32_t at);
 const struct pl_account_state *pl_book_state_view(const struct pl_book *book, uint32_t at);
 /* Exclusive or of the digests of all holdings: equal books, equal digests, in any order. */
 struct pl_digest pl_book_digest(const struct pl_book *book);
-/* Likewise of the digests of all stored states and of the budget; and the digest of one, zero where none is stored. */
+/* Likewise of the digests of all stored states and of the budget; and the digest of one, zero where none is
+ * stored. */
 struct pl_digest pl_book_states_digest(const struct pl_book *book);
 struct pl_digest pl_book_state_digest(const struct pl_book *book, uint32_t index);
 /* Bytes of the block in use, for sizing. */
@@ -748,8 +749,8 @@ bool pl_mode_is_known(const struct pl_parameters *parameters, uint32_t mode);
  * lot_vu) for a short. A group g are the legs with one scenario_underlying: dV_gs is what its options
  * gain in scenario s, n_i the values of its other legs, owed_g the underlying value of the options that
  * are owed. Its charge is rounded up, once, to a whole VU ppm: that is the only rounding, and the excess
- * is concave in the holdings but for it. Every leg must be certain: listed, LIVE, lots == final_lots; and cash be final;
- * else assertion.
+ * is concave in the holdings but for it. Every leg must be certain: listed, LIVE, lots == final_lots; and cash
+ * be final; else assertion.
  * Returns false when the gross value of the legs is above PL_VALUE_VU_MAX, that of the options at their
  * highest in any scenario above 8 times that, or |cash| above 4 times that
  * (a sale turns value into cash and must stay inside); *excess is then unspecified.
@@ -993,9 +994,9 @@ void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
  * What the account could trade by itself to reach a goal at least cost: some of several legs together,
  * longs sold and shorts bought back, at limits as above. The plan's own program and certificate; slices,
  * close factor and brake bind forced sales only, and what the liquidity order does not name may be traded
- * too. Never dearer than the least of one leg by itself. In `trades`, end_before, end_after and one_lot_less are the goal's excess: of a health h that of the
- * maintenance tier less (h - 1) D, rounded down (pl_ratios); maintenance_before and is_bankrupt are
- * unused. False when nothing of the kind reaches the goal, it is reached already, or the portfolio is not
+ * too. Never dearer than the least of one leg by itself. In `trades`, end_before, end_after and one_lot_less
+ * are the goal's excess: of a health h that of the maintenance tier less (h - 1) D, rounded down (pl_ratios);
+ * maintenance_before and is_bankrupt are unused. False when nothing of the kind reaches the goal, it is reached already, or the portfolio is not
  * certain or out of range.
  */
 bool pl_plan_trades(const struct pl_market *market, const struct pl_portfolio *portfolio,
@@ -1016,8 +1017,8 @@ bool pl_plan_trades(const struct pl_market *market, const struct pl_portfolio *p
  *   floor(d * brake_depth_ppm * 10^6 / (partitions * v))   lots
  *
  * where d is the last usd_max of the instrument's depth ladder, in whole USD, and v the value of a lot
- * at its mark in VU (of an option as it is owed); at least what its venue takes in one order, or nobody would ever be sold. An
- * instrument without a ladder has no budget. What an order asks for is taken from the budget when it is
+ * at its mark in VU (of an option as it is owed); at least what its venue takes in one order, or nobody would
+ * ever be sold. An instrument without a ladder has no budget. What an order asks for is taken from the budget when it is
  * decided, filled or not. Partitions share nothing, so each has its part.
  */
 struct pl_budget {
@@ -1025,8 +1026,9 @@ struct pl_budget {
     int64_t used_lots[PL_INSTRUMENTS_MAX]; /* >= 0, by instrument                                  */
 };
 
-/* From when on an account in liquidation may have another revision: what its state says; but now, where it waits
- * for the brake until later than the present policy would let it wait, the end of a window and a pause. */
+/* From when on an account in liquidation may have another revision: what its state says; but now, where it
+ * waits for the brake until later than the present policy would let it wait, the end of a window and a
+ * pause. */
 int64_t pl_revision_after(const struct pl_policy *policy, const struct pl_account_state *state,
                           int64_t now_ms);
 /* Start of the window that `now_ms` lies in; the policy has one. */

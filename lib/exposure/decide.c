@@ -392,7 +392,8 @@ int64_t pl_revision_after(const struct pl_policy *policy, const struct pl_accoun
 }
 
 /* What the brake holds back keeps its place since the first time. Where it leaves nothing at all the next
- * window is waited for; else the next revision asks for what others may have left, or for other legs' slices. */
+ * window is waited for; else the next revision asks for what others may have left, or for other legs'
+ * slices. */
 static void brake(const struct pl_market *market, bool is_braked, bool has_sale,
                   struct pl_account_state *state)
 {
