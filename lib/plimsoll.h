@@ -731,6 +731,10 @@ void pl_portfolio_pin(struct pl_portfolio *portfolio);
 /* The haircut of a long or short leg, without what halts add; where open debts decide, the least. */
 int32_t pl_haircut_of(const struct pl_market *market, const struct pl_portfolio *portfolio,
                       uint32_t instrument, enum pl_tier tier, bool is_long);
+/* Of a portfolio whose debts decide on haircuts, and which held no debt in cash, the lesser of `excess` and its
+ * cash, in VU ppm; else `excess`. Cash that is owed would end what they decide, so whatever is to reach a goal
+ * must reach it without. Concave, as both are. */
+pl_i128 pl_within_cash(const struct pl_market *market, const struct pl_portfolio *portfolio, pl_i128 excess);
 /* A mode that the parameters do not have: nothing certain can be said of the account. */
 bool pl_mode_is_known(const struct pl_parameters *parameters, uint32_t mode);
 
@@ -961,6 +965,9 @@ struct pl_sale {
  * quantities, hence each bisection is exact. If nothing reaches the target all that may be sold and helps
  * is sold. An account out of range gets an empty sale that neither reaches nor is bankrupt.
  *
+ * Where debts decide on haircuts nothing is bought back with cash that is not there: end_after and
+ * one_lot_less are within cash (pl_within_cash), as are the goals of cures, trades and withdrawals.
+ *
  * is_bankrupt says that no number of revisions would reach it: not even as much of every leg as helps, each
  * at the limit of the least order that its venue takes, since ladder, slices, close factor and brake bind
  * each order and not all of them together. With close_hopeless what does not help is sold then, too. Nobody
@@ -996,13 +1003,14 @@ void pl_plan_sale(const struct pl_market *market, const struct pl_names *names,
  * close factor and brake bind forced sales only, and what the liquidity order does not name may be traded
  * too. Never dearer than the least of one leg by itself. In `trades`, end_before, end_after and one_lot_less
  * are the goal's excess: of a health h that of the maintenance tier less (h - 1) D, rounded down (pl_ratios);
- * maintenance_before and is_bankrupt are unused. False when nothing of the kind reaches the goal, it is reached already, or the portfolio is not
- * certain or out of range.
+ * maintenance_before and is_bankrupt are unused. False when nothing of the kind reaches the goal, it is
+ * reached already, or the portfolio is not certain or out of range.
  */
 bool pl_plan_trades(const struct pl_market *market, const struct pl_portfolio *portfolio,
                     const struct pl_goal *goal, struct pl_sale *trades);
 
-/* Excess of `tier` after executing `legs` of a sale at their limits (upper bound when uncertain). */
+/* Excess of `tier` after executing `legs` of a sale at their limits (upper bound when uncertain); that of the
+ * end tier within cash. */
 [[nodiscard]] bool pl_sale_excess(const struct pl_market *market,
                                   const struct pl_portfolio *portfolio, enum pl_tier tier,
                                   const struct pl_sale_leg *legs, uint32_t leg_count,

@@ -39,10 +39,11 @@ pl_i128 pl_beyond_goal(const struct pl_market *market, const struct pl_portfolio
     if (!pl_evaluate(market, portfolio, tier, &excess))
         return -PL_EXCESS_UNBOUNDED;
     if (goal->health_ppm == 0)
-        return excess;
+        return pl_within_cash(market, portfolio, excess);
     pl_assert(goal->health_ppm >= PL_PPM && goal->health_ppm <= 100 * PL_PPM);
     pl_i128 debt = pl_weighted_debt(market, portfolio), part = goal->health_ppm - PL_PPM;
-    return excess - part * (debt / PL_PPM) - pl_div_ceil(part * (debt % PL_PPM), PL_PPM);
+    excess -= part * (debt / PL_PPM) + pl_div_ceil(part * (debt % PL_PPM), PL_PPM);
+    return pl_within_cash(market, portfolio, excess);
 }
 
 /* ---- trials --------------------------------------------------------------------------------- */

@@ -65,17 +65,34 @@ static void lend(struct lent *lent, bool is_certain, const struct pl_mode_weight
     lent->may_be = true;
 }
 
+static bool is_owed(const struct pl_parameters *parameters, const struct pl_leg *leg)
+{
+    const struct pl_instrument *instrument = &parameters->instruments[leg->instrument];
+    const bool is_loan = !instrument->is_listed || instrument->kind == PL_INSTRUMENT_SPOT;
+    return is_loan && (leg->lots < 0 || leg->final_lots < 0);
+}
+
+pl_i128 pl_within_cash(const struct pl_market *market, const struct pl_portfolio *portfolio, pl_i128 excess)
+{
+    const struct pl_parameters *parameters = market->parameters;
+    bool is_lent = false;
+    if (portfolio->mode != 0 || !parameters->has_debt_modes || !portfolio->held || portfolio->held_may_owe_cash)
+        return excess;
+    for (uint32_t i = 0; i < portfolio->held_count && !is_lent; i++)
+        is_lent = is_owed(parameters, &portfolio->held[i]) &&
+                  parameters->instruments[portfolio->held[i].instrument].lent_on.is_present;
+    return is_lent ? pl_min(excess, pl_min(portfolio->cash_vu, portfolio->final_cash_vu) * PL_PPM) : excess;
+}
+
 static struct lent lent_on(const struct pl_parameters *parameters, const struct pl_portfolio *pinned,
                            uint32_t instrument, enum pl_tier tier)
 {
     struct lent lent = {.is_barred = pinned->held_owes_cash, .may_be_barred = pinned->held_may_owe_cash};
     for (uint32_t i = 0; i < pinned->held_count && !lent.is_barred; i++) {
         const struct pl_leg *leg = &pinned->held[i];
-        const struct pl_instrument *debt = &parameters->instruments[leg->instrument];
-        const bool is_loan = !debt->is_listed || debt->kind == PL_INSTRUMENT_SPOT;
-        if (is_loan && (leg->lots < 0 || leg->final_lots < 0))
-            lend(&lent, leg->lots < 0 && leg->final_lots < 0, find(parameters, &debt->lent_on, instrument),
-                 tier);
+        const struct pl_mode *mode = &parameters->instruments[leg->instrument].lent_on;
+        if (is_owed(parameters, leg))
+            lend(&lent, leg->lots < 0 && leg->final_lots < 0, find(parameters, mode, instrument), tier);
     }
     return lent;
 }

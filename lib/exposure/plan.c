@@ -10,6 +10,9 @@
  * Hence, along any one leg, A rises to its maximum and then falls; the quantities that reach A >= 0
  * form an interval; and bisection on either finds the least lot, not an approximation.
  *
+ * Where debts decide on haircuts no cash may be owed in the end (pl_within_cash): A is the lesser of the
+ * excess and the cash then, which is concave, too.
+ *
  * All of this holds at one limit price. Where a rung of the depth ladder ends, the whole order gets the
  * next rung's limit and A drops, so each rung has an interval of its own: rungs are searched one by one,
  * from the best.
@@ -95,7 +98,7 @@ pl_i128 pl_plan_excess(struct pl_plan *plan)
     bool is_in_range = best_excess(plan->market, &plan->portfolio, plan->goal.tier,
                                    plan->is_certain, &excess);
     pl_assert(is_in_range); /* a sale only shrinks legs */
-    return excess;
+    return pl_within_cash(plan->market, &plan->portfolio, excess);
 }
 
 pl_i128 pl_plan_excess_with(struct pl_plan *plan, struct pl_item *item, int64_t units)
@@ -820,5 +823,9 @@ bool pl_sale_excess(const struct pl_market *market, const struct pl_portfolio *p
         execute(&after[i], &sold, legs[s].side, legs[s].lots,
                 (pl_i128)legs[s].limit_ticks * multiplier * legs[s].lots);
     }
-    return best_excess(market, &sold, tier, is_certain, excess);
+    if (!best_excess(market, &sold, tier, is_certain, excess))
+        return false;
+    if (tier == PL_TIER_END)
+        *excess = pl_within_cash(market, &sold, *excess);
+    return true;
 }

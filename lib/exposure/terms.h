@@ -121,7 +121,8 @@ pl_i128 pl_weighted_debt(const struct pl_market *market, const struct pl_portfol
 bool pl_is_told_lately(const struct pl_market *market, const struct pl_account_state *state);
 
 /*
- * At least 0 where the goal is reached; far below it where a number leaves the exact range. A health
+ * At least 0 where the goal is reached within cash (pl_within_cash); far below it where a number leaves the
+ * exact range. A health
  * of h needs A >= (h - 1) D; A is whole, so the right side may be rounded up. D < 2^104, and its two
  * parts by 10^6 times h - 1 < 2^27 stay below 2^112.
  */

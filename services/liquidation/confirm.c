@@ -125,7 +125,8 @@ enum pl_err confirm_sale(const struct ledger *ledger, const struct venue *venue,
         memcpy(legs, portfolio.legs, portfolio.leg_count * sizeof(legs[0]));
     portfolio.legs = legs;
     execute_sale(venue, decision, legs, &portfolio);
-    pl_i128 left = plain_excess(venue->market, &portfolio, PL_TIER_END);
+    pl_i128 left = pl_within_cash(venue->market, &portfolio,
+                                  plain_excess(venue->market, &portfolio, PL_TIER_END));
     if (left == decision->sale.end_after && decision->sale.reaches == (left >= 0))
         return PL_OK;
     pl_i128_print(decision->sale.end_after, planned);

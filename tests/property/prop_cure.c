@@ -57,7 +57,7 @@ static bool is_there(const struct pl_portfolio *portfolio, const struct pl_goal 
 {
     model_box_fill(&box, &world.market, portfolio);
     model_sheet_corner(&sheet, &box, 0);
-    if (!model_is_in_range(&sheet))
+    if (!model_is_in_range(&sheet) || model_within_cash(portfolio, &world.parameters, 1) < 0)
         return false;
     model_evaluate(&sheet, goal->health_ppm > 0 ? PL_TIER_MAINTENANCE : goal->tier, &terms);
     if (goal->health_ppm == 0)
@@ -453,7 +453,8 @@ static bool is_small(void)
     for (uint32_t i = 0; i < world.portfolio.leg_count; i++)
         if (pl_abs(world.portfolio.legs[i].lots) >= INT64_MAX)
             return false;
-    return pl_abs(world.portfolio.cash_vu) <= PL_VALUE_VU_MAX;
+    return pl_abs(world.portfolio.cash_vu) <= PL_VALUE_VU_MAX &&
+           model_within_cash(&world.portfolio, &world.parameters, 1) >= 0;
 }
 
 static void run(struct world_options options, uint64_t seed, uint64_t worlds)

@@ -59,6 +59,15 @@ static pl_i128 excess_after(enum pl_tier tier, const struct pl_sale_leg *sold, u
     return value;
 }
 
+/* What a plan is for: the end tier, and no debt in cash where debts decide on haircuts. */
+static pl_i128 goal_after(const struct pl_sale_leg *sold, uint32_t count)
+{
+    static struct pl_leg legs[PL_LEGS_MAX];
+    struct pl_portfolio after;
+    model_sell(&world.market, &world.portfolio, sold, count, legs, &after);
+    return model_within_cash(&after, &world.parameters, excess_after(PL_TIER_END, sold, count));
+}
+
 static void check_figures(const struct pl_sale *sale)
 {
     if (sale->end_before != excess_after(PL_TIER_END, NULL, 0))
@@ -67,14 +76,15 @@ static void check_figures(const struct pl_sale *sale)
     if (sale->maintenance_before != excess_after(PL_TIER_MAINTENANCE, NULL, 0))
         fail_with(sale, "maintenance excess before is not %s",
                   world_text_i128(sale->maintenance_before));
-    if (sale->end_after != excess_after(PL_TIER_END, sale->legs, sale->leg_count))
+    if (sale->end_before < 0 && sale->end_after != goal_after(sale->legs, sale->leg_count))
         fail_with(sale, "end excess after is %s",
-                  world_text_i128(excess_after(PL_TIER_END, sale->legs, sale->leg_count)));
+                  world_text_i128(goal_after(sale->legs, sale->leg_count)));
     for (int t = 0; t < PL_TIER_COUNT; t++) {
         pl_i128 excess = 0;
         if (!pl_sale_excess(&world.market, &world.portfolio, (enum pl_tier)t, sale->legs,
                             sale->leg_count, &excess) ||
-            excess != excess_after((enum pl_tier)t, sale->legs, sale->leg_count))
+            excess != (t == PL_TIER_END ? goal_after(sale->legs, sale->leg_count)
+                                        : excess_after((enum pl_tier)t, sale->legs, sale->leg_count)))
             fail_with(sale, "tier %d: pl_sale_excess says %s", t, world_text_i128(excess));
     }
 }
@@ -86,7 +96,7 @@ static void check_smallest(const struct pl_sale *sale)
     for (uint32_t i = 0; i < sale->leg_count; i++) {
         memcpy(less, sale->legs, sizeof less);
         less[i].lots -= model_step(&world.parameters.instruments[less[i].instrument]);
-        pl_i128 excess = excess_after(PL_TIER_END, less, sale->leg_count);
+        pl_i128 excess = goal_after(less, sale->leg_count);
         if (excess != sale->legs[i].one_lot_less)
             fail_with(sale, "leg %u: with one lot less %s", i, world_text_i128(excess));
         if (sale->reaches && excess >= 0 && !sale->legs[i].is_extended)
@@ -106,7 +116,7 @@ static pl_i128 excess_with(struct pl_sale_leg *legs, uint32_t count, uint32_t wh
                 model_discount(&world.market, leg->instrument, leg->lots), limit);
     leg->limit_ticks = mpz_get_si(limit);
     mpz_clear(limit);
-    return excess_after(PL_TIER_END, legs, count);
+    return goal_after(legs, count);
 }
 
 /* The most steps, up to so many, that have the discount of `low` steps. */
@@ -186,7 +196,7 @@ static void check_fitting(const struct pl_sale *sale)
                     model_discount(&world.market, more[i].instrument, more[i].lots), limit);
         more[i].limit_ticks = mpz_get_si(limit);
         mpz_clear(limit);
-        if (excess_after(PL_TIER_END, more, sale->leg_count) >= 0)
+        if (goal_after(more, sale->leg_count) >= 0)
             fail_with(sale, "leg %u: %" PRId64 " lots fit and reach", i, more[i].lots);
     }
 }
@@ -206,7 +216,7 @@ static void check_existence(const struct pl_sale *sale)
 {
     static struct pl_sale_leg whole[PL_LEGS_MAX];
     uint32_t count = model_unwind(&world.market, &world.portfolio, whole);
-    bool unwinding_reaches = excess_after(PL_TIER_END, whole, count) >= 0;
+    bool unwinding_reaches = goal_after(whole, count) >= 0;
     if (unwinding_reaches && sale->is_bankrupt)
         fail_with(sale, "called bankrupt, although selling everything reaches");
     if (count > PL_SALE_LEGS_MAX)
@@ -250,7 +260,7 @@ static void check_partial_fills(const struct pl_sale *sale)
         whole[count].lots = sale->legs[i].lots / steps * steps;
         count += whole[count].lots > 0;
     }
-    pl_i128 before = sale->end_before, after = excess_after(PL_TIER_END, whole, count);
+    pl_i128 before = sale->end_before, after = goal_after(whole, count);
     memcpy(part, whole, sizeof part);
     for (int64_t step = 1; step <= steps; step++) {
         pl_i128 excess = 0;
@@ -405,9 +415,12 @@ static void sink(void)
     world.portfolio.final_cash_vu -= shift;
 }
 
-/* Not at the edge of the exact range, where a sale could step over it: prop_evaluate is there. */
+/* Not at the edge of the exact range, where a sale could step over it: prop_evaluate is there. Nor short of
+ * cash that the holdings were not short of, and that no mode outlives. */
 static bool is_ordinary(void)
 {
+    if (model_within_cash(&world.portfolio, &world.parameters, 1) < 0)
+        return false;
     pl_i128 cash = pl_abs(world.portfolio.cash_vu), final = pl_abs(world.portfolio.final_cash_vu);
     if (pl_max(cash, final) > PL_VALUE_VU_MAX)
         return false; /* their sum may not even fit */
@@ -525,7 +538,7 @@ static void try_objective(struct tally *tally, enum pl_sale_objective objective,
         print_missed(&sale, found, found_count);
     struct pl_sale_leg whole[PL_LEGS_MAX];
     uint32_t count = model_unwind(&world.market, &world.portfolio, whole);
-    if (!sale.reaches && excess_after(PL_TIER_END, whole, count) >= 0)
+    if (!sale.reaches && goal_after(whole, count) >= 0)
         fail_with(&sale, "the complete unwinding reaches, but no sale is planned");
     if (!sale.reaches || sale.end_before >= 0)
         return;

@@ -322,6 +322,19 @@ void model_apply_mode(const struct pl_portfolio *portfolio, const struct pl_para
         rules->haircut_long.at[t] = haircut_by_debts(portfolio, set, instrument, (enum pl_tier)t, is_best);
 }
 
+pl_i128 model_within_cash(const struct pl_portfolio *portfolio, const struct pl_parameters *set, pl_i128 excess)
+{
+    uint32_t lent = 0;
+    for (uint32_t i = 0; portfolio->held && i < portfolio->held_count; i++) {
+        const struct pl_leg *held = &portfolio->held[i];
+        const struct pl_instrument *debt = &set->instruments[held->instrument];
+        lent += debt->is_listed && debt->lent_on.is_present && (held->lots < 0 || held->final_lots < 0);
+    }
+    pl_i128 cash = portfolio->cash_vu < portfolio->final_cash_vu ? portfolio->cash_vu : portfolio->final_cash_vu;
+    bool is_free = portfolio->mode > 0 || lent == 0 || portfolio->held_owes_cash || portfolio->held_may_owe_cash;
+    return is_free || excess < cash * PL_PPM ? excess : cash * PL_PPM;
+}
+
 void model_box_take(struct model_box *box, bool is_best)
 {
     for (uint32_t i = 0; i < box->leg_count; i++) {

@@ -152,6 +152,9 @@ int64_t model_scenario_load(const struct pl_parameters *set, enum pl_tier tier);
 void model_apply_mode(const struct pl_portfolio *portfolio, const struct pl_parameters *set,
                       uint32_t instrument, bool is_best, struct pl_instrument *rules);
 /* Whether the instrument is stuck on a halted chain or bridge, and what that adds to its haircut. */
+/* The lesser of an excess and the cash, VU * ppm, where cash that is owed would be one debt more than those
+ * that decide on haircuts. */
+pl_i128 model_within_cash(const struct pl_portfolio *portfolio, const struct pl_parameters *set, pl_i128 excess);
 bool model_halt(const struct pl_market *market, const struct pl_instrument *rules,
                 int64_t halt[PL_TIER_COUNT]);
 

@@ -455,7 +455,7 @@ int model_find_sale(const struct pl_market *market, const struct pl_portfolio *p
             continue;
         model_sell(market, portfolio, tried, count, legs, &after);
         model_excess(market, &after, PL_TIER_END, excess);
-        if (mpz_sgn(excess) < 0)
+        if (mpz_sgn(excess) < 0 || model_within_cash(&after, market->parameters, 1) < 0)
             continue;
         found = 1;
         *cost_vu = cost;

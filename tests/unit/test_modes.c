@@ -175,6 +175,35 @@ static void debts_that_may_come_true_decide_both_ways(void **state)
     build_assert_i128(bounds.low, -1001 * BUILD_EXCESS_USD, "a dollar is");
 }
 
+/* 10 WETH count 19,000 against USDC, 17,900 of which are owed at 10 % more: 690 lack. USDC comes first, and a
+ * dollar of it brings 9 cents for 1.01 of cash; but there is none, and owed it would be a debt that names
+ * nothing. So 627.27 are looked for, where what lacks is what would be owed; 7.9194 WETH, at 1,980, bring the
+ * other 633.5457 at 80 a piece and pay for it; that is 63 hundredths of a cent too much, for 7 cents of USDC. */
+static void nothing_is_bought_back_with_cash_that_is_not_there(void **state)
+{
+    (void)state;
+    build_haircuts(&build, weth, build_flat(300000), build_flat(0));
+    build_haircuts(&build, usdc, build_flat(0), build_flat(100000));
+    build_sellable(&build, usdc, 10000);
+    build_sellable(&build, weth, 10000);
+    add_weight(&build.parameters.instruments[usdc].lent_on, weth, build_flat(50000));
+    finish();
+    const struct pl_leg legs[] = {build_leg(weth, 100000), build_leg(usdc, -1790000)};
+    struct pl_portfolio portfolio = build_portfolio(legs, 2, 0);
+    struct pl_sale sale;
+    struct pl_cure cure;
+    pl_plan_sale(&build.market, &build.names, &portfolio, &sale);
+    assert_true(sale.reaches);
+    assert_int_equal(sale.leg_count, 2);
+    assert_int_equal(sale.legs[0].instrument, usdc);
+    assert_int_equal(sale.legs[0].lots, 62720);
+    assert_int_equal(sale.legs[1].lots, 79194);
+    portfolio.held = legs;
+    portfolio.held_count = 2;
+    assert_false(pl_cure_by(&build.market, &portfolio, &(struct pl_goal){.tier = PL_TIER_END},
+                            PL_CURE_REPAY, 1, &cure));
+}
+
 /* A perpetual that is sold is no loan. */
 static void a_short_derivative_is_no_debt(void **state)
 {
@@ -251,7 +280,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_category_is_chosen), TEST(debts_decide),
-        TEST(debts_that_may_come_true_decide_both_ways), TEST(a_short_derivative_is_no_debt), TEST(halts_ramp_from_the_modes_haircut),
+        TEST(debts_that_may_come_true_decide_both_ways), TEST(a_short_derivative_is_no_debt),
+        TEST(nothing_is_bought_back_with_cash_that_is_not_there), TEST(halts_ramp_from_the_modes_haircut),
         TEST(weights_obey_the_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -157,7 +157,7 @@ static int sign_with(struct portfolio *trial, const struct leg *leg, bool is_sel
                      int64_t limit, mpz_t excess)
 {
     auditor_execute(trial, leg->instrument, is_sell, lots, limit);
-    bool is_known = auditor_upper(trial, PL_TIER_INITIAL, excess);
+    bool is_known = auditor_upper_within_cash(trial, PL_TIER_INITIAL, excess);
     pl_assert(is_known);
     auditor_execute(trial, leg->instrument, is_sell, -lots, limit);
     return mpz_sgn(excess);
@@ -317,7 +317,9 @@ bool auditor_are_cures_right(const struct scene *scene, const struct account *ac
     auditor_fill(scene, account, state, scene->portfolio);
     mpz_t cash;
     mpz_init(cash);
-    mpz_neg(cash, verdict->low[PL_TIER_INITIAL]);
+    bool is_known = auditor_upper_within_cash(scene->portfolio, PL_TIER_INITIAL, cash);
+    pl_assert(is_known);
+    mpz_neg(cash, cash);
     mpz_cdiv_q_ui(cash, cash, PL_PPM);
     const Plimsoll__V1__MarginCall__Cure *add =
         cure_of(alert, PLIMSOLL__V1__MARGIN_CALL__CURE__KIND__KIND_ADD);

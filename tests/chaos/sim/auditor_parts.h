@@ -348,6 +348,9 @@ void auditor_verdict_clear(struct verdict *verdict);
 void auditor_evaluate(const struct portfolio *portfolio, struct verdict *verdict);
 /* The upper bound of one tier alone. False when it is out of range or not known exactly. */
 bool auditor_upper(const struct portfolio *portfolio, enum pl_tier tier, mpz_t excess);
+/* The same for whatever is to reach a goal: where debts decide on haircuts and no cash is owed, that none is
+ * counts, too, or the cash would be one debt more. The lesser of the two. */
+bool auditor_upper_within_cash(const struct portfolio *portfolio, enum pl_tier tier, mpz_t excess);
 bool auditor_is_unbounded(const mpz_t number);
 /* VU of so many lots at an order's limit. */
 void auditor_value_at(mpz_t value, int64_t lots, int64_t mantissa, int exponent, int lot_decimals);

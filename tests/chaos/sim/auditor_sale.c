@@ -56,6 +56,32 @@ void auditor_order_id(const uint8_t plan_id[PL_ORDER_ID_BYTES], const char *inst
 
 /* ---- sales that are not there ---------------------------------------------------------------- */
 
+bool auditor_upper_within_cash(const struct portfolio *portfolio, enum pl_tier tier, mpz_t excess)
+{
+    bool is_lent = false;
+    if (!auditor_upper(portfolio, tier, excess))
+        return false;
+    for (int i = 0; i < portfolio->held_count; i++)
+        for (int k = 0; k < portfolio->set->mode_weight_count; k++)
+            is_lent |= portfolio->set->mode_weights[k].debt == portfolio->held[i].instrument &&
+                       (portfolio->held[i].lots < 0 || portfolio->held[i].final_lots < 0);
+    if (portfolio->mode > 0 || portfolio->may_owe_cash || !is_lent)
+        return true;
+    mpz_t cash;
+    mpz_init(cash);
+    mpz_mul_ui(cash, mpz_cmp(portfolio->cash, portfolio->final_cash) < 0 ? portfolio->cash
+                                                                         : portfolio->final_cash, PL_PPM);
+    if (mpz_cmp(cash, excess) < 0)
+        mpz_set(excess, cash);
+    mpz_clear(cash);
+    return true;
+}
+
+static bool upper_within_cash(const struct portfolio *portfolio, mpz_t excess)
+{
+    return auditor_upper_within_cash(portfolio, PL_TIER_END, excess);
+}
+
 /* Whether one order of each leg, for all that may be sold of it, reaches the end tier. */
 static bool does_unwinding_reach(const struct scene *scene, const struct account *account,
                                  const struct state *state)
@@ -69,7 +95,7 @@ static bool does_unwinding_reach(const struct scene *scene, const struct account
         if (lots > 0)
             auditor_execute(scene->trial, leg->instrument, leg->lots > 0, lots, limit);
     }
-    bool reaches = auditor_upper(scene->trial, PL_TIER_END, excess) && mpz_sgn(excess) >= 0;
+    bool reaches = upper_within_cash(scene->trial, excess) && mpz_sgn(excess) >= 0;
     mpz_clear(excess);
     return reaches;
 }
@@ -104,7 +130,7 @@ static bool excess_with(struct portfolio *portfolio, struct parts *parts, int64_
 {
     auditor_execute(portfolio, parts->instrument, parts->is_sell, lots - parts->lots, parts->limit);
     parts->lots = lots;
-    return auditor_upper(portfolio, PL_TIER_END, excess);
+    return upper_within_cash(portfolio, excess);
 }
 
 /* Sells as much of one leg as helps, as the others are: the excess is concave at one limit. */
@@ -138,7 +164,7 @@ static bool is_lost(const struct scene *scene, const struct account *account,
         parts[*leg_count] = parts_of(scene->trial, &scene->trial->legs[i]);
         *leg_count += parts[*leg_count].most > 0;
     }
-    bool is_known = auditor_upper(scene->trial, PL_TIER_END, excess);
+    bool is_known = upper_within_cash(scene->trial, excess);
     for (int i = 0; is_known && i < *leg_count; i++)
         is_known = excess_with(scene->trial, &parts[i], parts[i].most, excess);
     for (int i = 0; is_known && i < 2 * *leg_count && mpz_sgn(excess) < 0; i++)
@@ -156,7 +182,7 @@ static bool some_lot_helps(const struct scene *scene, const struct account *acco
     mpz_t before, after;
     mpz_inits(before, after, NULL);
     auditor_fill(scene, account, state, scene->trial);
-    bool is_known = auditor_upper(scene->trial, PL_TIER_END, before);
+    bool is_known = upper_within_cash(scene->trial, before);
     for (int i = 0; is_known && !helps && i < scene->trial->leg_count; i++) {
         const struct leg *leg = &scene->trial->legs[i];
         int64_t limit = 0;
@@ -168,7 +194,7 @@ static bool some_lot_helps(const struct scene *scene, const struct account *acco
         int64_t step = auditor_rules_of(scene->set, instrument)->step;
         limit = auditor_limit(scene->trial, instrument, is_sell, step);
         auditor_execute(scene->trial, instrument, is_sell, step, limit);
-        helps = auditor_upper(scene->trial, PL_TIER_END, after) && mpz_cmp(after, before) > 0;
+        helps = upper_within_cash(scene->trial, after) && mpz_cmp(after, before) > 0;
         auditor_execute(scene->trial, instrument, is_sell, -step, limit);
     }
     mpz_clears(before, after, NULL);
@@ -378,7 +404,7 @@ static bool leaves_scrap(const struct scene *scene, const struct account *accoun
     mpz_t excess;
     mpz_init(excess);
     auditor_execute(scene->trial, instrument, is_sell, whole, limit);
-    bool leaves = auditor_upper(scene->trial, PL_TIER_END, excess) && mpz_sgn(excess) >= 0;
+    bool leaves = upper_within_cash(scene->trial, excess) && mpz_sgn(excess) >= 0;
     mpz_clear(excess);
     return leaves;
 }
@@ -407,7 +433,7 @@ static bool does_better_rung(const struct scene *scene, const Plimsoll__V1__Forc
         for (int64_t fewer = lots; !does && fewer > 0 && fewer >= lots - step; fewer -= step) {
             int64_t better = auditor_limit(scene->portfolio, instrument, is_sell, fewer);
             auditor_execute(scene->portfolio, instrument, is_sell, fewer, better);
-            does = auditor_upper(scene->portfolio, PL_TIER_END, excess) && mpz_sgn(excess) >= 0;
+            does = upper_within_cash(scene->portfolio, excess) && mpz_sgn(excess) >= 0;
             auditor_execute(scene->portfolio, instrument, is_sell, -fewer, better);
         }
     }
@@ -426,7 +452,7 @@ static bool check_proof(const struct scene *scene, const struct account *account
     int instrument = auditor_name(scene->names, order->instrument);
     int64_t step = auditor_rules_of(scene->set, instrument)->step;
     execute(scene, order, -step);
-    bool is_known = auditor_upper(scene->portfolio, PL_TIER_END, less);
+    bool is_known = upper_within_cash(scene->portfolio, less);
     execute(scene, order, step);
     const Plimsoll__V1__ForcedSaleOrder__Proof *proof = order->proof;
     bool is_right = true;
@@ -611,7 +637,7 @@ bool auditor_check_sale(const struct scene *scene, struct account *account,
             execute(scene, decision->orders[i], (int64_t)decision->orders[i]->lots);
         bool is_bankrupt = decision->orders[0]->reason ==
                            PLIMSOLL__V1__FORCED_SALE_ORDER__REASON__REASON_BANKRUPT;
-        bool is_known = auditor_upper(scene->portfolio, PL_TIER_END, after);
+        bool is_known = upper_within_cash(scene->portfolio, after);
         is_right = !is_known || check_reach(scene, account, state, decision, after);
         for (int i = 0; is_right && i < decision->order_count; i++)
             is_right = check_proof(scene, account, state, decision->orders[i], is_bankrupt, before,

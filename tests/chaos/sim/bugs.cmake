@@ -437,6 +437,11 @@ sim_bug(mode_unknown lib/exposure/modes.c "V,I4,I8" 1000
   [==[    return mode == 0 || parameters->modes[mode].is_present;]==]
   [==[    return parameters != NULL;]==])
 
+# A debt is bought back with cash that is not there, which ends what debts decide.
+sim_bug(mode_borrows_cash lib/exposure/modes.c "V" 2000
+  [==[    return is_lent ? pl_min(]==]
+  [==[    return false ? pl_min(]==])
+
 # The position service forgets the mode.
 sim_bug(mode_forgotten lib/position/position.c "I1" 1000
   [==[    if (event->has_mode)]==]
