@@ -363,6 +363,35 @@ static pid_t start_redis(int port)
     return pid;
 }
 
+/*
+ * What people look up of an account that owes 14,000 USD on ten coins of 2,400: of 24,000 count 70 % at initial
+ * and 80 % at maintenance.
+ */
+static void check_exposure(int port, const char *account)
+{
+    static const char *const cells[][2] = {
+        { "account", "g2-0" }, { "state", "ok" }, { "uncertain", "no" },
+        { "equity_usd", "10000.000000000000" }, { "gross_usd", "38000.000000000000" },
+        { "initial_excess_usd", "2800.000000000000000000" },
+        { "maintenance_excess_usd", "5200.000000000000000000" },
+        { "collateral_usd", "24000.000000000000" }, { "debt_usd", "14000.000000000000" },
+        { "collateral_ratio", "1.714285" }, { "over_collateral_ratio", "0.714285" },
+        { "health_factor", "1.371428" }, { "initial_requirement_usd", "7200.000000000000000000" },
+        { "maintenance_requirement_usd", "4800.000000000000000000" },
+        { "alert_top_up_usd", "0.000000000000" } };
+    for (unsigned i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
+        char line[256], said[128] = "";
+        snprintf(line, sizeof(line), "redis-cli -p %d HGET t:exposure:%s %s", port, account, cells[i][0]);
+        FILE *out = popen(line, "r");
+        assert_non_null(out);
+        if (fgets(said, sizeof(said), out))
+            said[strcspn(said, "\n")] = '\0';
+        pclose(out);
+        if (strcmp(said, cells[i][1]) != 0)
+            fail_msg("%s of %s is \"%s\", not %s", cells[i][0], account, said, cells[i][1]);
+    }
+}
+
 /* Absent, speaking another protocol, stopped in mid-flow, killed: always the same orders. */
 static void test_redis_changes_nothing(void **state)
 {
@@ -387,6 +416,8 @@ static void test_redis_changes_nothing(void **state)
                                                          "redis.timeout_ms=200", NULL });
         lenders_positions(&world.pipeline, round, ACCOUNTS, FIRST_DEBT_USD, STEP_USD);
         sleep(2);
+        if (round == 2)
+            check_exposure(redis_port, "g2-0");
         if (round >= 2)
             kill(redis, round == 2 ? SIGSTOP : SIGKILL);
         pipeline_price(&world.pipeline, lenders_coin(round, coin), AFTER_USD, 0);
