@@ -313,11 +313,17 @@ static void check_worlds(uint64_t portfolios)
                 met.healthy[PL_TIER_MAINTENANCE] < met.portfolios * 9 / 10);
 }
 
+#ifdef __SANITIZE_ADDRESS__ /* takes five times as long */
+enum { PORTFOLIOS = 200000 };
+#else
+enum { PORTFOLIOS = 1000000 };
+#endif
+
 static void verdicts_are_those_of_the_model(void **state)
 {
     (void)state;
     world.options.has_options = false;
-    check_worlds(world_runs(200000));
+    check_worlds(world_runs(PORTFOLIOS));
 }
 
 /* A long run has a million of these alone. */
