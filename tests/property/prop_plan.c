@@ -419,11 +419,11 @@ static void sink(void)
  * cash that the holdings were not short of, and that no mode outlives. */
 static bool is_ordinary(void)
 {
-    if (model_within_cash(&world.portfolio, &world.parameters, 1) < 0)
-        return false;
     pl_i128 cash = pl_abs(world.portfolio.cash_vu), final = pl_abs(world.portfolio.final_cash_vu);
     if (pl_max(cash, final) > PL_VALUE_VU_MAX)
         return false; /* their sum may not even fit */
+    if (model_within_cash(&world.portfolio, &world.parameters, 1) < 0)
+        return false;
     pl_i128 gross = cash + final;
     for (uint32_t i = 0; i < world.portfolio.leg_count; i++) {
         const struct pl_quote *quote = &world.market.quotes[world.legs[i].instrument];
